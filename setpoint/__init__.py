@@ -1,0 +1,3 @@
+"""Setpoint: an operations agent for AI data centers."""
+
+__version__ = "0.1.0"

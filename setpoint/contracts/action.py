@@ -1,0 +1,88 @@
+"""Actions: what Setpoint may ever do to a site, and how it is approved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Literal
+
+from setpoint.contracts.event import Frozen
+
+RiskClass = Literal["low", "medium", "high"]
+ReviewKind = Literal["action", "doubtful_input", "rule_change"]
+ReviewState = Literal["pending", "decided", "expired", "withdrawn"]
+DecisionType = Literal["approve", "edit", "reject", "respond"]
+ActionState = Literal[
+    "proposed", "approved", "executing", "done", "dry_run", "refused", "failed", "rejected", "expired", "withdrawn"
+]
+ArgValue = float | int | str | bool
+
+
+class Action(Frozen):
+    """One typed action: a catalog name, an asset, and arguments with their units in the names."""
+
+    name: str
+    asset: str
+    args: dict[str, ArgValue]
+
+    def digest(self, incident_id: str) -> str:
+        """Hash that an approval is bound to and that makes the idempotency key. Any edit changes it."""
+        body = json.dumps([incident_id, self.name, self.asset, self.args], sort_keys=True)
+        return hashlib.sha256(body.encode()).hexdigest()
+
+
+class ActionProposal(Frozen):
+    """An action somebody should decide about."""
+
+    id: str
+    incident_id: str
+    action: Action
+    risk: RiskClass
+    effect: str
+    """What it does, in words, from the catalog."""
+    why: str
+    rollback: str
+    evidence: tuple[str, ...] = ()
+
+
+class Decision(Frozen):
+    """What a person decided. `respond` answers a question; it is never a yes or a no."""
+
+    type: DecisionType
+    who: str
+    reason: str = ""
+    edited: Action | None = None
+    """The action as it should be, for `edit`."""
+    answer: str = ""
+    """For `respond`."""
+    simulated: bool = False
+    """Made by a --decide policy on a simulated site: never counts for autonomy or training."""
+
+
+class Review(Frozen):
+    """One entry of the shift's shared queue."""
+
+    id: str
+    kind: ReviewKind
+    incident_id: str
+    subject: str
+    """What is asked, in one sentence."""
+    proposal: ActionProposal | None = None
+    digest: str = ""
+    """What the decision must be bound to."""
+    state: ReviewState = "pending"
+    created: datetime
+    expires: datetime | None = None
+    decision: Decision | None = None
+
+
+class Outcome(Frozen):
+    """What happened when an action was executed."""
+
+    action_id: str
+    state: ActionState
+    message: str
+    before: dict[str, float] = {}
+    after: dict[str, float] = {}
+    dry_run: bool = True

@@ -1,0 +1,74 @@
+"""Root cause and recovery guide."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from setpoint.contracts.action import ActionProposal
+from setpoint.contracts.event import Frozen
+from setpoint.contracts.facts import Citation, Evidence, Passage
+
+Mode = Literal["facts", "assisted", "free"]
+
+
+class Hypothesis(Frozen):
+    """One candidate cause from the closed catalog."""
+
+    cause: str
+    title: str
+    score: float = Field(ge=0.0, le=1.0)
+    """Share of belief over the listed causes, no_fault and unknown; they sum to 1."""
+    supports: tuple[str, ...] = ()
+    """Evidence ids that speak for it."""
+    contradicts: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    """What one would expect to see and does not, in words."""
+
+
+class ReasoningStep(Frozen):
+    """One step of the chain of thought, bound to the evidence it uses."""
+
+    text: str
+    evidence: tuple[str, ...]
+    written_by: str
+
+
+class GuideStep(Frozen):
+    """One recovery step. Its words are the runbook's own; the citation says where they stand."""
+
+    kind: Literal["safety", "check", "step", "escalate"]
+    text: str
+    citation: Citation
+    action: str | None = None
+
+
+class RecoveryGuide(Frozen):
+    steps: tuple[GuideStep, ...]
+
+
+class Diagnosis(Frozen):
+    """What the slow path concluded on one revision of an incident."""
+
+    incident_id: str
+    revision: int
+    mode: Mode
+    evidence: tuple[Evidence, ...]
+    passages: tuple[Passage, ...]
+    hypotheses: tuple[Hypothesis, ...]
+    """Most likely first; never empty ("unknown" stands in)."""
+    steps: tuple[ReasoningStep, ...]
+    summary: str
+    guide: RecoveryGuide
+    proposals: tuple[ActionProposal, ...] = ()
+    written_by: str
+    """Which mode and model wrote the words; "template" where the fallback stands."""
+    fallbacks: tuple[str, ...] = ()
+    """Which parts fell back to deterministic text, and why."""
+    tokens: int = 0
+    seconds: float = 0.0
+
+    @property
+    def top(self) -> Hypothesis:
+        return self.hypotheses[0]

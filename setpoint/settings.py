@@ -1,0 +1,225 @@
+"""Every setting of Setpoint, with its default. Unknown keys are errors; each value knows where it came from.
+
+Precedence: flags > environment `SETPOINT_SECTION__KEY` > ./setpoint.toml > user config > defaults.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from setpoint.errors import ConfigError
+
+Switch = Literal["ask", "auto", "off"]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SiteSettings(_Section):
+    file: Path | None = None
+    """Site YAML. None: every asset is unknown and judged by its name alone."""
+
+
+class StoreSettings(_Section):
+    dir: Path = Path("var")
+    """Where the ledger, checkpoints and index live."""
+    url: str = ""
+    """SQLAlchemy URL of the ledger; empty: SQLite in `dir`."""
+    checkpoint_days: float = Field(default=7.0, gt=0)
+    """Checkpoints of finished threads are dropped after this many days."""
+    event_days: float = Field(default=90.0, gt=0)
+    """Events that belong to no open incident are dropped after this many days."""
+
+
+class ModelSettings(_Section):
+    kind: Literal["bundled", "gguf", "openai", "none"] = "bundled"
+    path: Path | None = None
+    """GGUF file, for kind = "gguf"."""
+    url: str = ""
+    """Base URL of an OpenAI-compatible server, for kind = "openai"."""
+    model: str = ""
+    api_key_env: str = "SETPOINT_API_KEY"
+    """Name of the environment variable that holds the key."""
+    mode: Literal["facts", "assisted", "free"] = "facts"
+    """Who decides: code (facts), the model among code's candidates (assisted), the model (free)."""
+    context_tokens: int = Field(default=2048, ge=256)
+    max_tokens: int = Field(default=160, ge=8)
+    threads: int = Field(default=1, ge=1)
+    timeout_s: float = Field(default=20.0, gt=0)
+
+
+class ModelsSettings(_Section):
+    light: ModelSettings = ModelSettings(timeout_s=5.0)
+    """Words alerts (fast path) and chat."""
+    heavy: ModelSettings = ModelSettings()
+    """Words analyses (slow path); decides them too where its mode allows."""
+    tokens_per_incident: int = Field(default=6000, ge=0)
+    seconds_per_incident: float = Field(default=120.0, gt=0)
+    calls_per_incident: int = Field(default=16, ge=0)
+
+
+class AlertSettings(_Section):
+    sinks: tuple[str, ...] = ("console",)
+    """First sink first: "console", "webhook+http://host/path", or any Apprise URL."""
+    priorities: tuple[Literal["P0", "P1", "P2", "P3"], ...] = ("P0", "P1")
+    """Which priorities notify somebody at once."""
+    escalate_after_s: float = Field(default=300.0, gt=0)
+    """An unacknowledged P0 goes to the next sink after this long."""
+    update_every_s: float = Field(default=60.0, ge=0)
+    """At least this long between updates of one incident's notification."""
+    flood_per_10min: int = Field(default=10, ge=1)
+    """More new notifications than this in ten minutes are summed up in one (ISA-18.2); P0 is never held back."""
+
+
+class TriageSettings(_Section):
+    batch: int = Field(default=200, ge=1, le=2000)
+    rules: tuple[Path, ...] = ()
+    """Further rule files of the site."""
+    repeat_window_s: float = Field(default=900.0, gt=0)
+    """Repeats of one condition within this span are one incident."""
+    group_window_s: float = Field(default=600.0, gt=0)
+    flap_count: int = Field(default=4, ge=2)
+    flap_window_s: float = Field(default=1800.0, gt=0)
+    future_skew_s: float = Field(default=300.0, ge=0)
+    doubt_below: float = Field(default=0.5, ge=0, le=1)
+    """Ranks with less confidence wait as doubtful input (they are alerted on meanwhile)."""
+
+
+class ReviewSettings(_Section):
+    actions: Switch = "ask"
+    """"ask": a person decides each action. "off": nothing is proposed. "auto" is refused outside a simulated site."""
+    doubtful_input: Switch = "ask"
+    rule_change: Switch = "ask"
+    expire_s: float = Field(default=3600.0, gt=0)
+    two_people_for: tuple[Literal["low", "medium", "high"], ...] = ("high",)
+
+
+class ActSettings(_Section):
+    dry_run: bool = True
+    """True: every check runs, nothing moves."""
+    telemetry_max_age_s: float = Field(default=30.0, gt=0)
+    per_asset_per_hour: int = Field(default=6, ge=1)
+
+
+class KnowledgeSettings(_Section):
+    url: str = ""
+    """Qdrant server; empty: embedded in the store folder."""
+    api_key_env: str = "SETPOINT_QDRANT_KEY"
+    embedding: Path | None = None
+    """GGUF embedding model for dense vectors; None: sparse BM25 with the glossary."""
+    passages: int = Field(default=6, ge=1, le=50)
+
+
+class ServeSettings(_Section):
+    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
+    """Loopback only, until accounts exist."""
+    port: int = Field(default=8321, ge=1, le=65535)
+    max_body_mb: float = Field(default=16.0, gt=0)
+
+
+class Settings(_Section):
+    site: SiteSettings = SiteSettings()
+    store: StoreSettings = StoreSettings()
+    models: ModelsSettings = ModelsSettings()
+    alerts: AlertSettings = AlertSettings()
+    triage: TriageSettings = TriageSettings()
+    review: ReviewSettings = ReviewSettings()
+    act: ActSettings = ActSettings()
+    knowledge: KnowledgeSettings = KnowledgeSettings()
+    serve: ServeSettings = ServeSettings()
+
+
+class Loaded(BaseModel):
+    """Settings with the origin of each value that is not a default, by dotted key."""
+
+    settings: Settings
+    origins: dict[str, str]
+
+
+def user_config() -> Path:
+    base = os.environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
+    return Path(base) / "setpoint" / "setpoint.toml"
+
+
+def load_settings(
+    flags: Mapping[str, Any] | None = None,
+    env: Mapping[str, str] | None = None,
+    files: tuple[Path, ...] | None = None,
+) -> Loaded:
+    """Merge all sources. `flags` are dotted keys ("store.dir"). Raises ConfigError naming key, place and remedy."""
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for path in files if files is not None else (user_config(), Path("setpoint.toml")):
+        _merge(values, origins, _flatten(_read_toml(path)), str(path))
+    for name, value in (env if env is not None else os.environ).items():
+        if name.startswith("SETPOINT_") and "__" in name:
+            key = name.removeprefix("SETPOINT_").lower().replace("__", ".")
+            _merge(values, origins, {key: _env_value(value)}, f"environment {name}")
+    _merge(values, origins, {k: v for k, v in (flags or {}).items() if v is not None}, "command line")
+    try:
+        return Loaded(settings=Settings.model_validate(_nest(values)), origins=origins)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        remedy = "`setpoint config show` lists every key" if first["type"] == "extra_forbidden" else ""
+        what = f"unknown setting {key!r}" if first["type"] == "extra_forbidden" else f"{key}: {first['msg']}"
+        raise ConfigError(what, where=_origin_of(key, origins), remedy=remedy) from error
+
+
+def flatten_settings(settings: Settings) -> dict[str, Any]:
+    """Every setting by dotted key."""
+    return _flatten(settings.model_dump(mode="json"))
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not valid TOML: {error}", where=str(path)) from error
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {}
+    for key, value in flat.items():
+        *parents, leaf = key.split(".")
+        node = tree
+        for parent in parents:
+            node = node.setdefault(parent, {})
+        node[leaf] = value
+    return tree
+
+
+def _merge(values: dict[str, Any], origins: dict[str, str], new: Mapping[str, Any], origin: str) -> None:
+    values.update(new)
+    origins.update(dict.fromkeys(new, origin))
+
+
+def _env_value(text: str) -> Any:
+    """A TOML value where the text is one (numbers, lists, booleans), else the text itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text
+
+
+def _origin_of(key: str, origins: Mapping[str, str]) -> str:
+    return next((origin for known, origin in origins.items() if key.startswith(known) or known.startswith(key)), "")
