@@ -85,7 +85,9 @@ class Site(_Closed):
         try:
             ZoneInfo(value)
         except (KeyError, ValueError) as error:
-            raise ValueError(f"unknown time zone {value!r}; use an IANA name such as Europe/Berlin") from error
+            raise ValueError(
+                f"unknown time zone {value!r}; use an IANA name such as Europe/Berlin"
+            ) from error
         return value
 
     @cached_property
@@ -138,9 +140,13 @@ class Site(_Closed):
     def in_maintenance(self, asset: str, time: datetime) -> MaintenanceWindow | None:
         return next((window for window in self.maintenance if window.covers(asset, time)), None)
 
-    def recent_change(self, asset: str, time: datetime, within: timedelta = timedelta(days=7)) -> Change | None:
+    def recent_change(
+        self, asset: str, time: datetime, within: timedelta = timedelta(days=7)
+    ) -> Change | None:
         """The last change that touched the asset within that span before `time`."""
-        touching = [c for c in self.changes if c.time <= time <= c.time + within and fnmatchcase(asset, c.assets)]
+        touching = [
+            c for c in self.changes if c.time <= time <= c.time + within and fnmatchcase(asset, c.assets)
+        ]
         return max(touching, key=lambda change: change.time, default=None)
 
 
@@ -159,7 +165,9 @@ def expand(name: str) -> Iterator[str]:
         yield from expand(name[: match.start()] + str(number).zfill(len(low)) + name[match.end() :])
 
 
-def _expanded(item: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _expanded(item: dict[Any, Any]) -> Iterator[dict[str, Any]]:
+    # YAML 1.1 reads a bare `on:` key as true.
+    item = {("on" if key is True else key): value for key, value in item.items()}
     for name in expand(str(item.get("name", ""))):
         yield {**item, "name": name}
 

@@ -12,6 +12,7 @@ from setpoint.contracts.action import (
     RiskClass,
 )
 from setpoint.contracts.diagnosis import Diagnosis, GuideStep, Hypothesis, Mode, ReasoningStep, RecoveryGuide
+from setpoint.contracts.dispatch import Dispatch, JobKind, JobRequest, Ranked
 from setpoint.contracts.event import Event, Flag, Frozen, Quarantined, Severity
 from setpoint.contracts.facts import Citation, Evidence, Fact, FactKind, FactSheet, Passage, Verification
 from setpoint.contracts.feedback import Feedback, FeedbackField
@@ -39,6 +40,7 @@ __all__ = [
     "Decision",
     "DecisionType",
     "Diagnosis",
+    "Dispatch",
     "Event",
     "Evidence",
     "Fact",
@@ -52,6 +54,8 @@ __all__ = [
     "Hypothesis",
     "Incident",
     "IncidentState",
+    "JobKind",
+    "JobRequest",
     "Judgement",
     "Level",
     "Mode",
@@ -60,6 +64,7 @@ __all__ = [
     "Passage",
     "Priority",
     "Quarantined",
+    "Ranked",
     "ReasoningStep",
     "RecoveryGuide",
     "Review",

@@ -36,6 +36,8 @@ class Incident(Frozen):
     """Why these events are one incident, in words."""
     revision: int = 0
     """Rises when something new enough to deserve another look arrived."""
+    related: tuple[str, ...] = ()
+    """Ids of incidents that are linked by topology but were opened apart."""
 
 
 class Notice(Frozen):

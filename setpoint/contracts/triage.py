@@ -103,3 +103,9 @@ class Correlated(Frozen):
     """Why it belongs there, in words."""
     repeat: bool = False
     """Nothing new: counted, not notified again."""
+    incident_id: str = ""
+    """Stable: made of the group key and the id of the incident's first event."""
+    related: tuple[str, ...] = ()
+    """Ids of other open incidents that are linked by topology but were opened apart."""
+    clears: bool = False
+    """With this event every condition of the incident that can clear has cleared."""

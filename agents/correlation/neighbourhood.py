@@ -1,0 +1,85 @@
+"""What stands near an asset: from the site file, else from what its name says."""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+
+from setpoint.contracts.site import AssetKind, Site
+
+_CRAY = re.compile(r"(?P<cabinet>c\d+-\d+)(?P<cage>c\d+)(?P<slot>s\d+)n\d+")
+_RACKED = re.compile(r"(?P<rack>(?:rack|r|cab|cabinet)[-_]?\d+)[-_.]?(?:node|n|u|s|slot|host|h)[-_]?\d+.*")
+_MEASURING: frozenset[AssetKind] = frozenset({"sensor", "leak_sensor"})
+_LIMIT = 200_000
+"""Assets whose surroundings are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One asset's surroundings. Names are lower case."""
+
+    name: str
+    """The event's asset, in the site file's spelling where it is known."""
+    subject: str
+    """What trouble there is about: the node of a GPU, what a sensor measures. "" for an unknown asset."""
+    kind: AssetKind
+    tier: str
+    """"" where the site does not know the asset."""
+    downstream: int
+    upstream: tuple[tuple[str, AssetKind], ...]
+    """What the subject stands on, nearest first."""
+
+
+class Neighbourhood:
+    """Looks assets up in the site once and remembers them, in bounded memory."""
+
+    def __init__(self, site: Site | None) -> None:
+        self._site = site
+        self._places: OrderedDict[str, Place] = OrderedDict()
+
+    def of(self, asset: str) -> Place:
+        """The surroundings of an asset; of an unknown one what its name gives away."""
+        place = self._places.get(asset)
+        if place is None:
+            place = self._places[asset] = self._look_up(asset)
+            if len(self._places) > _LIMIT:
+                self._places.popitem(last=False)
+        return place
+
+    def _look_up(self, asset: str) -> Place:
+        known = self._site.find(asset) if self._site else None
+        if known is None or self._site is None:
+            return _from_name(asset)
+        subject = known
+        if known.kind in _MEASURING and known.on:
+            subject = self._site.find(known.on[0]) or known
+        upstream = tuple((name.lower(), self._kind(name)) for name in self._site.upstream(subject.name))
+        below = len(self._site.downstream(known.name))
+        return Place(known.name, subject.name.lower(), known.kind, known.tier, below, upstream)
+
+    def _kind(self, name: str) -> AssetKind:
+        asset = self._site.find(name) if self._site else None
+        return asset.kind if asset else "unknown"
+
+
+def _from_name(asset: str) -> Place:
+    """An asset the site does not describe. Its rack counts as what it stands on where the name shows it."""
+    name = asset.lower()
+    if name in ("", "unknown"):
+        return Place(asset, "", "unknown", "", 0, ())
+    return Place(asset, name.split("/")[0], "unknown", "", 0, tuple((rack, "rack") for rack in racks_in_name(name)))
+
+
+def racks_in_name(name: str) -> tuple[str, ...]:
+    """The enclosures a host's name gives away, nearest first.
+
+    >>> racks_in_name("c21-5c0s7n2"), racks_in_name("rack07-node12"), racks_in_name("db-primary")
+    (('c21-5c0s7', 'c21-5c0', 'c21-5'), ('rack07',), ())
+    """
+    if match := _CRAY.match(name):
+        cabinet, cage, slot = match["cabinet"], match["cage"], match["slot"]
+        return cabinet + cage + slot, cabinet + cage, cabinet
+    if match := _RACKED.fullmatch(name):
+        return (match["rack"],)
+    return ()

@@ -1,0 +1,253 @@
+"""The evidence of one incident: what was seen, as readable sentences with ids, made by code from its events.
+
+Each piece carries the same facts as a sheet, so that a model can word it without touching a number.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import count
+
+from setpoint.contracts import Event, Evidence, Fact, FactSheet, Incident, Triage
+from setpoint.contracts.site import Site
+
+MAX_GROUPS = 10
+MAX_NAMED_ASSETS = 4
+_VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+(\.\d+)*", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Case:
+    """All that one analysis may look at."""
+
+    incident: Incident
+    events: tuple[Event, ...]
+    """In order of time."""
+    triages: Mapping[str, Triage]
+    """By event id."""
+    site: Site
+    telemetry: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    """Present readings by asset, unit in the metric's name."""
+    related: tuple[Incident, ...] = ()
+    """Other incidents on the same or neighbouring assets, newest first."""
+
+
+@dataclass(frozen=True)
+class EventGroup:
+    """Events that say the same thing of one or more assets."""
+
+    events: tuple[Event, ...]
+    condition: str
+
+    @property
+    def first(self) -> Event:
+        return self.events[0]
+
+    @property
+    def assets(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(event.asset for event in self.events))
+
+    @property
+    def worst(self) -> Event:
+        """The reading furthest beyond its threshold; the first event where none has one."""
+        read = [e for e in self.events if e.value is not None and e.threshold is not None]
+        return max(read, key=lambda e: abs((e.value or 0.0) - (e.threshold or 0.0)), default=self.first)
+
+
+def group_events(case: Case) -> list[EventGroup]:
+    """Events of like meaning together, in the order they began; the least important are left out last."""
+    groups: dict[tuple[str, str, str], list[Event]] = {}
+    for event in case.events:
+        groups.setdefault(_likeness(event, case.site), []).append(event)
+    made = [EventGroup(tuple(events), _condition(events, case.triages)) for events in groups.values()]
+    important = sorted(made, key=lambda group: (_best_priority(group, case.triages), group.first.time))
+    return sorted(important[:MAX_GROUPS], key=lambda group: group.first.time)
+
+
+def gather(case: Case) -> tuple[list[Evidence], dict[str, str]]:
+    """Evidence in the order of time, then context; and the evidence id of each event."""
+    numbers = count(1)
+    evidence, of_event = [], dict[str, str]()
+    for group in group_events(case):
+        piece = _from_events(f"E{next(numbers)}", group, case.site)
+        evidence.append(piece)
+        of_event |= {event.id: piece.id for event in group.events}
+    for make in (_topology, _readings, _change, _history):
+        if (context := make(case)) is not None:
+            text, source, sheet, kind = context
+            identifier = f"E{next(numbers)}"
+            sheet = _renumbered(sheet, identifier)
+            evidence.append(Evidence(id=identifier, kind=kind, text=text, source=source, sheet=sheet))
+    return evidence, of_event
+
+
+def clock(time: datetime, site: Site) -> str:
+    """A time as the site's operators read it: `23:40:12 CET`.
+
+    The date is left out on purpose: an incident's page carries it once.
+    """
+    return time.astimezone(site.zone).strftime("%H:%M:%S %Z")
+
+
+def quantity(value: float, unit: str | None) -> str:
+    """A value with its unit, without false digits: `41 lpm`, `88.5 C`, `2310 ms`."""
+    number = f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}".replace(",", " ")
+    return f"{number} {unit}".strip() if unit else number
+
+
+def name_list(names: Sequence[str]) -> str:
+    """`gpu-01, gpu-02, gpu-03 and 9 more`."""
+    if len(names) <= MAX_NAMED_ASSETS:
+        return ", ".join(names)
+    return f"{', '.join(names[: MAX_NAMED_ASSETS - 1])} and {len(names) - MAX_NAMED_ASSETS + 1} more"
+
+
+_Made = tuple[str, str, FactSheet, str]
+
+
+def _from_events(identifier: str, group: EventGroup, site: Site) -> Evidence:
+    event, worst = group.first, group.worst
+    facts = [_fact("asset", "asset", name_list(group.assets), identifier, required=True)]
+    facts.append(_fact("time", "time", clock(event.time, site), identifier))
+    reading = ""
+    if worst.value is not None:
+        facts.append(_fact("value", "quantity", quantity(worst.value, worst.unit), identifier, required=True))
+        reading = quantity(worst.value, worst.unit)
+        if worst.threshold is not None:
+            facts.append(_fact("limit", "limit", quantity(worst.threshold, worst.unit), identifier))
+            reading += f", limit {quantity(worst.threshold, worst.unit)}"
+    if len(group.events) > 1:
+        facts.append(_fact("count", "count", str(len(group.events)), identifier))
+    said = _quoted(event.message)
+    times = clock(event.time, site)
+    if len(group.events) > 1:
+        times += f" to {clock(group.events[-1].time, site)}, {len(group.events)} events"
+    text = f"{name_list(group.assets)}: {said} ({'; '.join(filter(None, (reading, times)))})"
+    sheet = FactSheet(condition=group.condition or "a message of this kind was logged", facts=tuple(facts))
+    source = f"{event.source} event {event.id}"
+    return Evidence(id=identifier, kind="event", text=text, source=source, sheet=sheet)
+
+
+def _topology(case: Case) -> _Made | None:
+    root = _common_asset(case)
+    if not root:
+        return None
+    below = [asset for name in case.site.downstream(root) if (asset := case.site.find(name))]
+    racks = sum(asset.kind == "rack" for asset in below)
+    nodes = sum(asset.kind == "gpu_node" for asset in below)
+    services = [asset.name for asset in below if asset.kind == "service"]
+    parts = [f"{n} {word}{'s' if n > 1 else ''}" for n, word in ((racks, "rack"), (nodes, "GPU node")) if n]
+    if services:
+        parts.append(f"the service{'s' if len(services) > 1 else ''} {name_list(services)}")
+    if not parts:
+        return None
+    text = f"{root} carries {' and '.join(parts) if len(parts) < 3 else ', '.join(parts[:-1]) + ' and ' + parts[-1]}."
+    facts = [_fact("asset", "asset", root, "E1", required=True)]
+    if nodes:
+        facts.append(_fact("count", "count", f"{nodes} GPU node{'s' if nodes > 1 else ''}", "E1"))
+    sheet = FactSheet(condition="other equipment depends on it", facts=tuple(facts))
+    return text, "site topology", sheet, "topology"
+
+
+def _readings(case: Case) -> _Made | None:
+    rows = [
+        (asset, metric, value)
+        for asset in case.incident.assets[:6]
+        for metric, value in sorted(case.telemetry.get(asset, {}).items())
+    ][:6]
+    if not rows:
+        return None
+    text = "Readings now: " + "; ".join(f"{asset} {_metric(metric, value)}" for asset, metric, value in rows) + "."
+    facts = (_fact("asset", "asset", rows[0][0], "E1", required=True), _fact("value", "quantity", _metric(*rows[0][1:]), "E1"))
+    return text, "site telemetry", FactSheet(condition="present readings were taken", facts=facts), "metric"
+
+
+def _change(case: Case) -> _Made | None:
+    for event in case.events:
+        change = case.site.recent_change(event.asset, event.time)
+        if change is not None:
+            since = event.time - change.time
+            text = f"{change.what}, {span(since)} before the first event on {event.asset}."
+            facts = (
+                _fact("asset", "asset", event.asset, "E1", required=True),
+                _fact("time", "duration", span(since), "E1"),
+                _fact("change", "quote", change.what, "E1"),
+            )
+            return text, "site change record", FactSheet(condition="this asset was changed shortly before", facts=facts), "change"
+    return None
+
+
+def _history(case: Case) -> _Made | None:
+    if not case.related:
+        return None
+    near = case.related[0]
+    apart = span(abs(case.incident.opened - near.opened))
+    text = f"{near.id} ({near.title}) began {apart} {'before' if near.opened <= case.incident.opened else 'after'} this one."
+    facts = (
+        _fact("incident", "code", near.id, "E1", required=True),
+        _fact("time", "duration", apart, "E1"),
+    )
+    return text, "ledger", FactSheet(condition="another incident touches the same equipment", facts=facts), "history"
+
+
+def span(length: timedelta) -> str:
+    """`40 s`, `12 min`, `3 h 5 min`, `2 days`."""
+    seconds = int(length.total_seconds())
+    if seconds < 90:
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    if minutes < 90:
+        return f"{minutes} min"
+    hours, rest = divmod(minutes, 60)
+    if hours < 48:
+        return f"{hours} h {rest} min" if rest else f"{hours} h"
+    return f"{hours // 24} days"
+
+
+def _common_asset(case: Case) -> str:
+    """What the incident is about: the asset of its first event that others stand on, else its first known asset."""
+    known = [event.asset for event in case.events if case.site.find(event.asset)]
+    carrying = [name for name in known if len(case.site.downstream(name)) > 1]
+    return next(iter(carrying), next(iter(known), ""))
+
+
+def _likeness(event: Event, site: Site) -> tuple[str, str, str]:
+    asset = site.find(event.asset)
+    words = _VARIABLE.sub("#", event.message.replace(event.asset, "@"))
+    return (asset.kind if asset else "unknown", event.kind or words, event.status if not event.kind else words[:40])
+
+
+def _condition(events: Iterable[Event], triages: Mapping[str, Triage]) -> str:
+    return next((t.condition for e in events if (t := triages.get(e.id)) and t.condition), "")
+
+
+def _best_priority(group: EventGroup, triages: Mapping[str, Triage]) -> str:
+    return min((t.priority for e in group.events if (t := triages.get(e.id))), default="P3")
+
+
+def _quoted(message: str) -> str:
+    short = message if len(message) <= 160 else message[:157].rstrip() + "..."
+    return f'"{short}"'
+
+
+def _metric(metric: str, value: float) -> str:
+    name, _, unit = metric.rpartition("_")
+    return f"{name.replace('_', ' ')} {quantity(value, _UNITS.get(unit, unit))}" if unit in _UNITS else f"{metric} {value:.4g}"
+
+
+_UNITS = {"c": "C", "kw": "kW", "w": "W", "lpm": "L/min", "pct": "%", "ms": "ms", "mhz": "MHz", "rpm": "rpm", "kpa": "kPa",
+          "kwh": "kWh", "v": "V"}  # fmt: skip
+
+
+def _fact(slot: str, kind: str, text: str, evidence_id: str, *, required: bool = False) -> Fact:
+    return Fact.model_validate(
+        {"slot": slot, "kind": kind, "text": text, "evidence_id": evidence_id, "required": required}
+    )
+
+
+def _renumbered(sheet: FactSheet, identifier: str) -> FactSheet:
+    facts = tuple(fact.model_copy(update={"evidence_id": identifier}) for fact in sheet.facts)
+    return FactSheet(condition=sheet.condition, facts=facts)

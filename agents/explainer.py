@@ -1,0 +1,156 @@
+"""Puts an analysis into words: each reasoning step from one piece of evidence, then the conclusion.
+
+A model may write the words; every text is verified against its fact sheet, tried twice, and falls back to a
+deterministic sentence that is marked as such. The facts are the same either way.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from agents.verification import verify_words
+from knowledge.causes import NO_FAULT, UNKNOWN
+from prompts import StepInput, SummaryInput, Task, render
+from prompts.tasks import Certainty, Relation, TaskInput
+from setpoint.contracts import Evidence, Fact, FactSheet, Hypothesis, ReasoningStep
+from setpoint.errors import ModelFailed, ModelMissing
+
+TEMPLATE = "template"
+MAX_STEPS = 4
+TRIES = 2
+
+
+class Worded(Protocol):
+    """What a model gave: words with slots, and what they cost."""
+
+    @property
+    def text(self) -> str: ...
+    @property
+    def tokens(self) -> int: ...
+
+
+class Writer(Protocol):
+    """A model in its role. Raises ModelFailed or ModelMissing."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def show_values(self) -> bool: ...
+    def words(self, system: str, user: str, sheet: FactSheet) -> Worded: ...
+
+
+@dataclass
+class Budget:
+    """What one incident may still cost."""
+
+    tokens: int
+    calls: int
+    seconds: float
+    started: float = field(default_factory=time.monotonic)
+    spent: int = 0
+
+    def left(self) -> bool:
+        return self.spent < self.tokens and self.calls > 0 and time.monotonic() - self.started < self.seconds
+
+
+@dataclass(frozen=True)
+class Said:
+    """One text and who wrote it; `problem` says why a model's words were not used."""
+
+    text: str
+    written_by: str
+    problem: str = ""
+
+
+def say(writer: Writer | None, task: Task, inputs: TaskInput, sheet: FactSheet, plain: str, budget: Budget) -> Said:
+    """The model's verified words with their facts filled in, else `plain`."""
+    if writer is None:
+        return Said(plain, TEMPLATE)
+    problem = "the budget of this incident is spent"
+    prompt = render(task, inputs, show_values=writer.show_values)
+    for _ in range(TRIES):
+        if not budget.left():
+            break
+        budget.calls -= 1
+        try:
+            worded = writer.words(prompt.system, prompt.user, sheet)
+        except (ModelFailed, ModelMissing) as error:
+            return Said(plain, TEMPLATE, str(error))
+        budget.spent += worded.tokens
+        checked = verify_words(worded.text, sheet, task=task)
+        if checked.ok:
+            return Said(sheet.fill(worded.text), writer.name)
+        problem = "; ".join(checked.problems[:2])
+    return Said(plain, TEMPLATE, problem)
+
+
+def explain(
+    writer: Writer | None,
+    top: Hypothesis,
+    certainty: Certainty,
+    evidence: Mapping[str, Evidence],
+    subject: FactSheet,
+    todo: str,
+    budget: Budget,
+    progress: Callable[[str], None] = lambda _: None,
+) -> tuple[list[ReasoningStep], Said, list[str]]:
+    """The chain of steps, the summary, and what fell back and why."""
+    steps, fallbacks = [], list[str]()
+    for number, (relation, piece) in enumerate(_chain(top, evidence), 1):
+        progress(f"step {number}")
+        inputs = StepInput(title=top.title, relation=relation, sheet=piece.sheet)
+        said = say(writer, "step", inputs, piece.sheet, _plain_step(relation, piece, top), budget)
+        steps.append(ReasoningStep(text=said.text, evidence=(piece.id,), written_by=said.written_by))
+        if said.problem:
+            fallbacks.append(f"step {number}: {said.problem}")
+    progress("summary")
+    summary_inputs = SummaryInput(cause=top.cause, title=top.title, certainty=certainty, sheet=subject, todo=todo)
+    summary = say(writer, "summary", summary_inputs, subject, _plain_summary(top, certainty, subject, todo), budget)
+    if summary.problem:
+        fallbacks.append(f"summary: {summary.problem}")
+    return steps, summary, fallbacks
+
+
+def subject_sheet(condition: str, asset: str, count: str, began: str, evidence_id: str) -> FactSheet:
+    """The facts of the conclusion: where, since when, how many events."""
+    rows = (("asset", "asset", asset, True), ("time", "time", began, True), ("count", "count", count, False))
+    facts = [
+        Fact.model_validate({"slot": s, "kind": k, "text": t, "evidence_id": evidence_id, "required": r})
+        for s, k, t, r in rows
+        if t
+    ]
+    return FactSheet(condition=condition or "trouble was reported", facts=tuple(facts))
+
+
+def _chain(top: Hypothesis, evidence: Mapping[str, Evidence]) -> Sequence[tuple[Relation, Evidence]]:
+    """Supports in the order they happened, then what speaks against it."""
+    found: list[tuple[Relation, Evidence]] = []
+    found += [("supports", evidence[key]) for key in sorted(top.supports, key=_number)[:MAX_STEPS] if key in evidence]
+    found += [("contradicts", evidence[key]) for key in top.contradicts[:1] if key in evidence]
+    if not found:
+        found = [("supports", piece) for piece in list(evidence.values())[:2]] if top.cause != UNKNOWN else []
+    return found
+
+
+def _plain_step(relation: Relation, piece: Evidence, top: Hypothesis) -> str:
+    verdict = {"supports": "This fits", "contradicts": "This does not fit", "absent": "This would be expected for"}
+    return f"{piece.text.rstrip('.')}. {verdict[relation]}: {top.title}."
+
+
+def _plain_summary(top: Hypothesis, certainty: Certainty, subject: FactSheet, todo: str) -> str:
+    facts = {fact.slot: fact.text for fact in subject.facts}
+    where = f"{subject.condition[:1].upper()}{subject.condition[1:]} on {facts['asset']} since {facts['time']}."
+    if top.cause == UNKNOWN:
+        return f"{where} The evidence does not name a cause."
+    if top.cause == NO_FAULT:
+        return f"{where} Nothing points at a fault."
+    verdict = {"clear": "The cause is", "likely": "The likely cause is", "open": "A possible cause is"}[certainty]
+    first = f" First: {todo[:1].lower()}{todo[1:].rstrip('.')}." if todo else ""
+    return f"{where} {verdict}: {top.title}.{first}"
+
+
+def _number(evidence_id: str) -> int:
+    return int(evidence_id[1:])

@@ -1,0 +1,157 @@
+"""The troubleshooter: ranks root causes of one incident from the closed catalog.
+
+In `facts` mode code ranks by symbolic signatures: each cause has patterns that name it, patterns that fit it,
+patterns that speak against it, and things one would also expect to see. Scores add up as log-odds; "unknown" has
+a fixed score that a cause must beat, and "no fault" gains where everything cleared by itself. The shares are an
+ordering with a feeling for distance, not a calibrated probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from agents.evidence import Case
+from knowledge.causes import NO_FAULT, UNKNOWN, Cause, Signature
+from setpoint.contracts import Event, Evidence, Hypothesis
+
+STRONG, WEAK, AGAINST, MISSING = 3.0, 0.9, -2.5, -0.6
+HINT = 2.0
+"""A triage rule that knows the cause (an XID table row, say) is as good as two thirds of a strong pattern."""
+FIRST = 1.0
+"""Causes come before effects: the pattern that matches the incident's first serious events counts more."""
+CARRIES = 1.2
+"""A cause on an asset that carries the other assets explains them."""
+UNKNOWN_SCORE = 2.2
+SHOWN = 4
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one cause fared."""
+
+    cause: Cause
+    score: float
+    supports: tuple[str, ...]
+    contradicts: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+def rank_causes(
+    case: Case, causes: Mapping[str, Cause], evidence_of: Mapping[str, str], evidence: Sequence[Evidence] = ()
+) -> list[Hypothesis]:
+    """Most likely first; shares over all causes sum to 1 and the shown list keeps the largest.
+
+    `evidence_of` maps event ids to evidence ids. The list is never empty: "unknown" is always weighed.
+    """
+    firing = [event for event in case.events if event.status == "firing"]
+    found = [
+        finding
+        for cause in causes.values()
+        if cause.signature and (finding := _weigh(case, cause, cause.signature, firing, evidence_of))
+    ]
+    found += [_unknown(causes[UNKNOWN]), _no_fault(case, causes[NO_FAULT], firing)]
+    found = _with_change(found, evidence)
+    total = sum(math.exp(finding.score) for finding in found)
+    ranked = sorted(found, key=lambda finding: (-finding.score, finding.cause.id))
+    return [_hypothesis(finding, math.exp(finding.score) / total) for finding in ranked[:SHOWN]]
+
+
+def certainty(hypotheses: Sequence[Hypothesis]) -> str:
+    """How firmly the first cause may be said: clear, likely or open."""
+    top = hypotheses[0]
+    if top.cause in (UNKNOWN, NO_FAULT):
+        return "open"
+    if top.score >= 0.8 and not top.contradicts:
+        return "clear"
+    return "likely" if top.score >= 0.45 else "open"
+
+
+def _weigh(
+    case: Case, cause: Cause, signature: Signature, firing: Sequence[Event], evidence_of: Mapping[str, str]
+) -> Finding | None:
+    texts = [(event, _text(event, case)) for event in firing]
+    strong = [event for event, text in texts if any(p.search(text) for p in signature.strong)]
+    hinted = [e for e in firing if (t := case.triages.get(e.id)) and cause.id in t.cause_hints]
+    if not strong and not hinted:
+        weak_only = [event for event, text in texts if any(p.search(text) for p in signature.weak)]
+        if not weak_only:
+            return None
+    weak = [event for event, text in texts if any(p.search(text) for p in signature.weak) and event not in strong]
+    against = [event for event, text in texts if any(p.search(text) for p in signature.against)]
+    everything = [_text(event, case) for event in case.events]
+    missing = [e.what for e in signature.expects if not any(e.pattern.search(text) for text in everything)]
+    score = math.log(signature.prior) + MISSING * len(missing)
+    score += STRONG * bool(strong) + HINT * bool(hinted) + AGAINST * bool(against)
+    score += 0.5 * (_kinds(strong) > 1) + WEAK * min(_kinds(weak), 3)
+    source = strong or hinted
+    if source:
+        score += FIRST * _comes_first(source[0], firing, case) + CARRIES * _carries(source, firing, case)
+    supports = _evidence_ids([*strong, *hinted, *weak], evidence_of)
+    return Finding(cause, score, supports, _evidence_ids(against, evidence_of), tuple(missing))
+
+
+def _comes_first(event: Event, firing: Sequence[Event], case: Case) -> bool:
+    """Among the events that are P0 or P1 (or all, where none is), nothing came clearly earlier."""
+    serious = [e for e in firing if (t := case.triages.get(e.id)) and t.priority in ("P0", "P1")] or list(firing)
+    return (event.time - serious[0].time).total_seconds() <= 5.0
+
+
+def _carries(source: Sequence[Event], firing: Sequence[Event], case: Case) -> float:
+    """Share of the incident's other assets that stand on an asset the cause was seen on."""
+    roots = {event.asset for event in source}
+    others = {event.asset for event in firing} - roots
+    if not others:
+        return 0.0
+    explained = {name for root in roots for name in (*case.site.downstream(root), root)}
+    # A pump stands beside the CDU it feeds in no topology file's words, yet everything on the CDU depends on it.
+    return len(others & explained) / len(others)
+
+
+def _with_change(found: list[Finding], evidence: Sequence[Evidence]) -> list[Finding]:
+    """A recent change on the asset speaks for a regression, together with patterns that name it."""
+    change = next((piece.id for piece in evidence if piece.kind == "change"), None)
+    if change is None:
+        return found
+    return [
+        Finding(f.cause, f.score + 1.5, (*f.supports, change), f.contradicts, f.missing)
+        if f.cause.id == "firmware_regression"
+        else f
+        for f in found
+    ]
+
+
+def _unknown(cause: Cause) -> Finding:
+    return Finding(cause, UNKNOWN_SCORE, (), (), ())
+
+
+def _no_fault(case: Case, cause: Cause, firing: Sequence[Event]) -> Finding:
+    """Gains where all that fired was routine or in maintenance; loses with every serious event."""
+    serious = sum((t := case.triages.get(e.id)) is not None and t.priority in ("P0", "P1", "P2") for e in firing)
+    return Finding(cause, 3.0 if not serious else 0.5 - 0.5 * min(serious, 6), (), (), ())
+
+
+def _hypothesis(finding: Finding, share: float) -> Hypothesis:
+    return Hypothesis(
+        cause=finding.cause.id,
+        title=finding.cause.title,
+        score=round(share, 4),
+        supports=finding.supports,
+        contradicts=finding.contradicts,
+        missing=finding.missing,
+    )
+
+
+def _text(event: Event, case: Case) -> str:
+    asset = case.site.find(event.asset)
+    return f"{asset.kind if asset else ''} | {event.kind} | {event.message} | {event.metric or ''}"
+
+
+def _kinds(events: Sequence[Event]) -> int:
+    """Distinct things said: forty nodes saying one thing are one piece of evidence."""
+    return len({event.kind or event.message[:24] for event in events})
+
+
+def _evidence_ids(events: Sequence[Event], evidence_of: Mapping[str, str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(evidence_of[event.id] for event in events if event.id in evidence_of))

@@ -1,0 +1,1 @@
+"""How good Setpoint is: suites, cases, scorers, measurements."""

@@ -1,0 +1,293 @@
+"""The slow path: one incident from evidence to a diagnosis with a guide and proposed actions.
+
+gather -> retrieve -> reason -> guide -> verify -> record
+
+A run belongs to one revision of one incident (thread id `slow:INCIDENT:REVISION`). Its last node writes diagnosis,
+reviews and the end of the job in one ledger transaction, so a crash before it repeats work and never a side effect.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypedDict
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+
+from agents.decider import Decider, decide
+from agents.evidence import Case, clock, gather
+from agents.explainer import TEMPLATE, Budget, Writer, explain, subject_sheet
+from agents.guide import called_for, choose_section, queries, write_guide
+from agents.troubleshooter import certainty, rank_causes
+from agents.verification import verify_diagnosis
+from knowledge.causes import NO_FAULT, UNKNOWN, Cause
+from knowledge.runbooks import Section
+from setpoint.contracts import (
+    ActionProposal,
+    Diagnosis,
+    Evidence,
+    Hypothesis,
+    Mode,
+    Passage,
+    ReasoningStep,
+    RecoveryGuide,
+)
+
+
+class Library(Protocol):
+    """Where passages are found."""
+
+    def search(self, query: str, limit: int) -> Sequence[Passage]: ...
+
+
+@dataclass(frozen=True)
+class SlowPorts:
+    """All that the slow path reaches outside itself."""
+
+    load_case: Callable[[str], Case]
+    library: Library
+    causes: Mapping[str, Cause]
+    sections: Mapping[str, Section]
+    writer: Writer | None
+    decider: Decider | None
+    mode: Mode
+    action_names: frozenset[str]
+    propose: Callable[[str, Case, Sequence[str]], ActionProposal | None]
+    """Catalog action by name for this case and evidence; None where it does not apply."""
+    record: Callable[[Diagnosis], None]
+    new_budget: Callable[[], Budget]
+    passages: int = 6
+    progress: Callable[[str, str], None] = lambda _incident, _stage: None
+
+
+class SlowState(TypedDict, total=False):
+    """Plain values only: a checkpoint must be readable without our classes."""
+
+    incident_id: str
+    revision: int
+    started: float
+    evidence: list[dict[str, Any]]
+    hypotheses: list[dict[str, Any]]
+    decided_by: str
+    passages: list[dict[str, Any]]
+    steps: list[dict[str, Any]]
+    summary: str
+    written_by: str
+    guide: dict[str, Any]
+    proposals: list[dict[str, Any]]
+    fallbacks: list[str]
+    tokens: int
+    problems: list[str]
+
+
+class Gathered(TypedDict, total=False):
+    started: float
+    evidence: list[dict[str, Any]]
+    hypotheses: list[dict[str, Any]]
+    decided_by: str
+    fallbacks: list[str]
+    tokens: int
+
+
+class Retrieved(TypedDict, total=False):
+    passages: list[dict[str, Any]]
+
+
+class Reasoned(TypedDict, total=False):
+    steps: list[dict[str, Any]]
+    summary: str
+    written_by: str
+    fallbacks: list[str]
+    tokens: int
+
+
+class Guided(TypedDict, total=False):
+    guide: dict[str, Any]
+    proposals: list[dict[str, Any]]
+
+
+class Verified(TypedDict, total=False):
+    steps: list[dict[str, Any]]
+    summary: str
+    written_by: str
+    problems: list[str]
+    fallbacks: list[str]
+
+
+class Recorded(TypedDict, total=False):
+    problems: list[str]
+
+
+async def gather_evidence(state: SlowState, runtime: Runtime[SlowPorts]) -> Gathered:
+    """Read the case, list its evidence and rank the causes."""
+    ports = runtime.context
+    ports.progress(state["incident_id"], "gathering evidence")
+    case = await asyncio.to_thread(ports.load_case, state["incident_id"])
+    evidence, evidence_of = gather(case)
+    ranked = rank_causes(case, ports.causes, evidence_of, evidence)
+    verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
+    return {
+        "started": time.time(),
+        "evidence": [piece.model_dump(mode="json") for piece in evidence],
+        "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in verdict.hypotheses],
+        "decided_by": verdict.decided_by,
+        "fallbacks": [verdict.problem] if verdict.problem else [],
+        "tokens": verdict.tokens,
+    }
+
+
+async def retrieve(state: SlowState, runtime: Runtime[SlowPorts]) -> Retrieved:
+    """Passages on the likely causes and on what was seen, without doubles."""
+    ports = runtime.context
+    ports.progress(state["incident_id"], "reading runbooks")
+    conditions = [piece.sheet.condition for piece in _evidence(state) if piece.kind == "event"]
+    asked = queries(_hypotheses(state), ports.causes, conditions[:4])
+    found: dict[str, Passage] = {}
+    for query in asked:
+        for passage in await asyncio.to_thread(ports.library.search, query, ports.passages):
+            found.setdefault(passage.id, passage)
+    return {"passages": [passage.model_dump(mode="json") for passage in list(found.values())[: 2 * ports.passages]]}
+
+
+async def reason(state: SlowState, runtime: Runtime[SlowPorts]) -> Reasoned:
+    """Word the steps and the conclusion; each text is verified as it is written."""
+    ports, identifier = runtime.context, state["incident_id"]
+    case = await asyncio.to_thread(ports.load_case, identifier)
+    hypotheses, evidence = _hypotheses(state), {piece.id: piece for piece in _evidence(state)}
+    top, budget = hypotheses[0], ports.new_budget()
+    first = next(iter(evidence.values()))
+    subject = subject_sheet(
+        first.sheet.condition,
+        next((fact.text for fact in first.sheet.facts if fact.slot == "asset"), case.incident.assets[0]),
+        str(len(case.events)) if len(case.events) > 1 else "",
+        clock(case.incident.opened, case.site),
+        first.id,
+    )
+    todo = _todo(top, ports)
+    steps, summary, fallbacks = await asyncio.to_thread(
+        explain, ports.writer, top, certainty(hypotheses), evidence, subject, todo, budget,
+        lambda stage: ports.progress(identifier, f"writing {stage}"),
+    )  # fmt: skip
+    writers = {step.written_by for step in steps} | {summary.written_by}
+    return {
+        "steps": [step.model_dump(mode="json") for step in steps],
+        "summary": summary.text,
+        "written_by": " and ".join(sorted(writers)),
+        "fallbacks": [*state.get("fallbacks", []), *fallbacks],
+        "tokens": state.get("tokens", 0) + budget.spent,
+    }
+
+
+async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
+    """Quote the steps of the fitting runbook and propose the actions they call for."""
+    ports = runtime.context
+    ports.progress(state["incident_id"], "writing the recovery guide")
+    top = _hypotheses(state)[0]
+    passages = [Passage.model_validate(item) for item in state["passages"]]
+    made = write_guide(choose_section(top, ports.causes, ports.sections, passages))
+    proposals: list[ActionProposal] = []
+    if top.cause != NO_FAULT:
+        case = await asyncio.to_thread(ports.load_case, state["incident_id"])
+        for name in called_for(made, ports.causes[top.cause]):
+            if (proposal := ports.propose(name, case, top.supports)) is not None:
+                proposals.append(proposal)
+    return {
+        "guide": made.model_dump(mode="json"),
+        "proposals": [proposal.model_dump(mode="json") for proposal in proposals],
+    }
+
+
+async def verify(state: SlowState, runtime: Runtime[SlowPorts]) -> Verified:
+    """The whole once more: citations, catalogs, facts. What fails is replaced by the evidence as it stands."""
+    ports = runtime.context
+    problems = _check(state, ports)
+    if not problems:
+        return {"problems": []}
+    top = _hypotheses(state)[0]
+    evidence = _evidence(state)
+    used = [piece for piece in evidence if piece.id in top.supports] or evidence[:2]
+    steps = [ReasoningStep(text=piece.text, evidence=(piece.id,), written_by=TEMPLATE) for piece in used]
+    return {
+        "steps": [step.model_dump(mode="json") for step in steps],
+        "summary": f"{evidence[0].text.rstrip('.')}. First candidate: {top.title}.",
+        "written_by": TEMPLATE,
+        "problems": problems,
+        "fallbacks": [*state.get("fallbacks", []), *(f"analysis: {problem}" for problem in problems[:3])],
+    }
+
+
+async def record(state: SlowState, runtime: Runtime[SlowPorts]) -> Recorded:
+    """One transaction: the diagnosis, its reviews and the end of the job."""
+    await asyncio.to_thread(runtime.context.record, _diagnosis(state, runtime.context))
+    return {"problems": state.get("problems", [])}
+
+
+def build_slow_path(
+    checkpointer: BaseCheckpointSaver[Any] | None = None,
+) -> CompiledStateGraph[SlowState, SlowPorts, SlowState, SlowState]:
+    """The compiled graph. Invoke it with `durability="sync"`."""
+    graph = StateGraph(SlowState, context_schema=SlowPorts)
+    for name, node in (
+        ("gather", gather_evidence), ("retrieve", retrieve), ("reason", reason), ("write_guide", guide),
+        ("verify", verify), ("record", record),
+    ):  # fmt: skip
+        graph.add_node(name, node)
+    names = ["gather", "retrieve", "reason", "write_guide", "verify", "record"]
+    graph.add_edge(START, names[0])
+    for before, after in zip(names, names[1:], strict=False):
+        graph.add_edge(before, after)
+    graph.add_edge(names[-1], END)
+    return graph.compile(checkpointer=checkpointer, name="slow_path")
+
+
+def _check(state: SlowState, ports: SlowPorts) -> list[str]:
+    diagnosis = _diagnosis(state, ports)
+    sections = {f"{key}#{part}": p for key, s in ports.sections.items() for p in s.passages() for part in (p.heading,)}
+    passages = {passage.id: passage for passage in diagnosis.passages} | sections
+    checked = verify_diagnosis(
+        diagnosis,
+        causes=frozenset(ports.causes),
+        actions=ports.action_names,
+        passages=passages,
+    )
+    return list(checked.problems)
+
+
+def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
+    return Diagnosis(
+        incident_id=state["incident_id"],
+        revision=state["revision"],
+        mode=ports.mode if state.get("decided_by", "code") != "code" else "facts",
+        evidence=tuple(_evidence(state)),
+        passages=tuple(Passage.model_validate(item) for item in state["passages"]),
+        hypotheses=tuple(_hypotheses(state)),
+        steps=tuple(ReasoningStep.model_validate(item) for item in state["steps"]),
+        summary=state["summary"],
+        guide=RecoveryGuide.model_validate(state["guide"]),
+        proposals=tuple(ActionProposal.model_validate(item) for item in state["proposals"]),
+        written_by=state["written_by"],
+        fallbacks=tuple(state.get("fallbacks", [])),
+        tokens=state.get("tokens", 0),
+        seconds=round(max(0.0, time.time() - state["started"]), 3),
+    )
+
+
+def _evidence(state: SlowState) -> list[Evidence]:
+    return [Evidence.model_validate(item) for item in state["evidence"]]
+
+
+def _hypotheses(state: SlowState) -> list[Hypothesis]:
+    return [Hypothesis.model_validate(item) for item in state["hypotheses"]]
+
+
+def _todo(top: Hypothesis, ports: SlowPorts) -> str:
+    """What to do first: the title of the first remedy, without facts."""
+    if top.cause in (UNKNOWN, NO_FAULT):
+        return ""
+    remedies = ports.causes[top.cause].remedies
+    return remedies[0].replace("_", " ").replace("gpu", "GPU").replace("ess", "ESS") if remedies else ""

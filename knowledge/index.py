@@ -1,0 +1,196 @@
+"""The knowledge index in Qdrant: our corpus and the site's own manuals, found by words (and by meaning where an
+embedding model is configured).
+
+Embedded Qdrant admits one opener of a folder; a server (by URL) admits many.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from qdrant_client import QdrantClient, models
+
+from knowledge.manuals import read_manual
+from knowledge.runbooks import Section, corpus_hash, load_corpus
+from knowledge.terms import Sparse, document_vector, load_glossary, query_vector, terms
+from setpoint.contracts import Passage
+from setpoint.errors import BackendError, StoreLocked, UsageError
+
+COLLECTION = "knowledge"
+LEXICAL, DENSE = "words", "meaning"
+Embed = Callable[[Sequence[str]], list[list[float]]]
+
+
+@dataclass(frozen=True)
+class Document:
+    """One entry of `setpoint knowledge list`."""
+
+    id: str
+    title: str
+    origin: str
+    passages: int
+
+
+class Index:
+    """Search over passages. Build it with `Index.open`."""
+
+    def __init__(self, client: QdrantClient, folder: Path, embed: Embed | None) -> None:
+        self._client, self._folder, self._embed = client, folder, embed
+        self._passages: dict[str, Passage] = {}
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, url: str = "", api_key: str | None = None, embed: Embed | None = None
+    ) -> Index:
+        """Open (and fill, where the corpus changed) the index. `folder` keeps the site's manuals too.
+
+        Raises StoreLocked where another process has the embedded index, BackendError where a server is not reached.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            client = (
+                QdrantClient(url=url, api_key=api_key) if url else QdrantClient(path=str(folder / "qdrant"))
+            )
+        except RuntimeError as error:
+            remedy = "Talk to the running `setpoint serve`, or set knowledge.url to a Qdrant server"
+            raise StoreLocked(
+                "the index is open in another process", where=str(folder), remedy=remedy
+            ) from error
+        index = cls(client, folder, embed)
+        try:
+            index._refresh()
+        except (OSError, models_errors()) as error:
+            raise BackendError(
+                f"the Qdrant server does not answer: {error}", where=url or str(folder)
+            ) from error
+        return index
+
+    def close(self) -> None:
+        self._client.close()
+
+    def search(self, query: str, limit: int = 6, sections: Sequence[str] = ()) -> list[Passage]:
+        """The passages nearest to the query, best first; `sections` limits it to those."""
+        words = query_vector(query, load_glossary())
+        if not words.indices:
+            return []
+        wanted = _only(sections)
+        if self._embed is None:
+            found = self._client.query_points(
+                COLLECTION, query=_vector(words), using=LEXICAL, query_filter=wanted, limit=limit
+            )
+        else:
+            prefetch = [
+                models.Prefetch(query=_vector(words), using=LEXICAL, filter=wanted, limit=4 * limit),
+                models.Prefetch(query=self._embed([query])[0], using=DENSE, filter=wanted, limit=4 * limit),
+            ]
+            fusion = models.FusionQuery(fusion=models.Fusion.RRF)
+            found = self._client.query_points(COLLECTION, prefetch=prefetch, query=fusion, limit=limit)
+        return [self._passage(point) for point in found.points]
+
+    def passage(self, passage_id: str) -> Passage | None:
+        """A passage by id; a step's id (`x#steps/3`) finds the passage it stands in."""
+        return self._passages.get(passage_id.split("/")[0])
+
+    def documents(self) -> list[Document]:
+        """Every section and manual."""
+        by_section: dict[str, list[Passage]] = {}
+        for passage in self._passages.values():
+            by_section.setdefault(passage.section, []).append(passage)
+        return [Document(key, ps[0].title, ps[0].origin, len(ps)) for key, ps in sorted(by_section.items())]
+
+    def add(self, path: Path) -> int:
+        """Take a manual (Markdown, HTML, PDF) into the index. Returns how many passages it gave."""
+        passages = read_manual(path)
+        manuals = self._folder / "manuals"
+        manuals.mkdir(exist_ok=True)
+        if path.resolve().parent != manuals.resolve():
+            shutil.copyfile(path, manuals / path.name)
+        self._refresh()
+        return len(passages)
+
+    def remove(self, name: str) -> None:
+        """Drop a manual by its file name. Raises UsageError where there is none."""
+        path = self._folder / "manuals" / Path(name).name
+        if not path.is_file():
+            raise UsageError(
+                f"no manual named {name!r}", remedy="`setpoint knowledge list` shows what there is"
+            )
+        path.unlink()
+        self._refresh()
+
+    def _refresh(self) -> None:
+        """Read what should be in the index; rebuild it where it holds something else."""
+        sections = load_corpus()
+        manuals = sorted(path for path in (self._folder / "manuals").glob("*") if path.is_file())
+        passages = _corpus_passages(sections.values()) + [p for path in manuals for p in read_manual(path)]
+        self._passages = {passage.id: passage for passage in passages}
+        stamp = {
+            "corpus": corpus_hash(sections),
+            "manuals": [[path.name, path.stat().st_size] for path in manuals],
+            "dense": self._embed is not None,
+        }
+        marker = self._folder / "index.json"
+        known = json.loads(marker.read_text()) if marker.is_file() else None
+        if known != stamp or not self._client.collection_exists(COLLECTION):
+            self._rebuild(list(self._passages.values()))
+            marker.write_text(json.dumps(stamp))
+
+    def _rebuild(self, passages: Sequence[Passage]) -> None:
+        if self._client.collection_exists(COLLECTION):
+            self._client.delete_collection(COLLECTION)
+        texts = [_searchable(passage) for passage in passages]
+        dense = self._embed(texts) if self._embed else []
+        self._client.create_collection(
+            COLLECTION,
+            vectors_config={DENSE: models.VectorParams(size=len(dense[0]), distance=models.Distance.COSINE)}
+            if dense
+            else {},
+            sparse_vectors_config={LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)},
+        )
+        mean = sum(len(terms(text)) for text in texts) / max(len(texts), 1)
+        points = []
+        for number, (passage, text) in enumerate(zip(passages, texts, strict=True)):
+            vector: dict[str, object] = {LEXICAL: _vector(document_vector(text, mean))}
+            if dense:
+                vector[DENSE] = dense[number]
+            payload = {"id": passage.id, "section": passage.section}
+            key = str(uuid.uuid5(uuid.NAMESPACE_URL, passage.id))
+            points.append(models.PointStruct(id=key, vector=vector, payload=payload))  # type: ignore[arg-type]
+        self._client.upload_points(COLLECTION, points, batch_size=256, wait=True)
+
+    def _passage(self, point: models.ScoredPoint) -> Passage:
+        found = self._passages[(point.payload or {})["id"]]
+        return found.model_copy(update={"score": round(float(point.score), 4)})
+
+
+def models_errors() -> type[Exception]:
+    """What the client raises where a server is not reached."""
+    from qdrant_client.http.exceptions import ResponseHandlingException
+
+    return ResponseHandlingException
+
+
+def _corpus_passages(sections: Iterable[Section]) -> list[Passage]:
+    return [passage for section in sections for passage in section.passages()]
+
+
+def _searchable(passage: Passage) -> str:
+    """The title counts with every passage of its section."""
+    return f"{passage.title}\n{passage.title}\n{passage.text}"
+
+
+def _vector(sparse: Sparse) -> models.SparseVector:
+    return models.SparseVector(indices=sparse.indices, values=sparse.values)
+
+
+def _only(sections: Sequence[str]) -> models.Filter | None:
+    if not sections:
+        return None
+    return models.Filter(
+        must=[models.FieldCondition(key="section", match=models.MatchAny(any=list(sections)))]
+    )

@@ -1,0 +1,31 @@
+"""Prompts: templates as files, typed inputs, a strict renderer."""
+
+from prompts.renderer import Prompt, render, template_hash
+from prompts.tasks import (
+    TASKS,
+    AlertInput,
+    Certainty,
+    ChatInput,
+    DecideInput,
+    Relation,
+    StepInput,
+    SummaryInput,
+    Task,
+    TaskInput,
+)
+
+__all__ = [
+    "TASKS",
+    "AlertInput",
+    "Certainty",
+    "ChatInput",
+    "DecideInput",
+    "Prompt",
+    "Relation",
+    "StepInput",
+    "SummaryInput",
+    "Task",
+    "TaskInput",
+    "render",
+    "template_hash",
+]

@@ -1,0 +1,74 @@
+"""What each prompt needs to know: one frozen input a task.
+
+Phrases (condition, impact, todo, title) are words without facts. Facts travel only as slots of a fact sheet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from setpoint.contracts import Evidence, FactSheet, Priority
+
+Task = Literal["alert", "step", "summary", "chat", "decide"]
+TASKS: tuple[Task, ...] = ("alert", "step", "summary", "chat")
+"""Tasks the bundled model is trained on. `decide` is for larger models alone: it was measured not to reason."""
+Relation = Literal["supports", "contradicts", "absent"]
+Certainty = Literal["clear", "likely", "open"]
+
+
+@dataclass(frozen=True)
+class AlertInput:
+    """One alert to be said in one or two plain sentences."""
+
+    priority: Priority
+    sheet: FactSheet
+    impact: str = ""
+    """Why it matters, a clause without facts ("many nodes depend on it"), or empty."""
+    todo: str = ""
+    """What to do first, a short imperative without facts ("start the standby pump"), or empty."""
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """One piece of evidence weighed against one cause, in one sentence."""
+
+    title: str
+    """Title of the cause ("coolant pump failure")."""
+    relation: Relation
+    sheet: FactSheet
+    """The observed evidence. For `absent`: the thing that was expected, named without a negation."""
+
+
+@dataclass(frozen=True)
+class SummaryInput:
+    """The conclusion of a root-cause analysis, in two sentences."""
+
+    cause: str
+    """Id from the cause catalog; "unknown" and "no_fault" are said honestly, without a title."""
+    title: str
+    certainty: Certainty
+    sheet: FactSheet
+    """What was observed."""
+    todo: str = ""
+
+
+@dataclass(frozen=True)
+class ChatInput:
+    """An answer to an operator, from the facts of one sheet."""
+
+    intent: str
+    """What was asked, a short phrase without facts ("when did it start")."""
+    sheet: FactSheet
+
+
+@dataclass(frozen=True)
+class DecideInput:
+    """Which root cause fits the evidence: for a model that may decide (modes assisted and free)."""
+
+    evidence: tuple[Evidence, ...]
+    candidates: tuple[tuple[str, str], ...]
+    """Cause id and its meaning."""
+
+
+TaskInput = AlertInput | StepInput | SummaryInput | ChatInput | DecideInput

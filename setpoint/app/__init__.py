@@ -1,0 +1,1 @@
+"""Entry points: command line, HTTP, the live engine and its one composition root (`wiring`)."""

@@ -1,0 +1,119 @@
+"""Where notices go. A sink takes one notice and returns, or raises SinkFailed; the outbox retries.
+
+Delivery is at least once with an idempotency key, so a sink that knows the key shows each version once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+
+from setpoint.contracts import Notice
+from setpoint.errors import BackendError, ConfigError
+
+QUICK_RETRIES = 2
+"""Tries within one delivery, for a connection that was just closed; the outbox does the patient ones."""
+
+
+class SinkFailed(BackendError):
+    """The sink refused the notice or was not reached."""
+
+
+class Sink(Protocol):
+    """One place that notices are sent to."""
+
+    name: str
+
+    async def send(self, notice: Notice, key: str) -> None:
+        """Return once the sink has accepted it. Raises SinkFailed."""
+
+    async def close(self) -> None: ...
+
+
+class ConsoleSink:
+    """Hands notices to whatever prints for the person at the terminal."""
+
+    def __init__(self, show: Callable[[Notice], None]) -> None:
+        self.name, self._show = "console", show
+
+    async def send(self, notice: Notice, key: str) -> None:
+        self._show(notice)
+
+    async def close(self) -> None:
+        return None
+
+
+class WebhookSink:
+    """POSTs the notice as JSON; the idempotency key travels in a header of that name."""
+
+    def __init__(self, name: str, timeout_s: float = 5.0) -> None:
+        self.name, self._url = name, name.removeprefix("webhook+")
+        self._client = httpx.AsyncClient(timeout=timeout_s, limits=httpx.Limits(max_connections=32))
+
+    async def send(self, notice: Notice, key: str) -> None:
+        try:
+            response = await self._post(notice, key)
+        except httpx.HTTPError as error:
+            raise SinkFailed(f"not reached: {error or type(error).__name__}", where=self.name) from error
+        if not response.is_success:
+            raise SinkFailed(f"answered {response.status_code}", where=self.name)
+
+    @retry(
+        retry=retry_if_exception_type(httpx.TransportError),
+        stop=stop_after_attempt(QUICK_RETRIES),
+        wait=wait_random_exponential(multiplier=0.05, max=0.5),
+        reraise=True,
+    )
+    async def _post(self, notice: Notice, key: str) -> httpx.Response:
+        headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
+        return await self._client.post(self._url, content=notice.model_dump_json(), headers=headers)
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+
+class AppriseSink:
+    """Any service Apprise knows (Slack, PagerDuty, mail ...), by its URL."""
+
+    def __init__(self, url: str) -> None:
+        import apprise  # takes a while to load and few runs need it
+
+        self.name, self._service = url, apprise.Apprise()
+        self._kinds = {"P0": apprise.NotifyType.FAILURE, "P1": apprise.NotifyType.WARNING}
+        self._default = apprise.NotifyType.INFO
+        if not self._service.add(url):
+            raise ConfigError(
+                f"Apprise does not know the sink {_without_secrets(url)!r}", remedy="See `setpoint doctor`"
+            )
+
+    async def send(self, notice: Notice, key: str) -> None:
+        title = f"{notice.priority} {notice.title}"
+        kind = self._kinds.get(notice.priority, self._default)
+        accepted = await asyncio.to_thread(
+            self._service.notify, body=notice.text, title=title, notify_type=kind
+        )
+        if not accepted:
+            raise SinkFailed("was not reached or refused the notice", where=_without_secrets(self.name))
+
+    async def close(self) -> None:
+        return None
+
+
+def make_sink(name: str, show: Callable[[Notice], None]) -> Sink:
+    """The sink a setting names. Raises ConfigError where nothing is known under that name."""
+    if name == "console":
+        return ConsoleSink(show)
+    if name.startswith(("webhook+http://", "webhook+https://")):
+        return WebhookSink(name)
+    return AppriseSink(name)
+
+
+def _without_secrets(url: str) -> str:
+    """Scheme and host only: Apprise URLs carry tokens."""
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.hostname or ''}"

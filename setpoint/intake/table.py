@@ -1,0 +1,82 @@
+"""CSV and its relatives: the header says what the columns are, each row is one event."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+
+from setpoint.errors import InputError
+from setpoint.intake.draft import Draft
+from setpoint.intake.fields import Plan, make_plan, read_record
+
+_DELIMITERS = (",", ";", "\t", "|")
+_NAME = re.compile(r"[\w@. /()%#-]{0,64}")
+
+
+class Table:
+    """One header and the plan its rows are read by."""
+
+    def __init__(self, columns: list[str], delimiter: str, plan: Plan) -> None:
+        self.columns, self.delimiter, self.plan = columns, delimiter, plan
+
+    def row(self, line: str) -> Draft:
+        """The draft of one row. Raises InputError where it has not the header's columns."""
+        cells = split(line, self.delimiter)
+        if len(cells) != len(self.columns):
+            raise InputError(
+                f"a row of {len(cells)} columns under a header of {len(self.columns)}",
+                remedy="Quote cells that hold the delimiter; a shorter last row is a file still being written",
+            )
+        return read_record(dict(zip(self.columns, cells, strict=True)), self.plan, "csv")
+
+
+def split(line: str, delimiter: str) -> list[str]:
+    """The cells of one logical row. Raises InputError."""
+    try:
+        return next(csv.reader((line,), delimiter=delimiter, strict=False), [])
+    except csv.Error as error:
+        raise InputError(f"a CSV row that cannot be read: {error}", remedy="Mend the row") from error
+
+
+def is_open(text: str) -> bool:
+    """Does a quoted cell begin in `text` and not end?"""
+    return '"' in text and text.count('"') % 2 == 1
+
+
+def header(line: str, overrides: Mapping[str, str]) -> Table | None:
+    """The table `line` opens, None where it is no header Setpoint can read events by."""
+    best: Table | None = None
+    for delimiter in _DELIMITERS:
+        if delimiter not in line:
+            continue
+        try:
+            columns = [cell.strip() for cell in split(line, delimiter)]
+        except InputError:
+            continue
+        if not all(_NAME.fullmatch(column) for column in columns):
+            continue
+        plan = make_plan(columns, overrides)
+        if plan.speaks() and len(plan.fields) >= 2 and (best is None or len(plan.fields) > len(best.plan.fields)):
+            best = Table(_distinct(columns), delimiter, plan)
+    return best
+
+
+def _distinct(columns: list[str]) -> list[str]:
+    """A second column of one name must not overwrite the first."""
+    seen: set[str] = set()
+    named = []
+    for number, column in enumerate(columns, start=1):
+        named.append(f"{column}#{number}" if column in seen else column)
+        seen.add(column)
+    return named
+
+
+def looks_like_header(line: str, table: Table, overrides: Mapping[str, str]) -> Table | None:
+    """Another header in the middle (files put one after the other): at least three known fields in all its cells."""
+    cells = split(line, table.delimiter)
+    plan = make_plan(cells, overrides)
+    known = len(plan.fields) + len(plan.date)
+    if known >= 3 and plan.speaks() and all(_NAME.fullmatch(cell) for cell in cells) and known * 2 > len(cells):
+        return Table(_distinct([cell.strip() for cell in cells]), table.delimiter, plan)
+    return None

@@ -1,0 +1,1 @@
+"""The bundled model: corpus, training, export, score. The only place that uses torch."""

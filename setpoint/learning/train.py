@@ -1,0 +1,85 @@
+"""One command from nothing to a bundled model: data, tokenizer, training, export, parity, score.
+
+    python -m setpoint.learning.train --minutes 50 --out setpoint/llm/models/setpoint-small.gguf
+
+It continues from the checkpoint of an interrupted run with the same work folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from tokenizers import Tokenizer
+
+from setpoint.learning import parity
+from setpoint.learning.corpus import data_hash
+from setpoint.learning.export import export
+from setpoint.learning.score import score, slot_grammar
+from setpoint.learning.tokenizer import train_tokenizer
+from setpoint.learning.training import Run, train
+
+
+def main() -> None:
+    """Runs the whole chain; prints progress and, at the end, the record."""
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    run = Run(seed=arguments.seed, minutes=arguments.minutes, data_hash=data_hash(), bf16=arguments.bf16)
+    tokenizer = _tokenizer(arguments.work, arguments.seed)
+    model = train(run, tokenizer, arguments.work)
+    export(model, tokenizer, run, arguments.out)
+    record = {
+        **asdict(run),
+        "bytes": arguments.out.stat().st_size,
+        "parity": asdict(parity.measure(model, tokenizer, arguments.out)),
+        "score": _scores(arguments.out, arguments.each),
+    }
+    arguments.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps({key: value for key, value in record.items() if key != "curve"}, indent=1))
+
+
+def _scores(path: Path, each: int) -> list[dict[str, Any]]:
+    return [
+        asdict(result) for grammar in (None, slot_grammar) for result in score(path, "test", each, grammar)
+    ]
+
+
+def _tokenizer(work: Path, seed: int) -> Tokenizer:
+    """The run's tokenizer: a checkpoint is worth nothing without the one it was trained with."""
+    path = work / "tokenizer.json"
+    if not path.is_file():
+        work.mkdir(parents=True, exist_ok=True)
+        train_tokenizer(seed).save(str(path))
+    tokenizer: Tokenizer = Tokenizer.from_file(str(path))
+    return tokenizer
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m setpoint.learning.train", description="Train the bundled model."
+    )
+    parser.add_argument("--minutes", type=float, default=50.0, help="wall time of the training loop")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="GGUF to write; its record goes beside it as .json"
+    )
+    parser.add_argument(
+        "--work", type=Path, default=Path("var/learning/small"), help="checkpoints and tokenizer"
+    )
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--each", type=int, default=100, help="held-out answers scored for each task")
+    parser.add_argument(
+        "--bf16",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="bfloat16 products: faster only where the CPU has the instructions",
+    )
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+"""Work for the workers: queued durably, coalesced, leased, retried, and never two at a time of one key."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, or_, select, update
+
+from setpoint.contracts.dispatch import JobRequest
+from setpoint.ledger.clock import moment, moment_or_none, seconds
+from setpoint.ledger.records import Job
+from setpoint.ledger.schema import jobs
+from setpoint.ledger.writing import to_json
+
+_LONGEST_LIST = 500
+"""Joined lists in a coalesced payload are cut here: a storm must not grow one row without end."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to queue."""
+
+    kind: str
+    key: str
+    payload: dict[str, JsonValue]
+    urgency: int = 2
+    not_before: datetime | None = None
+    max_attempts: int = 8
+
+
+def order_of(order: JobRequest) -> Order:
+    return Order(order.kind, order.key, dict(order.payload), order.urgency)
+
+
+def enqueue(tx: Connection, order: Order, now: datetime) -> int:
+    """Insert, or fold into the queued job of this kind and key. Returns its id."""
+    start = seconds(order.not_before or now)
+    queued = _one(tx, order.kind, order.key, "queued")
+    if queued is not None:
+        values = {
+            "payload": to_json(_joined(json.loads(queued.payload), order.payload)),
+            "urgency": min(queued.urgency, order.urgency),
+            "not_before": min(queued.not_before, start),
+            "updated": seconds(now),
+        }
+        tx.execute(update(jobs).where(jobs.c.number == queued.number).values(**values))
+        return int(queued.number)
+    row = {
+        "kind": order.kind,
+        "key": order.key,
+        "thread": str(order.payload.get("thread_id") or f"{order.kind}:{order.key}"),
+        "payload": to_json(order.payload),
+        "state": "queued",
+        "urgency": order.urgency,
+        "attempts": 0,
+        "max_attempts": order.max_attempts,
+        "not_before": start,
+        "worker": "",
+        "error": "",
+        "queued": seconds(now),
+        "updated": seconds(now),
+    }
+    return int(tx.execute(insert(jobs).values(**row).returning(jobs.c.number)).scalar_one())
+
+
+def _joined(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """The newer payload; lists are joined, the older entries first."""
+    result = old | new
+    for key, value in new.items():
+        before = old.get(key)
+        if isinstance(value, list) and isinstance(before, list):
+            result[key] = (before + [item for item in value if item not in before])[:_LONGEST_LIST]
+    return result
+
+
+def _one(tx: Connection, kind: str, key: str, state: str) -> Row[Any] | None:
+    where = (jobs.c.kind == kind, jobs.c.key == key, jobs.c.state == state)
+    return tx.execute(select(jobs).where(*where)).first()
+
+
+# ---- taking work ------------------------------------------------------------------------------------------
+
+
+def any_due(tx: Connection, kinds: Sequence[str], now: datetime) -> bool:
+    return tx.execute(_due(kinds, seconds(now)).limit(1)).first() is not None
+
+
+def claim(tx: Connection, kinds: Sequence[str], worker: str, lease_s: float, now: datetime) -> Job | None:
+    _bury_expired(tx, kinds, seconds(now))
+    row = tx.execute(_due(kinds, seconds(now)).limit(1)).first()
+    if row is None:
+        return None
+    values = {
+        "state": "running",
+        "worker": worker,
+        "attempts": row.attempts + 1,
+        "lease_until": seconds(now + timedelta(seconds=lease_s)),
+        "updated": seconds(now),
+    }
+    tx.execute(update(jobs).where(jobs.c.number == row.number).values(**values))
+    return _job(tx.execute(select(jobs).where(jobs.c.number == row.number)).one())
+
+
+def _due(kinds: Sequence[str], now: float) -> Select[Any]:
+    running = jobs.alias("running")
+    held = exists().where(
+        running.c.kind == jobs.c.kind, running.c.key == jobs.c.key, running.c.state == "running"
+    )
+    fresh = and_(jobs.c.state == "queued", jobs.c.not_before <= now, ~held)
+    query = select(jobs).where(jobs.c.kind.in_(kinds), or_(fresh, _expired(now)))
+    return query.order_by(jobs.c.urgency, jobs.c.number)
+
+
+def _expired(now: float) -> ColumnElement[bool]:
+    return and_(jobs.c.state == "running", jobs.c.lease_until < now)
+
+
+def _bury_expired(tx: Connection, kinds: Sequence[str], now: float) -> None:
+    """A job that took its worker down with it each time is not tried for ever."""
+    where = (jobs.c.kind.in_(kinds), _expired(now), jobs.c.attempts >= jobs.c.max_attempts)
+    values = {"state": "dead", "error": "the worker died or hung at each attempt", "updated": now}
+    tx.execute(update(jobs).where(*where).values(**values))
+
+
+# ---- handing it back --------------------------------------------------------------------------------------
+
+
+def heartbeat(tx: Connection, job: Job, lease_s: float, now: datetime) -> bool:
+    until = seconds(now + timedelta(seconds=lease_s))
+    return tx.execute(update(jobs).where(_mine(job)).values(lease_until=until)).rowcount == 1
+
+
+def finish(tx: Connection, job: Job, now: datetime) -> bool:
+    values = {"state": "done", "lease_until": None, "error": "", "updated": seconds(now)}
+    return tx.execute(update(jobs).where(_mine(job)).values(**values)).rowcount == 1
+
+
+def fail(tx: Connection, job: Job, error: str, retry_at: datetime | None, now: datetime) -> str:
+    row = tx.execute(select(jobs).where(_mine(job))).first()
+    if row is None:
+        return "lost"
+    state = "queued"
+    if retry_at is None or row.attempts >= row.max_attempts:
+        state = "dead"
+    elif _one(tx, job.kind, job.key, "queued") is not None:
+        state = "merged"
+    values: dict[str, Any] = {"state": state, "error": error, "lease_until": None, "updated": seconds(now)}
+    if state == "queued" and retry_at is not None:
+        values["not_before"] = seconds(retry_at)
+    tx.execute(update(jobs).where(jobs.c.number == job.id).values(**values))
+    if state == "merged":
+        enqueue(tx, Order(job.kind, job.key, {}, job.urgency, retry_at), now)
+    return state
+
+
+def _mine(job: Job) -> ColumnElement[bool]:
+    """Still this very claim: the attempt counter tells it from a later claim by the same worker."""
+    return and_(
+        jobs.c.number == job.id,
+        jobs.c.state == "running",
+        jobs.c.worker == job.worker,
+        jobs.c.attempts == job.attempts,
+    )
+
+
+def list_all(tx: Connection, kinds: Sequence[str], states: Sequence[str], limit: int) -> list[Job]:
+    query = select(jobs).order_by(jobs.c.number).limit(limit)
+    if kinds:
+        query = query.where(jobs.c.kind.in_(kinds))
+    if states:
+        query = query.where(jobs.c.state.in_(states))
+    return [_job(row) for row in tx.execute(query)]
+
+
+def _job(row: Row[Any]) -> Job:
+    return Job(
+        id=row.number,
+        kind=row.kind,
+        key=row.key,
+        payload=json.loads(row.payload),
+        state=row.state,
+        urgency=row.urgency,
+        attempts=row.attempts,
+        not_before=moment(row.not_before),
+        worker=row.worker,
+        lease_until=moment_or_none(row.lease_until),
+        error=row.error,
+    )

@@ -1,0 +1,1 @@
+"""What agents and graphs may use: the closed action catalog, its guards, its one executor, and read-only tools."""
