@@ -13,8 +13,7 @@ from typing import Protocol
 
 from agents.verification import verify_words
 from knowledge.causes import NO_FAULT, UNKNOWN
-from prompts import StepInput, SummaryInput, Task, render
-from prompts.tasks import Certainty, Relation, TaskInput
+from prompts import Certainty, Prompt, Relation, StepInput, SummaryInput, Task, TaskInput, render
 from setpoint.contracts import Evidence, Fact, FactSheet, Hypothesis, ReasoningStep
 from setpoint.errors import ModelFailed, ModelMissing
 
@@ -38,8 +37,11 @@ class Writer(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def show_values(self) -> bool: ...
-    def words(self, system: str, user: str, sheet: FactSheet) -> Worded: ...
+    def terse(self) -> bool:
+        """It takes prompts without instructions and values."""
+        ...
+
+    def words(self, prompt: Prompt, sheet: FactSheet, *, attempt: int = 0) -> Worded: ...
 
 
 @dataclass
@@ -70,13 +72,13 @@ def say(writer: Writer | None, task: Task, inputs: TaskInput, sheet: FactSheet, 
     if writer is None:
         return Said(plain, TEMPLATE)
     problem = "the budget of this incident is spent"
-    prompt = render(task, inputs, show_values=writer.show_values)
-    for _ in range(TRIES):
+    prompt = render(task, inputs, show_values=not writer.terse)
+    for attempt in range(TRIES):
         if not budget.left():
             break
         budget.calls -= 1
         try:
-            worded = writer.words(prompt.system, prompt.user, sheet)
+            worded = writer.words(prompt, sheet, attempt=attempt)
         except (ModelFailed, ModelMissing) as error:
             return Said(plain, TEMPLATE, str(error))
         budget.spent += worded.tokens

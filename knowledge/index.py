@@ -160,7 +160,7 @@ class Index:
                 vector[DENSE] = dense[number]
             payload = {"id": passage.id, "section": passage.section}
             key = str(uuid.uuid5(uuid.NAMESPACE_URL, passage.id))
-            points.append(models.PointStruct(id=key, vector=vector, payload=payload))  # type: ignore[arg-type]
+            points.append(models.PointStruct(id=key, vector=vector, payload=payload))
         self._client.upload_points(COLLECTION, points, batch_size=256, wait=True)
 
     def _passage(self, point: models.ScoredPoint) -> Passage:

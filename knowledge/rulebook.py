@@ -8,7 +8,9 @@ Modifiers apply afterwards to what context adds: tier, redundancy, bursts, repea
 
 from __future__ import annotations
 
+import heapq
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -313,11 +315,11 @@ class RuleBook:
         return self._decisions[rule_id]
 
     def _candidates(self, subject: Subject) -> Iterable[Rule]:
+        """Rules in order; those bound to other kinds are left out at once."""
         short = subject.kind.split(".")[-1]
-        keyed = self._by_kind.get(subject.kind, ()) or self._by_kind.get(short, ())
-        return sorted((*keyed, *self._general), key=lambda pair: pair[0]) and (
-            rule for _, rule in sorted((*keyed, *self._general), key=lambda pair: pair[0])
-        ) if keyed else (rule for _, rule in self._general)
+        keyed = self._by_kind.get(subject.kind) or self._by_kind.get(short)
+        pairs = heapq.merge(keyed, self._general, key=_place_in_order) if keyed else self._general
+        return (rule for _, rule in pairs)
 
     def _indexed(self) -> tuple[dict[str, list[tuple[int, Rule]]], list[tuple[int, Rule]]]:
         by_kind: dict[str, list[tuple[int, Rule]]] = {}
@@ -331,10 +333,9 @@ class RuleBook:
         return by_kind, general
 
     def _check(self) -> None:
-        if len(self.by_id) != len(self.rules):
-            seen: set[str] = set()
-            doubled = next(rule.id for rule in self.rules if rule.id in seen or seen.add(rule.id))  # type: ignore[func-returns-value]
-            raise ConfigError(f"rule id {doubled!r} is used twice", remedy="Rename one of the two")
+        counts = Counter(rule.id for rule in self.rules)
+        if doubled := [rule_id for rule_id, count in counts.items() if count > 1]:
+            raise ConfigError(f"rule id {doubled[0]!r} is used twice", remedy="Rename one of the two")
         for rule in self.rules:
             if rule.verdict not in self.verdicts:
                 known = ", ".join(sorted(self.verdicts))
@@ -358,6 +359,10 @@ class RuleBook:
             verdict=rule.verdict,
             firm=verdict.firm,
         )
+
+
+def _place_in_order(pair: tuple[int, Rule]) -> int:
+    return pair[0]
 
 
 def _first_specific(rule: Rule) -> int:

@@ -120,7 +120,7 @@ def _parts(body: str) -> dict[str, str]:
 
 
 def _steps(text: str) -> tuple[Step, ...]:
-    found = []
+    found: list[Step] = []
     for line in _joined(text):
         if match := _STEP.match(line):
             action = _ACTION.search(match[1])

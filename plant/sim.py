@@ -341,7 +341,9 @@ class Plant:
         it_kw = sum(self.number(node, "power_kw") for node in self.each("gpu_node"))
         pumps_kw = sum(self.number(pump, "power_kw") for pump in self.each("pump"))
         load_kw = it_kw * 1.04 + it_kw / CHILLER_COP + pumps_kw + HOUSE_KW - self._run_storage(seconds)
-        load_kw -= sum(shed for state in self.state.values() if isinstance(shed := state.get("shed_kw"), float))
+        load_kw -= sum(
+            shed for state in self.state.values() if isinstance(shed := state.get("shed_kw"), float)
+        )
         feeds = self.each("feed")
         live = [name for name in feeds if self.number(name, "available")]
         for name in feeds:

@@ -42,7 +42,9 @@ class ArgSpec:
         """Tighter of the catalog's and the site's bounds."""
         low = self.minimum if self.minimum is not None else -math.inf
         high = self.maximum if self.maximum is not None else math.inf
-        return max(low, site.limits.get(self.min_limit, low)), min(high, site.limits.get(self.max_limit, high))
+        return max(low, site.limits.get(self.min_limit, low)), min(
+            high, site.limits.get(self.max_limit, high)
+        )
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,8 @@ class ActionSpec:
     ramps: tuple[Ramp, ...] = ()
     confirm: tuple[Confirm, ...] = ()
     """Empty: the site cannot show afterwards whether it was done."""
+    watch: tuple[tuple[AssetKind, str], ...] = ()
+    """Readings elsewhere that tell its effect: kind of what stands on the asset, and the metric."""
     settle_s: float = 30.0
     """How long after it the readings tell its effect."""
     touches_site: bool = True
@@ -209,6 +213,7 @@ _ROWS = (
         rollback="Stop the pump once the other one runs again.",
         interlocks=("pump_can_start", "no_pump_into_leak"),
         confirm=(Confirm("running", 1.0),),
+        watch=(("cdu", "flow_lpm"), ("cdu", "return_temp_c")),
     ),
     ActionSpec(
         "close_leak_valve", "Close isolation valve", ("rack", "cdu"), "high",
@@ -332,7 +337,9 @@ def describe(action: Action) -> str:
     >>> describe(Action(name="set_coolant_flow", asset="cdu-1", args={"flow_lpm": 180.0}))
     'Set the coolant flow of cdu-1 to 180 LPM'
     """
-    values = {name: f"{value:g}" if isinstance(value, float) else value for name, value in action.args.items()}
+    values = {
+        name: f"{value:g}" if isinstance(value, float) else value for name, value in action.args.items()
+    }
     return spec_of(action.name).phrase.format(asset=action.asset, **values)
 
 
@@ -368,10 +375,14 @@ def _value(arg: ArgSpec, value: ArgValue | None, spec: ActionSpec, site: Site) -
         raise InputError("missing", where=where, remedy=f"Give {arg.doc.lower()}{_in_unit(arg)}")
     if arg.type == "choice":
         if value not in arg.choices:
-            raise InputError(f"{value!r} is not a choice", where=where, remedy=f"One of: {', '.join(arg.choices)}")
+            raise InputError(
+                f"{value!r} is not a choice", where=where, remedy=f"One of: {', '.join(arg.choices)}"
+            )
         return str(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise InputError(f"{value!r} is not a number", where=where, remedy=f"Give a plain number{_in_unit(arg)}")
+        raise InputError(
+            f"{value!r} is not a number", where=where, remedy=f"Give a plain number{_in_unit(arg)}"
+        )
     if arg.type == "integer" and value != int(value):
         raise InputError(f"{value:g} is not a whole number", where=where)
     low, high = arg.bounds(site)

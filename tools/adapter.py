@@ -110,4 +110,6 @@ class SimulatedSite:
                 os.fsync(file.fileno())
             fresh.replace(self._path)
         except OSError as error:
-            raise BackendError(f"cannot write the simulated plant: {error.strerror}", where=str(self._path)) from error
+            raise BackendError(
+                f"cannot write the simulated plant: {error.strerror}", where=str(self._path)
+            ) from error

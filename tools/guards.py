@@ -103,7 +103,9 @@ def rate_limit(s: Situation) -> Iterator[Refusal]:
 def fresh_telemetry(s: Situation) -> Iterator[Refusal]:
     reading = s.read(s.action.asset)
     if reading is None or not reading.values:
-        yield Refusal("fresh_telemetry", f"no telemetry of {s.action.asset}", "Restore its telemetry, or act by hand")
+        yield Refusal(
+            "fresh_telemetry", f"no telemetry of {s.action.asset}", "Restore its telemetry, or act by hand"
+        )
         return
     age = age_s(reading, s.now)
     if not -CLOCK_SKEW_S <= age <= s.telemetry_max_age_s:
@@ -140,7 +142,9 @@ def _serves(s: Situation, node: str) -> bool:
     if reading is None or age_s(reading, s.now) > s.telemetry_max_age_s:
         return False
     state = reading.values
-    return state.get("up", 0.0) == 1.0 and state.get("drained", 0.0) == 0.0 and state.get("gpus_ok", 0.0) >= 8.0
+    return (
+        state.get("up", 0.0) == 1.0 and state.get("drained", 0.0) == 0.0 and state.get("gpus_ok", 0.0) >= 8.0
+    )
 
 
 def _pools_on(s: Situation, node: str) -> list[str]:
@@ -210,7 +214,9 @@ def flow_carries_heat(s: Situation) -> Iterator[Refusal]:
 def _leaking(s: Situation, asset: str) -> list[str]:
     """Leak sensors with water that stand on this asset or below it, and its own leak reading."""
     wet = [name for name in s.below(asset, "leak_sensor") if s.metric("wet", 0.0, name) > 0]
-    shut = [name for name in wet if any(s.metric("valve_open", 1.0, on) == 0.0 for on in s.site.by_name[name].on)]
+    shut = [
+        name for name in wet if any(s.metric("valve_open", 1.0, on) == 0.0 for on in s.site.by_name[name].on)
+    ]
     return [name for name in wet if name not in shut]
 
 
@@ -227,10 +233,14 @@ def no_flow_into_leak(s: Situation) -> Iterator[Refusal]:
 def above_dew_point(s: Situation) -> Iterator[Refusal]:
     """The coolant stays above the dew point of every hall it stands in; unknown air refuses."""
     margin = s.limit("dew_point_margin_c", 2.0)
-    for hall in [name for name in s.site.upstream(s.action.asset) if (f := s.site.find(name)) and f.kind == "hall"]:
+    for hall in [
+        name for name in s.site.upstream(s.action.asset) if (f := s.site.find(name)) and f.kind == "hall"
+    ]:
         air = s.read(hall)
         if air is None or age_s(air, s.now) > s.telemetry_max_age_s or "humidity_pct" not in air.values:
-            yield Refusal("above_dew_point", f"no fresh air temperature and humidity of {hall}", "Restore its sensor")
+            yield Refusal(
+                "above_dew_point", f"no fresh air temperature and humidity of {hall}", "Restore its sensor"
+            )
             continue
         dew_c = physics.dew_point_c(air.values["temp_c"], air.values["humidity_pct"])
         if s.arg("temp_c") < dew_c + margin:
@@ -243,9 +253,13 @@ def above_dew_point(s: Situation) -> Iterator[Refusal]:
 
 def pump_can_start(s: Situation) -> Iterator[Refusal]:
     if s.metric("failed") > 0:
-        yield Refusal("pump_can_start", f"{s.action.asset} itself has failed", "Repair it, or cap the GPUs of the loop")
+        yield Refusal(
+            "pump_can_start", f"{s.action.asset} itself has failed", "Repair it, or cap the GPUs of the loop"
+        )
     if s.metric("running") > 0:
-        yield Refusal("pump_can_start", f"{s.action.asset} runs already", "Look for another cause of the low flow")
+        yield Refusal(
+            "pump_can_start", f"{s.action.asset} runs already", "Look for another cause of the low flow"
+        )
     for loop in s.below(s.action.asset, "cdu"):
         if s.metric("valve_open", 1.0, loop) == 0.0:
             yield Refusal("pump_can_start", f"the valve of {loop} is closed; the pump would run dry against it",

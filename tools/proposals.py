@@ -36,7 +36,7 @@ def propose(name: str, asset: str, site: Site, read: Read = no_readings) -> Acti
     """
     spec = spec_of(name)
     target = target_for(spec, asset, site, read)
-    chosen = ARGUMENTS.get(name, lambda *_: {})(target, site, read)
+    chosen = ARGUMENTS[name](target, site, read) if name in ARGUMENTS else {}
     bounded = {arg: _within(spec, arg, value, site) for arg, value in chosen.items()}
     return validate(Action(name=name, asset=target, args=bounded), site)
 
@@ -72,7 +72,9 @@ def target_for(spec: ActionSpec, asset: str, site: Site, read: Read = no_reading
     if not spec.kinds:
         return found.name if found else asset
     if found is None:
-        raise ActionRefused(f"{asset} is not in the site file", where=spec.name, remedy="Add it, or act by hand")
+        raise ActionRefused(
+            f"{asset} is not in the site file", where=spec.name, remedy="Add it, or act by hand"
+        )
     for candidate in _candidates(spec, found, site):
         if candidate.kind in spec.kinds and _suits(spec, candidate, read):
             return candidate.name
@@ -87,7 +89,9 @@ def _candidates(spec: ActionSpec, start: Asset, site: Site) -> Iterator[Asset]:
         yield from (a for a in site.assets if a.kind == "ess")
         return
     if spec.name == "shed_load":
-        yield from (a for a in site.assets if a.kind == "service" and a.tier == "standard" and _has_nodes(a, site))
+        yield from (
+            a for a in site.assets if a.kind == "service" and a.tier == "standard" and _has_nodes(a, site)
+        )
         return
     yield start
     near = (*site.upstream(start.name), *site.downstream(start.name))
@@ -138,7 +142,9 @@ def _coolant_flow(cdu: str, site: Site, read: Read) -> Args:
     rise_k = site.limits.get("coolant_delta_t_design_c", 10.0)
     wanted = FLOW_MARGIN * physics.coolant_flow_lpm(heat_kw, rise_k) if heat_kw else now_lpm * FLOW_MARGIN
     if not wanted:
-        raise ActionRefused(f"no heat or flow reading of {cdu}", where="set_coolant_flow", remedy="Give flow_lpm")
+        raise ActionRefused(
+            f"no heat or flow reading of {cdu}", where="set_coolant_flow", remedy="Give flow_lpm"
+        )
     step = site.limits.get("flow_ramp_lpm", 80.0)
     return {"flow_lpm": min(max(wanted, now_lpm - step), now_lpm + step) if now_lpm else wanted}
 

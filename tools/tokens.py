@@ -94,7 +94,9 @@ class Signer:
         try:
             return Grant.model_validate_json(body)
         except ValidationError as error:
-            raise ActionRefused("made by another version", where="approval token", remedy=_ASK_AGAIN) from error
+            raise ActionRefused(
+                "made by another version", where="approval token", remedy=_ASK_AGAIN
+            ) from error
 
     def _sign(self, body: bytes) -> bytes:
         return hmac.digest(self.key, body, "sha256")
@@ -141,7 +143,9 @@ def _make_key(path: Path) -> None:
 def _read_key(path: Path) -> bytes:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
-        raise BackendError(f"others may read it (mode {mode:04o})", where=str(path), remedy=f"chmod 600 {path}")
+        raise BackendError(
+            f"others may read it (mode {mode:04o})", where=str(path), remedy=f"chmod 600 {path}"
+        )
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
         raise BackendError(

@@ -7,10 +7,24 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import TypeVar
 
-K = TypeVar("K")
+from agents.correlation.symptoms import Symptom
+
 V = TypeVar("V")
+
+SUBJECTS = 200
+FIRED = 1000
+BURST = 5000
+KEYS = 64
+"""Longest lists kept of a group's assets, a condition's repeats, a template's recent events, an asset's conditions."""
+GROUPS = 50_000
+CONDITIONS = 200_000
+ASSETS = 100_000
+PARTS = 100_000
+TEMPLATES = 20_000
+SEEN = 5000
+"""Most entries of each table."""
 
 
 @dataclass(slots=True)
@@ -28,9 +42,6 @@ class Group:
     cleared: bool = False
     """All that could clear has cleared."""
     related: list[str] = field(default_factory=list)
-
-
-SUBJECTS = 200
 
 
 @dataclass(slots=True)
@@ -52,16 +63,14 @@ class Condition:
     """Highest severity so far, as a number."""
 
 
-FIRED = 1000
-
-
 @dataclass(slots=True)
 class Trouble:
     """An asset has trouble of one symptom class: what stands on the asset may show its effects."""
 
     group: str
     last_s: float
-    firing: bool = True
+    keys: list[str] = field(default_factory=list)
+    """Its conditions that have not ended, at most `KEYS`."""
 
 
 @dataclass(slots=True)
@@ -70,11 +79,14 @@ class Burst:
 
     first_s: float
     """First time it was ever seen."""
+    count: int = 0
     times: list[float] = field(default_factory=list)
-    assets: dict[str, float] = field(default_factory=dict)
+    assets: OrderedDict[str, float] = field(default_factory=OrderedDict)
     """Asset to the last time it said this."""
     group: str = ""
     """The storm's incident."""
+    before: list[str] = field(default_factory=list)
+    """The last incidents that events of this template opened alone."""
 
 
 @dataclass(slots=True)
@@ -101,7 +113,7 @@ class Waiting:
     """A group that something upstream may turn out to explain."""
 
     group: str
-    symptom: str
+    symptom: Symptom
     last_s: float
 
 
@@ -113,47 +125,41 @@ class State:
     first_s: float = 0.0
     """Oldest event time seen: the site has history before a change only if this lies before it."""
     events: int = 0
-    groups: dict[str, Group] = field(default_factory=dict)
-    conditions: dict[str, Condition] = field(default_factory=dict)
-    troubles: dict[str, dict[str, Trouble]] = field(default_factory=dict)
+    groups: OrderedDict[str, Group] = field(default_factory=OrderedDict)
+    conditions: OrderedDict[str, Condition] = field(default_factory=OrderedDict)
+    troubles: OrderedDict[str, dict[Symptom, Trouble]] = field(default_factory=OrderedDict)
     """Subject to symptom to trouble."""
-    signs: dict[str, dict[str, Sign]] = field(default_factory=dict)
+    signs: OrderedDict[str, OrderedDict[str, Sign]] = field(default_factory=OrderedDict)
     """ "carrier|symptom" to subject to its last sign that nothing upstream explained."""
-    waiting: dict[str, list[Waiting]] = field(default_factory=dict)
+    waiting: OrderedDict[str, list[Waiting]] = field(default_factory=OrderedDict)
     """Upstream asset to groups below it."""
-    bursts: dict[str, Burst] = field(default_factory=dict)
+    bursts: OrderedDict[str, Burst] = field(default_factory=OrderedDict)
     """By template number."""
-    parts: dict[str, Part] = field(default_factory=dict)
-    changes: dict[str, str] = field(default_factory=dict)
+    parts: OrderedDict[str, Part] = field(default_factory=OrderedDict)
+    changes: OrderedDict[str, str] = field(default_factory=OrderedDict)
     """ "change|template" to the incident of patterns new since that change."""
-    failures: dict[str, dict[str, float]] = field(default_factory=dict)
+    failures: OrderedDict[str, OrderedDict[str, float]] = field(default_factory=OrderedDict)
     """Enclosure to failed parts in it to the time of failure."""
     seen: list[str] = field(default_factory=list)
     """Ids of the last events, oldest first."""
     templates: list[tuple[int, str, str, int]] = field(default_factory=list)
 
 
-class Bounded(OrderedDict[K, V], Generic[K, V]):
-    """A table that forgets what was touched longest ago."""
+def touch(table: OrderedDict[str, V], key: str) -> V | None:
+    """The value, marked as just used; None where there is none."""
+    value = table.get(key)
+    if value is not None:
+        table.move_to_end(key)
+    return value
 
-    def __init__(self, limit: int) -> None:
-        super().__init__()
-        self.limit = limit
 
-    def touch(self, key: K) -> V | None:
-        """The value, marked as just used; None where there is none."""
-        value = self.get(key)
-        if value is not None:
-            self.move_to_end(key)
-        return value
-
-    def put(self, key: K, value: V) -> V:
-        """Store and return it, dropping the oldest beyond the limit."""
-        self[key] = value
-        self.move_to_end(key)
-        if len(self) > self.limit:
-            self.popitem(last=False)
-        return value
+def put(table: OrderedDict[str, V], key: str, value: V, limit: int) -> V:
+    """Store the value as just used, drop the oldest beyond the limit, and return it."""
+    table[key] = value
+    table.move_to_end(key)
+    if len(table) > limit:
+        table.popitem(last=False)
+    return value
 
 
 def drop_before(times: list[float], limit_s: float) -> None:

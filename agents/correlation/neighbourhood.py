@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from setpoint.contracts.site import AssetKind, Site
+from setpoint.contracts.site import AssetKind, Change, MaintenanceWindow, Site
 
 _CRAY = re.compile(r"(?P<cabinet>c\d+-\d+)(?P<cage>c\d+)(?P<slot>s\d+)n\d+")
 _RACKED = re.compile(r"(?P<rack>(?:rack|r|cab|cabinet)[-_]?\d+)[-_.]?(?:node|n|u|s|slot|host|h)[-_]?\d+.*")
@@ -29,6 +30,10 @@ class Place:
     downstream: int
     upstream: tuple[tuple[str, AssetKind], ...]
     """What the subject stands on, nearest first."""
+    changes: tuple[Change, ...] = ()
+    """Changes that touched the asset."""
+    windows: tuple[MaintenanceWindow, ...] = ()
+    """Maintenance windows for the asset."""
 
 
 class Neighbourhood:
@@ -56,7 +61,16 @@ class Neighbourhood:
             subject = self._site.find(known.on[0]) or known
         upstream = tuple((name.lower(), self._kind(name)) for name in self._site.upstream(subject.name))
         below = len(self._site.downstream(known.name))
-        return Place(known.name, subject.name.lower(), known.kind, known.tier, below, upstream)
+        return Place(
+            known.name,
+            subject.name.lower(),
+            known.kind,
+            known.tier,
+            below,
+            upstream,
+            tuple(change for change in self._site.changes if fnmatchcase(known.name, change.assets)),
+            tuple(window for window in self._site.maintenance if fnmatchcase(known.name, window.assets)),
+        )
 
     def _kind(self, name: str) -> AssetKind:
         asset = self._site.find(name) if self._site else None
@@ -68,7 +82,9 @@ def _from_name(asset: str) -> Place:
     name = asset.lower()
     if name in ("", "unknown"):
         return Place(asset, "", "unknown", "", 0, ())
-    return Place(asset, name.split("/")[0], "unknown", "", 0, tuple((rack, "rack") for rack in racks_in_name(name)))
+    return Place(
+        asset, name.split("/")[0], "unknown", "", 0, tuple((rack, "rack") for rack in racks_in_name(name))
+    )
 
 
 def racks_in_name(name: str) -> tuple[str, ...]:

@@ -84,7 +84,9 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
     ),
 )  # fmt: skip
 _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _PATTERNS)
-_ROUTINE = re.compile(r"session (?:opened|closed)|accepted (?:password|publickey)|\bcron\b|\binfo\b:", re.IGNORECASE)
+_ROUTINE = re.compile(
+    r"session (?:opened|closed)|accepted (?:password|publickey)|\bcron\b|\binfo\b:", re.IGNORECASE
+)
 RECOVERED = re.compile(
     r"\b(?:recovered|restored|back to normal|returned to normal|cleared|resolved|link (?:is )?up|is up|now up"
     r"|came (?:back )?up|back online|within limits again|link becomes ready)\b|state (?:changed )?to up\b",
@@ -98,13 +100,17 @@ _BY_ASSET: dict[AssetKind, Symptom] = {
     "feed": "power", "switch": "link", "link": "link", "storage": "io", "service": "slo",
 }  # fmt: skip
 """Where the words say nothing, the asset does."""
-_FIRM_ASSETS: frozenset[AssetKind] = frozenset({"fire_panel", "feed", "ups", "pdu", "ats", "pump", "cdu", "chiller"})
+_FIRM_ASSETS: frozenset[AssetKind] = frozenset(
+    {"fire_panel", "feed", "ups", "pdu", "ats", "pump", "cdu", "chiller"}
+)
 """Assets that mean their own trouble whatever the wording ("supply temperature high" on a CDU is cooling)."""
 _ALWAYS: frozenset[Symptom] = frozenset({"fire", "security", "leak", "sensor"})
 
 EFFECTS: dict[Symptom, frozenset[Symptom]] = {
     "fire": frozenset({"fire", "power", "cooling", "thermal"}),
-    "power": frozenset({"power", "cooling", "thermal", "link", "io", "down", "slo", "sensor", "host", "load"}),
+    "power": frozenset(
+        {"power", "cooling", "thermal", "link", "io", "down", "slo", "sensor", "host", "load"}
+    ),
     "cooling": frozenset({"cooling", "thermal", "slo", "load"}),
     "leak": frozenset({"leak", "cooling", "thermal", "slo"}),
     "thermal": frozenset({"thermal", "slo", "load"}),

@@ -26,7 +26,9 @@ def is_webhook(item: Mapping[str, object]) -> bool:
 
 def is_alert(item: Mapping[str, object]) -> bool:
     labels = item.get("labels")
-    return isinstance(labels, dict) and "alertname" in labels and ("startsAt" in item or "annotations" in item)
+    return (
+        isinstance(labels, dict) and "alertname" in labels and ("startsAt" in item or "annotations" in item)
+    )
 
 
 def read_alert(item: Mapping[str, object], receiver: str = "") -> Draft:
@@ -36,7 +38,9 @@ def read_alert(item: Mapping[str, object], receiver: str = "") -> Draft:
     status = status_of(item.get("status", "firing"))
     ended = _moment(item, "endsAt")
     if status is None:
-        raise InputError(f"alert status is {shown(item.get('status'))}", remedy="It must be firing or resolved")
+        raise InputError(
+            f"alert status is {shown(item.get('status'))}", remedy="It must be firing or resolved"
+        )
     draft = Draft("alertmanager", status=status, resent=True)
     draft.time = (ended or None) if status == "resolved" else _moment(item, "startsAt")
     draft.kind = labels.get("alertname", "")

@@ -39,7 +39,9 @@ def instant(given: object, zone: ZoneInfo, received: datetime) -> Reading:
     if given is None or given == "":
         return received, ("time-missing",)
     if isinstance(given, bool) or not isinstance(given, str | int | float):
-        raise InputError(f"the time is {shown(given)}, neither text nor a number", remedy="Use ISO 8601 or Unix time")
+        raise InputError(
+            f"the time is {shown(given)}, neither text nor a number", remedy="Use ISO 8601 or Unix time"
+        )
     try:
         moment = _read(given.strip() if isinstance(given, str) else given, received)
         if moment is None:

@@ -41,7 +41,9 @@ def _parsed(text: str) -> object:
 
 def read_cloudevent(item: Mapping[str, object], data: object, overrides: Mapping[str, str]) -> Draft:
     """One event from its envelope and `data`. Raises InputError where a required attribute is missing or wrong."""
-    version, own_id, source, kind = (_required(item, field) for field in ("specversion", "id", "source", "type"))
+    version, own_id, source, kind = (
+        _required(item, field) for field in ("specversion", "id", "source", "type")
+    )
     if version != "1.0":
         raise InputError(f"CloudEvents version {shown(version)}", remedy="Send version 1.0")
     draft = _inner(data, overrides)
@@ -72,12 +74,16 @@ def _inner(data: object, overrides: Mapping[str, str]) -> Draft:
         plan = make_plan(record, overrides)
         if plan.speaks():
             return read_record(record, plan, "cloudevents")
-        draft = Draft("cloudevents", labels={key: str(value) for key, value in record.items() if value is not None})
+        draft = Draft(
+            "cloudevents", labels={key: str(value) for key, value in record.items() if value is not None}
+        )
         if host := plan.fields.get("host"):
             draft.asset = str(record[host])
         return draft
     if data is not None and not isinstance(data, str):
-        raise InputError(f"data is {shown(data)}, neither an object nor text", remedy="Send data as a JSON object")
+        raise InputError(
+            f"data is {shown(data)}, neither an object nor text", remedy="Send data as a JSON object"
+        )
     return Draft("cloudevents", message=data or "")
 
 

@@ -49,11 +49,41 @@ ALIASES: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 """Field of an event, and the names it is known by, best first, without regard to case."""
 
+ALL_NAMES = frozenset(name for names in ALIASES.values() for name in names)
+
 NEVER_READ = frozenset(("gold", "accept", "rationale", "native_label"))
 """Columns of labelled trial data: the expected answer must not reach what is being tried."""
 
-_RESOLVED = frozenset("resolved ok okay cleared clear closed normal inactive recovered healthy restored".split())
-_FIRING = frozenset("firing active open alarm alarmed triggered problem raised alert alerting pending".split())
+_RESOLVED = frozenset(
+    [
+        "resolved",
+        "ok",
+        "okay",
+        "cleared",
+        "clear",
+        "closed",
+        "normal",
+        "inactive",
+        "recovered",
+        "healthy",
+        "restored",
+    ]
+)
+_FIRING = frozenset(
+    [
+        "firing",
+        "active",
+        "open",
+        "alarm",
+        "alarmed",
+        "triggered",
+        "problem",
+        "raised",
+        "alert",
+        "alerting",
+        "pending",
+    ]
+)
 _MONTH = re.compile(r"[A-Z][a-z]{2}")
 
 
@@ -75,7 +105,8 @@ def checked_overrides(overrides: Mapping[str, str] | None) -> dict[str, str]:
     unknown = sorted(set(overrides or {}) - set(ALIASES) - {"asset"})
     if unknown:
         raise UsageError(
-            f"unknown field {unknown[0]!r} in the field map", remedy=f"Fields are {', '.join(sorted(ALIASES))}"
+            f"unknown field {unknown[0]!r} in the field map",
+            remedy=f"Fields are {', '.join(sorted(ALIASES))}",
         )
     return {"host" if field == "asset" else field: key for field, key in (overrides or {}).items()}
 
@@ -88,7 +119,9 @@ def make_plan(keys: Iterable[str], overrides: Mapping[str, str]) -> Plan:
     fields: dict[str, str] = {}
     for field, names in ALIASES.items():
         wanted = (overrides[field].lower().strip(),) if field in overrides else names
-        if name := next((name for name in wanted if name and name in by_lower and name not in NEVER_READ), None):
+        if name := next(
+            (name for name in wanted if name and name in by_lower and name not in NEVER_READ), None
+        ):
             fields[field] = by_lower[name]
     date = _date_keys(by_lower, fields)
     used = {*fields.values(), *date}

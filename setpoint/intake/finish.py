@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from math import isfinite
 from zoneinfo import ZoneInfo
 
 from setpoint.contracts.event import Event, Flag
@@ -33,7 +34,9 @@ def finish(draft: Draft, zone: ZoneInfo, received: datetime, limits: Limits, see
     message, shortened = cut(clean(draft.message), limits.message_chars)
     if shortened:
         flags.append("truncated")
-    asset, source, kind = (clean_name(text, limits.name_chars) for text in (draft.asset, draft.source, draft.kind))
+    asset, source, kind = (
+        clean_name(text, limits.name_chars) for text in (draft.asset, draft.source, draft.kind)
+    )
     if port := _PORT.fullmatch(asset):
         asset = port[1]
     labels = _clean_labels(draft.labels, limits)
@@ -50,8 +53,9 @@ def finish(draft: Draft, zone: ZoneInfo, received: datetime, limits: Limits, see
         (str(draft.time or ""), asset, source, kind, message, draft.severity, draft.status, metric, value, unit,
          threshold, sorted(labels.items()), draft.own_id, draft.dedup_key)
     )  # fmt: skip
+    name = _identity(draft, content, limits, seen)
     return Event(
-        id=_identity(draft, content, limits, seen),
+        id=name,
         time=time,
         received=received,
         asset=asset or "unknown",
@@ -66,7 +70,8 @@ def finish(draft: Draft, zone: ZoneInfo, received: datetime, limits: Limits, see
         threshold=threshold,
         labels=labels,
         format=draft.format,
-        dedup_key=draft.dedup_key or dedup_key(asset, source, kind, metric, message, labels),
+        dedup_key=_short(clean_name(draft.dedup_key, 4000))
+        or dedup_key(asset or "unknown", source, kind, metric, message, labels),
         flags=tuple(dict.fromkeys(flags)),
     )
 
@@ -87,7 +92,8 @@ def _condition(kind: str, message: str, labels: dict[str, str], draft: Draft) ->
         return kind
     found = kernel.classify(message)
     if found is None:
-        return kind
+        number = labels.get("xid", "")
+        return f"xid-{number}" if not kind and number.isdigit() and len(number) < 7 else kind
     for key, text in found.labels.items():
         labels.setdefault(key, text)
     return found.kind
@@ -106,14 +112,17 @@ def _measured(
     if unit is None:
         flags.append("unknown-unit")
         return draft.value, given, draft.threshold
-    value = None if draft.value is None else convert(draft.value, unit)
-    threshold = None if draft.threshold is None else convert(draft.threshold, unit)
+    value, threshold = (None if x is None else convert(x, unit) for x in (draft.value, draft.threshold))
+    if not all(x is None or isfinite(x) for x in (value, threshold)):
+        raise InputError(f"the reading is beyond any {unit.name}", remedy="Check the sensor and its unit")
     if value != draft.value or threshold != draft.threshold:
         labels["reading_as_given"] = f"{draft.value:g} {given}" if draft.value is not None else given
     return value, unit.name, threshold
 
 
-def _said(kind: str, metric: str | None, value: float | None, unit: str | None, threshold: float | None) -> str:
+def _said(
+    kind: str, metric: str | None, value: float | None, unit: str | None, threshold: float | None
+) -> str:
     """Words for an item that has none of its own."""
     if metric is None:
         return kind
@@ -132,20 +141,28 @@ _PARTS = ("pci", "gpu", "gpu_serial", "serial", "gpu_uuid", "uuid", "dimm", "mc"
           "slot", "port", "disk")  # fmt: skip
 
 
-def dedup_key(asset: str, source: str, kind: str, metric: str | None, message: str, labels: dict[str, str]) -> str:
+def dedup_key(
+    asset: str, source: str, kind: str, metric: str | None, message: str, labels: dict[str, str]
+) -> str:
     """One key for repeats of one condition: asset, what happened, and which part of the asset.
 
     Where no kind or metric names what happened, the message does, its numbers left aside.
     """
     what = kind or metric or f"{source}:{_VARIABLE.sub('#', message[:400])}"
     parts = "".join(f"|{name}={labels[name]}" for name in _PARTS if name in labels)
-    key = f"{asset}|{what}{parts}"
+    return _short(f"{asset}|{what}{parts}")
+
+
+def _short(key: str) -> str:
+    """Within what alerting services take as a key (PagerDuty: 255 characters)."""
     return key if len(key) <= 200 else f"{key[:160]}~{digest(key).hex()}"
 
 
 def _identity(draft: Draft, content: bytes, limits: Limits, seen: Identities) -> str:
     """The event's id. Raises Duplicate, or InputError where the source's own id is used for something else."""
-    if not draft.own_id:
+    if draft.own_id and seen.ids_are_none:
+        draft.flags.append("duplicate-id")
+    if not draft.own_id or seen.ids_are_none:
         name, before = seen.numbered(content)
         if before and draft.resent:
             raise Duplicate

@@ -27,7 +27,9 @@ _TRACE = re.compile(
 )
 _END = re.compile(r"---\[ end (?:trace|Kernel panic)|</TASK>|PROCESSOR \d+:\w+ TIME")
 _APEI = re.compile(r"^\{(\d+)\}\[Hardware Error\]")
-_MCE_MORE = re.compile(r"\[Hardware Error\]: (?:TSC |RIP|PROCESSOR |ADDR |MISC |SYND |IPID |cache level|Error Status|\[\w|Corrected|Uncorrected|MC\d+_)")
+_MCE_MORE = re.compile(
+    r"\[Hardware Error\]: (?:TSC |RIP|PROCESSOR |ADDR |MISC |SYND |IPID |cache level|Error Status|\[\w|Corrected|Uncorrected|MC\d+_)"
+)
 _SXID_MORE = re.compile(r"SXid \((?:PCI:)?([^)]+)\): (\d+), (?:Severity \d|Data \{)")
 _SXID_OPEN = re.compile(r"SXid \((?:PCI:)?([^)]+)\): (\d+), ")
 _FRESH = re.compile(r"^-{4,}\[ cut here |Hardware error from APEI|Machine check events logged")

@@ -53,7 +53,9 @@ def _kind(check: str, codes: list[str]) -> str:
 
     Upper case tells them apart: `SysLogsXIDError` is about Xids, `SysLogsSXIDError` about SXids.
     """
-    family = next((name for name in ("SXID", "XID") if name in check or (codes and codes[0].startswith(name))), None)
+    family = next(
+        (name for name in ("SXID", "XID") if name in check or (codes and codes[0].startswith(name))), None
+    )
     if family is None:
         return check
     code = _CODE.fullmatch(codes[0]) if codes else _TRAILING_CODE.search(check)
@@ -74,7 +76,9 @@ def _entities(item: Mapping[str, object]) -> dict[str, str]:
     """`{"gpu": "3", "pci": "0000:17:00.0"}`; several of one type are joined."""
     given = item.get("entitiesImpacted") or []
     if not isinstance(given, list) or not all(isinstance(entity, dict) for entity in given):
-        raise InputError(f"entitiesImpacted is {shown(given)}", remedy="Send a list of {entityType, entityValue}")
+        raise InputError(
+            f"entitiesImpacted is {shown(given)}", remedy="Send a list of {entityType, entityValue}"
+        )
     found: dict[str, str] = {}
     for entity in given[:64]:
         name = str(entity.get("entityType", "entity")).lower()

@@ -13,6 +13,9 @@ def digest(content: object) -> bytes:
     return hashlib.blake2b(repr(content).encode("utf-8", "backslashreplace"), digest_size=10).digest()
 
 
+_ENOUGH_CONFLICTS = 20
+
+
 class Identities:
     """What one input held so far, in bounded memory.
 
@@ -26,6 +29,7 @@ class Identities:
         self._counts: dict[bytes, int] = {}
         self._owned: dict[bytes, bytes] = {}
         self._round = 0
+        self._conflicts = 0
 
     def numbered(self, content: bytes) -> tuple[str, int]:
         """Id of this occurrence, and how many identical ones came before it in this round."""
@@ -43,7 +47,15 @@ class Identities:
         self._bound()
         if held is content:
             return "new"
-        return "duplicate" if held == content else "conflict"
+        if held == content:
+            return "duplicate"
+        self._conflicts += 1
+        return "conflict"
+
+    @property
+    def ids_are_none(self) -> bool:
+        """Do the ids of this input repeat so often that they name something else than the single event?"""
+        return self._conflicts > _ENOUGH_CONFLICTS and self._conflicts > len(self._owned)
 
     def _bound(self) -> None:
         if len(self._counts) + len(self._owned) > self._limit:

@@ -31,10 +31,13 @@ def parse(text: str, limits: Limits) -> list[object]:
             value, position = _DECODER.raw_decode(text, match.start())
         except json.JSONDecodeError as error:
             raise InputError(
-                f"malformed JSON at character {error.pos + 1}: {error.msg.lower()}", remedy="Mend it and send it again"
+                f"malformed JSON at character {error.pos + 1}: {error.msg.lower()}",
+                remedy="Mend it and send it again",
             ) from error
         except (ValueError, RecursionError) as error:
-            raise InputError(f"JSON that cannot be read: {error}", remedy="Mend it and send it again") from error
+            raise InputError(
+                f"JSON that cannot be read: {error}", remedy="Mend it and send it again"
+            ) from error
         values.append(value)
     return values
 

@@ -30,13 +30,21 @@ _SXID = re.compile(
     r"(?:, Link (?P<link>\d+))?"
 )
 _OFF_BUS = re.compile(rf"NVRM: .*?{_PCI}.*allen off the bus")
-_EDAC = re.compile(r"EDAC (?:[\w ]+ )?MC(?P<mc>\d+): (?:(?P<count>\d+) )?(?P<class>CE|UE)\b(?P<rest>.*)", re.DOTALL)
-_DIMM = re.compile(r'\bon (?P<label>[\w#./-]*DIMM[\w#./-]*|[\w./-]*#[\w#./-]+)|label "(?P<quoted>[^"]+)"|"(?P<bare>[^"]*DIMM[^"]*)"')
+_EDAC = re.compile(
+    r"EDAC (?:[\w ]+ )?MC(?P<mc>\d+): (?:(?P<count>\d+) )?(?P<class>CE|UE)\b(?P<rest>.*)", re.DOTALL
+)
+_DIMM = re.compile(
+    r'\bon (?P<label>[\w#./-]*DIMM[\w#./-]*|[\w./-]*#[\w#./-]+)|label "(?P<quoted>[^"]+)"|"(?P<bare>[^"]*DIMM[^"]*)"'
+)
 _MCE = re.compile(r"[Mm]achine [Cc]heck|\[Hardware Error\]|HANDLING MCE|^(?:mce|MCE): ")
-_NOT_MCE = re.compile(r"Machine check polling|using \d+ (?:MCE )?banks|mce: CPU supports|MCE banks|clock throttled|speed normal")
+_NOT_MCE = re.compile(
+    r"Machine check polling|using \d+ (?:MCE )?banks|mce: CPU supports|MCE banks|clock throttled|speed normal"
+)
 _CPU = re.compile(r"\bCPU ?(?P<cpu>\d+)")
 _BANK = re.compile(r"\bBank (?P<bank>\d+)(?:: (?P<state>[0-9a-f]{12,16}))?")
-_MCE_WORD = re.compile(r"event severity: (?P<apei>\w+)|(?P<corrected>\b[Cc]orrected error)|(?P<fatal>Fatal|Processor context corrupt)|(?P<bad>[Uu]ncorrected|Exception)")
+_MCE_WORD = re.compile(
+    r"event severity: (?P<apei>\w+)|(?P<corrected>\b[Cc]orrected error)|(?P<fatal>Fatal|Processor context corrupt)|(?P<bad>[Uu]ncorrected|Exception)"
+)
 _PLAIN = (
     ("gpu-off-bus", re.compile(r"GPU.*allen off the bus")),
     ("kernel-panic", re.compile(r"Kernel panic")),
@@ -105,7 +113,9 @@ def _mce_labels(message: str) -> dict[str, str]:
         labels["bank"] = bank["bank"]
     if bank and bank["state"]:
         state = int(bank["state"], 16)
-        labels["mce_class"] = "fatal" if state >> 57 & 1 else "uncorrected" if state >> 61 & 1 else "corrected"
+        labels["mce_class"] = (
+            "fatal" if state >> 57 & 1 else "uncorrected" if state >> 61 & 1 else "corrected"
+        )
     elif word := _MCE_WORD.search(message):
         labels["mce_class"] = _mce_class(word)
     return labels

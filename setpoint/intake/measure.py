@@ -35,7 +35,9 @@ def number(given: object, field: str) -> tuple[float | None, str | None]:
         return _finite(match[1], field), match[2]
     if text.lstrip("+-").lower() in ("nan", "inf", "infinity"):
         raise _not_finite(text, field)
-    raise InputError(f"{field} is {shown(text)}, not a number", remedy="Write numbers like 92.4 or 1.2e3, unit apart")
+    raise InputError(
+        f"{field} is {shown(text)}, not a number", remedy="Write numbers like 92.4 or 1.2e3, unit apart"
+    )
 
 
 def _finite(given: str | int | float, field: str) -> float:
@@ -50,5 +52,6 @@ def _finite(given: str | int | float, field: str) -> float:
 
 def _not_finite(text: str, field: str) -> InputError:
     return InputError(
-        f"{field} is {shown(text)}, not a finite number", remedy="Leave the field out where there is no reading"
+        f"{field} is {shown(text)}, not a finite number",
+        remedy="Leave the field out where there is no reading",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import NamedTuple
 
 from setpoint.errors import InputError
@@ -99,7 +100,7 @@ def _webhook(item: dict[str, object], place: str) -> Iterator[Item]:
     assert isinstance(alerts, list)  # is_webhook
     for number, alert in enumerate(alerts, start=1):
         where = f"{place} alert {number}".strip()
-        yield Item(where, alert, lambda alert=alert: alertmanager.read_alert(_object_only(alert, "an alert"), name))
+        yield Item(where, alert, partial(_read_alert, alert, name))
     left_out = item.get("truncatedAlerts")
     if isinstance(left_out, int) and left_out > 0:
         error = InputError(
@@ -116,7 +117,7 @@ def _redfish(item: dict[str, object], place: str) -> Iterator[Item]:
     assert isinstance(records, list)  # is_event
     for number, record in enumerate(records, start=1):
         where = f"{place} record {number}".strip()
-        yield Item(where, record, lambda record=record: redfish.read_record(_object_only(record, "a record"), name))
+        yield Item(where, record, partial(_read_redfish, record, name))
 
 
 def _wrapper(item: Mapping[str, object]) -> str | None:
@@ -126,6 +127,14 @@ def _wrapper(item: Mapping[str, object]) -> str | None:
         if isinstance(inside, list) and inside and isinstance(inside[0], dict) and "message" not in item:
             return key
     return None
+
+
+def _read_alert(alert: object, receiver: str) -> Draft:
+    return alertmanager.read_alert(_object_only(alert, "an alert"), receiver)
+
+
+def _read_redfish(record: object, context: str) -> Draft:
+    return redfish.read_record(_object_only(record, "a record"), context)
 
 
 def _object_only(value: object, what: str) -> dict[str, object]:

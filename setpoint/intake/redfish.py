@@ -22,8 +22,13 @@ _SERVICES = re.compile(
     r"/redfish/v1/(?:[\w]+/)*?(?P<collection>Systems|Chassis|Managers|CDUs|ImmersionUnits|HeatExchangers|RackPDUs|FloorPDUs"
     r"|Switchgear|TransferSwitches|PowerShelves|ElectricalBuses|Fabrics|Storage|CoolingLoops)/(?P<name>[^/#?]+)"
 )
-_NAMELESS = re.compile(r"(?:\d{1,2}|self|system\.embedded\.\d+|chassis|system|bmc|idrac\.embedded\.\d+|base ?board|enclosure)", re.I)
-_READING = re.compile(r"reading of (?P<value>[+-]?\d+(?:\.\d+)?) ?(?P<unit>degrees \(C\)|L/min|kPa|%|percent|Hz|[VAW])?\W")
+_NAMELESS = re.compile(
+    r"(?:\d{1,2}|self|system\.embedded\.\d+|chassis|system|bmc|idrac\.embedded\.\d+|base ?board|enclosure)",
+    re.I,
+)
+_READING = re.compile(
+    r"reading of (?P<value>[+-]?\d+(?:\.\d+)?) ?(?P<unit>degrees \(C\)|L/min|kPa|%|percent|Hz|[VAW])?\W"
+)
 _UNITS = {"degrees (C)": "C", "percent": "%"}
 _ARGUMENT = re.compile(r"%(\d)")
 
@@ -34,7 +39,9 @@ def is_event(item: Mapping[str, object]) -> bool:
 
 
 def is_record(item: Mapping[str, object]) -> bool:
-    return _has_id(item) and any(key in item for key in ("MessageSeverity", "OriginOfCondition", "EventType", "MessageArgs"))
+    return _has_id(item) and any(
+        key in item for key in ("MessageSeverity", "OriginOfCondition", "EventType", "MessageArgs")
+    )
 
 
 def _has_id(item: object) -> bool:
@@ -74,7 +81,9 @@ def _text(item: Mapping[str, object], field: str) -> str:
     if given is None:
         return ""
     if isinstance(given, bool) or not isinstance(given, str | int):
-        raise InputError(f"{field} is {shown(given)}, not text", remedy="Send what the Redfish Event schema says")
+        raise InputError(
+            f"{field} is {shown(given)}, not text", remedy="Send what the Redfish Event schema says"
+        )
     return str(given)
 
 

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from setpoint.contracts.event import Severity
 
+_SPELLINGS: dict[Severity, str] = {
+    "critical": "critical crit fatal emergency emerg alert panic disaster page severe sev0 sev1 blocker",
+    "error": "error err major failure high fail failed sev2 danger",
+    "warning": "warning warn minor degraded average medium sev3 caution",
+    "info": "info information informational notice debug trace ok normal none cleared clear low verbose fine finer "
+    "finest indeterminate sev4 sev5 success good",
+    "unknown": "unknown unspecified undefined",
+}
 _WORDS: dict[str, Severity] = {
-    word: severity
-    for severity, words in (
-        ("critical", "critical crit fatal emergency emerg alert panic disaster page severe sev0 sev1 blocker"),
-        ("error", "error err major failure high fail failed sev2 danger"),
-        ("warning", "warning warn minor degraded average medium sev3 caution"),
-        ("info", "info information informational notice debug trace ok normal none cleared clear low verbose fine finer "
-         "finest indeterminate sev4 sev5 success good"),
-        ("unknown", "unknown unspecified undefined"),
-    )
-    for word in words.split()
-}  # fmt: skip
-SYSLOG: tuple[Severity, ...] = ("critical", "critical", "critical", "error", "warning", "info", "info", "info")
+    word: severity for severity, words in _SPELLINGS.items() for word in words.split()
+}
+SYSLOG: tuple[Severity, ...] = (
+    "critical",
+    "critical",
+    "critical",
+    "error",
+    "warning",
+    "info",
+    "info",
+    "info",
+)
 """By syslog severity number, RFC 5424 table 2."""
 _PINO: dict[int, Severity] = {10: "info", 20: "info", 30: "info", 40: "warning", 50: "error", 60: "critical"}
 

@@ -30,11 +30,35 @@ _DMESG = re.compile(
 )
 _UPTIME = re.compile(r"\[ *\d+\.\d{3,9}\] ")
 _CISCO = re.compile(r"%(?P<code>[A-Z][A-Z0-9_]*(?:-[A-Z0-9_]+)*-(?P<level>[0-7])-[A-Z0-9_]+): ?")
-_KERNEL_WORDS = re.compile(r"NVRM: |nvidia-nvswitch\d|EDAC |mce: |\[Hardware Error\]|Kernel panic|Call Trace:|pcieport ")
-_FACILITIES = (
-    "kern user mail daemon auth syslog lpr news uucp cron authpriv ftp ntp audit alert clock "
-    "local0 local1 local2 local3 local4 local5 local6 local7"
-).split()
+_KERNEL_WORDS = re.compile(
+    r"NVRM: |nvidia-nvswitch\d|EDAC |mce: |\[Hardware Error\]|Kernel panic|Call Trace:|pcieport "
+)
+_FACILITIES = [
+    "kern",
+    "user",
+    "mail",
+    "daemon",
+    "auth",
+    "syslog",
+    "lpr",
+    "news",
+    "uucp",
+    "cron",
+    "authpriv",
+    "ftp",
+    "ntp",
+    "audit",
+    "alert",
+    "clock",
+    "local0",
+    "local1",
+    "local2",
+    "local3",
+    "local4",
+    "local5",
+    "local6",
+    "local7",
+]
 
 
 def parse(line: str) -> Draft | None:
@@ -42,7 +66,9 @@ def parse(line: str) -> Draft | None:
     if match := _PRI.match(line):
         priority = int(match[1])
         if priority > 191:
-            raise InputError(f"syslog priority <{priority}> is above 191", remedy="Check what the sender writes")
+            raise InputError(
+                f"syslog priority <{priority}> is above 191", remedy="Check what the sender writes"
+            )
         rest = line[match.end() :]
         draft = _rfc5424(rest) or _rfc3164(rest) or _dmesg(rest) or _bare(rest)
         if draft.severity == "unknown":
@@ -60,7 +86,9 @@ def _rfc5424(text: str) -> Draft | None:
     labels, rest = _structured_data(text[match.end() :])
     if process:
         labels["pid"] = process
-    draft = Draft("syslog", time=stamp or None, asset=host, source=app, kind=message_id, message=rest, labels=labels)
+    draft = Draft(
+        "syslog", time=stamp or None, asset=host, source=app, kind=message_id, message=rest, labels=labels
+    )
     return _refined(draft)
 
 
@@ -76,7 +104,9 @@ def _structured_data(text: str) -> tuple[dict[str, str], str]:
             labels[f"{element}.{name}"] = _SD_ESCAPE.sub(r"\1", value)
         position = match.end()
     if text.startswith("[", position) and position == 0:
-        raise InputError("RFC 5424 structured data that does not close", remedy="Escape \", \\ and ] in its values")
+        raise InputError(
+            "RFC 5424 structured data that does not close", remedy='Escape ", \\ and ] in its values'
+        )
     return labels, text[position:].lstrip(" ").removeprefix("\ufeff")
 
 

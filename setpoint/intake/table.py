@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from setpoint.errors import InputError
 from setpoint.intake.draft import Draft
-from setpoint.intake.fields import Plan, make_plan, read_record
+from setpoint.intake.fields import ALL_NAMES, Plan, make_plan, read_record
 
 _DELIMITERS = (",", ";", "\t", "|")
 _NAME = re.compile(r"[\w@. /()%#-]{0,64}")
@@ -45,21 +45,33 @@ def is_open(text: str) -> bool:
 
 
 def header(line: str, overrides: Mapping[str, str]) -> Table | None:
-    """The table `line` opens, None where it is no header Setpoint can read events by."""
-    best: Table | None = None
-    for delimiter in _DELIMITERS:
-        if delimiter not in line:
-            continue
-        try:
-            columns = [cell.strip() for cell in split(line, delimiter)]
-        except InputError:
-            continue
-        if not all(_NAME.fullmatch(column) for column in columns):
-            continue
-        plan = make_plan(columns, overrides)
-        if plan.speaks() and len(plan.fields) >= 2 and (best is None or len(plan.fields) > len(best.plan.fields)):
-            best = Table(_distinct(columns), delimiter, plan)
-    return best
+    """The table `line` opens; None where it is no header.
+
+    Raises InputError where it is one, but of rows that say nothing an event could be made of.
+    """
+    tables = [
+        opened
+        for delimiter in _DELIMITERS
+        if delimiter in line and (opened := _opened(line, delimiter, overrides))
+    ]
+    best = max(tables, key=lambda opened: len(opened.plan.fields), default=None)
+    if best is None or best.plan.speaks():
+        return best
+    raise InputError(
+        f"a CSV header without a column for message, kind or metric; its columns are {', '.join(best.columns[:12])}",
+        remedy="Name the column that says what happened in the field map",
+    )
+
+
+def _opened(line: str, delimiter: str, overrides: Mapping[str, str]) -> Table | None:
+    try:
+        columns = [cell.strip() for cell in split(line, delimiter)]
+    except InputError:
+        return None
+    plan = make_plan(columns, overrides)
+    names_only = all(_NAME.fullmatch(column) for column in columns)
+    sure = len(plan.fields) >= 2 or (len(plan.fields) == 1 and len(columns) > 2)
+    return Table(_distinct(columns), delimiter, plan) if names_only and sure else None
 
 
 def _distinct(columns: list[str]) -> list[str]:
@@ -73,10 +85,12 @@ def _distinct(columns: list[str]) -> list[str]:
 
 
 def looks_like_header(line: str, table: Table, overrides: Mapping[str, str]) -> Table | None:
-    """Another header in the middle (files put one after the other): at least three known fields in all its cells."""
-    cells = split(line, table.delimiter)
-    plan = make_plan(cells, overrides)
-    known = len(plan.fields) + len(plan.date)
-    if known >= 3 and plan.speaks() and all(_NAME.fullmatch(cell) for cell in cells) and known * 2 > len(cells):
-        return Table(_distinct([cell.strip() for cell in cells]), table.delimiter, plan)
-    return None
+    """Another header in the middle (files put one after the other): most of its cells are names of fields."""
+    first = line.partition(table.delimiter)[0].strip().strip('"')
+    if first != table.columns[0] and first.lower() not in ALL_NAMES:
+        return None
+    opened = _opened(line, table.delimiter, overrides)
+    if opened is None or not opened.plan.speaks():
+        return None
+    known = len(opened.plan.fields) + len(opened.plan.date)
+    return opened if known >= 3 and known * 2 > len(opened.columns) else None

@@ -134,7 +134,11 @@ def unit_of(given: str) -> Unit | None:
     (Unit(name='lpm', factor=1.0, offset=0.0), Unit(name='kW', factor=1.0, offset=0.0), 'mW', None)
     """
     text = given.strip()
-    return _EXACT.get(text) or _LOOSE.get("_".join(text.lower().split())) or _LOOSE.get(text.lower().replace(" ", ""))
+    return (
+        _EXACT.get(text)
+        or _LOOSE.get("_".join(text.lower().split()))
+        or _LOOSE.get(text.lower().replace(" ", ""))
+    )
 
 
 def unit_in_name(metric: str) -> str | None:

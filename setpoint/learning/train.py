@@ -58,6 +58,11 @@ def _tokenizer(work: Path, seed: int) -> Tokenizer:
     return tokenizer
 
 
+def _bf16_is_native() -> bool:
+    cpuinfo = Path("/proc/cpuinfo")
+    return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text(encoding="utf-8")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m setpoint.learning.train", description="Train the bundled model."
@@ -75,8 +80,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--bf16",
         action=argparse.BooleanOptionalAction,
-        default=False,
-        help="bfloat16 products: faster only where the CPU has the instructions",
+        default=_bf16_is_native(),
+        help="bfloat16 products: faster only where the CPU has the instructions (found out by itself)",
     )
     return parser.parse_args()
 

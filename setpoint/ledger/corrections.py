@@ -161,10 +161,11 @@ def _regroup(tx: Connection, row: Row[Any], value: JsonValue) -> JsonValue:
 def _wanted(own_id: str, value: JsonValue, own: Sequence[str]) -> tuple[list[str], str]:
     """(event ids, target id; "" for a new incident) out of what the person gave."""
     shape = f'give an incident id, or {{"events": [...], "into": "INC-..."}}, about events of {own_id}'
+    named = value.get("events") if isinstance(value, dict) else None
     if isinstance(value, str) and value:
         events, into = list(own), value
-    elif isinstance(value, dict) and isinstance(value.get("events"), list):
-        events, into = [str(event) for event in value["events"] or []], str(value.get("into") or "")  # type: ignore[union-attr]
+    elif isinstance(value, dict) and isinstance(named, list):
+        events, into = [str(event) for event in named], str(value.get("into") or "")
     else:
         raise UsageError("the corrected grouping cannot be read", remedy=shape)
     strangers = set(events) - set(own)

@@ -144,18 +144,27 @@ def fail(tx: Connection, job: Job, error: str, retry_at: datetime | None, now: d
     row = tx.execute(select(jobs).where(_mine(job))).first()
     if row is None:
         return "lost"
+    newer = _one(tx, job.kind, job.key, "queued")
     state = "queued"
     if retry_at is None or row.attempts >= row.max_attempts:
         state = "dead"
-    elif _one(tx, job.kind, job.key, "queued") is not None:
+    elif newer is not None:
         state = "merged"
+        _fold(tx, row, newer)
     values: dict[str, Any] = {"state": state, "error": error, "lease_until": None, "updated": seconds(now)}
     if state == "queued" and retry_at is not None:
         values["not_before"] = seconds(retry_at)
     tx.execute(update(jobs).where(jobs.c.number == job.id).values(**values))
-    if state == "merged":
-        enqueue(tx, Order(job.kind, job.key, {}, job.urgency, retry_at), now)
     return state
+
+
+def _fold(tx: Connection, failed: Row[Any], newer: Row[Any]) -> None:
+    """Leave the failed job's work to the newer one."""
+    values = {
+        "payload": to_json(_joined(json.loads(failed.payload), json.loads(newer.payload))),
+        "urgency": min(failed.urgency, newer.urgency),
+    }
+    tx.execute(update(jobs).where(jobs.c.number == newer.number).values(**values))
 
 
 def _mine(job: Job) -> ColumnElement[bool]:

@@ -89,8 +89,9 @@ def _supersede(tx: Connection, rows: Sequence[dict[str, Any]]) -> None:
             outbox.c.dedup_key == bindparam("b_dedup"),
             outbox.c.sink == bindparam("b_sink"),
             outbox.c.version < bindparam("b_version"),
-            outbox.c.stage.in_(_REPLACEABLE),
-            outbox.c.state.in_(UNSENT),
+            # Spelt out: a list in IN cannot be expanded for many parameter sets at once.
+            or_(*(outbox.c.stage == stage for stage in _REPLACEABLE)),
+            or_(*(outbox.c.state == state for state in UNSENT)),
         )
         tx.execute(statement.values(state="superseded"), newer)
 

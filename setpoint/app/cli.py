@@ -1,0 +1,207 @@
+"""The command line. Data goes to stdout, progress to stderr; exit codes: 0 pass, 1 gate failed, 2 usage or
+configuration, 3 backend or model missing, 4 waiting for approval or denied, 5 safety invariant broken, 130
+interrupted.
+
+Nothing heavy is imported before a command needs it, so that --help answers at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from setpoint.errors import SetpointError, UsageError
+
+app = typer.Typer(
+    name="setpoint",
+    help="An operations agent for AI data centers: events in; verified alerts, root causes and reviewed actions out.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Files = Annotated[list[str], typer.Argument(help="Files of events, or - for standard input.")]
+Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
+Config = Annotated[list[str] | None, typer.Option("--set", help="A setting, as section.key=value. Repeatable.")]
+SiteFile = Annotated[Path | None, typer.Option("--site", help="The site's YAML file.")]
+Store = Annotated[Path | None, typer.Option("--store", help="Folder of ledger, checkpoints and index.")]
+Fields = Annotated[list[str] | None, typer.Option("--field", help="Field map of your own events, as time=when. Repeatable.")]
+
+
+def main() -> None:
+    """Entry point: turns expected errors into one clear line and their exit code."""
+    try:
+        app(standalone_mode=False)
+    except SetpointError as error:
+        typer.echo(f"setpoint: {error}", err=True)
+        raise SystemExit(error.exit_code) from None
+    except typer.Exit as stop:
+        raise SystemExit(stop.exit_code) from None
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("setpoint: interrupted; what was accepted is kept", err=True)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
+        raise SystemExit(0) from None
+    except Exception as error:
+        if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's own usage errors
+            typer.echo(f"setpoint: {error.format_message()} (see --help)", err=True)
+            raise SystemExit(2) from None
+        raise
+
+
+def settings_from(
+    sets: list[str] | None, site: Path | None = None, store: Path | None = None, **more: Any
+) -> Any:
+    """Settings with these flags on top."""
+    from setpoint.settings import load_settings
+
+    flags: dict[str, Any] = {}
+    for item in sets or ():
+        key, separator, value = item.partition("=")
+        if not separator:
+            raise UsageError(f"--set takes key=value, got {item!r}", remedy="Example: --set alerts.flood_per_10min=5")
+        flags[key] = _value(value)
+    flags |= {"site.file": site, "store.dir": store, **more}
+    return load_settings(flags)
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@app.command()
+def run(
+    files: Files,
+    decide: Annotated[
+        str, typer.Option(help="ask: leave actions waiting; approve (simulated sites only); reject; or a policy file (TOML).")
+    ] = "ask",
+    output: Annotated[str, typer.Option("--output", "-o", help="text, json, jsonl, junit or github.")] = "text",
+    report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    fail_on: Annotated[str, typer.Option(help="Exit 1 where an incident of this priority or higher was found.")] = "",
+    site: SiteFile = None,
+    store: Store = None,
+    field: Fields = None,
+    sets: Config = None,
+    keep: Annotated[bool, typer.Option("--keep/--fresh", help="Continue the store, or use a fresh temporary one.")] = False,
+) -> None:
+    """Run events of your own through all of Setpoint, headless.
+
+    Examples: `setpoint run night.jsonl --site site.yaml --decide reject --report report.html`;
+    `journalctl -k -o short-iso | setpoint run - --output jsonl`; `setpoint run alerts.json --fail-on P1 -o junit`.
+    """
+    from setpoint.app.headless import Request, run_headless
+
+    loaded = settings_from(sets, site, store)
+    request = Request(files, decide, output, report, fail_on, field or [], keep)
+    raise typer.Exit(run_headless(loaded, request))
+
+
+@app.command()
+def triage(
+    files: Files,
+    output: Annotated[str, typer.Option("--output", "-o", help="jsonl or text.")] = "jsonl",
+    site: SiteFile = None,
+    field: Fields = None,
+    sets: Config = None,
+) -> None:
+    """Rank events and go no further: one line an event, at streaming speed.
+
+    Example: `setpoint triage messages.csv -o jsonl | jq 'select(.priority=="P0")'`
+    """
+    from setpoint.app.headless import rank_only
+
+    raise typer.Exit(rank_only(settings_from(sets, site), files, output, field or []))
+
+
+@app.command()
+def serve(
+    site: SiteFile = None,
+    store: Store = None,
+    port: Annotated[int | None, typer.Option(help="Port on the loopback address.")] = None,
+    sets: Config = None,
+) -> None:
+    """Accept events over HTTP (POST /v1/events, /v1/alertmanager) and work on them until stopped. Loopback only."""
+    from setpoint.app.api import serve_forever
+
+    serve_forever(settings_from(sets, site, store, **{"serve.port": port}))
+
+
+@app.command()
+def demo(
+    report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("var/demo/report.html"),
+    speed: Annotated[float, typer.Option(help="Night hours played per wall hour; 0 plays as fast as it goes.")] = 240.0,
+    seed: Annotated[int, typer.Option(help="Seed of the recorded night.")] = 7,
+) -> None:
+    """A recorded night on a simulated site, streamed through Setpoint before your eyes."""
+    from setpoint.app.demo import play
+
+    raise typer.Exit(play(report, speed, seed))
+
+
+@app.command()
+def night(
+    seed: Annotated[int, typer.Option(help="The same seed gives the same night.")] = 7,
+    truth: Annotated[bool, typer.Option(help="Print expected priority and cause beside each line, as JSON.")] = False,
+) -> None:
+    """Print a recorded night of the demo site, one raw event a line."""
+    from plant.nights import night as lines
+
+    for line in lines(seed):
+        known = {"text": line.text, "story": line.story, "priority": line.priority, "cause": line.cause}
+        typer.echo(json.dumps(known) if truth else line.text)
+
+
+@app.command()
+def chat(
+    once: Annotated[str, typer.Option(help="Answer this one question on stdout and end.")] = "",
+    as_json: Json = False,
+    store: Store = None,
+    site: SiteFile = None,
+    sets: Config = None,
+) -> None:
+    """Ask the ops agent about incidents, evidence, the site and the runbooks. It reads; it cannot act.
+
+    Example: `setpoint chat --once "why is rack r-02 hot?"`
+    """
+    from setpoint.app.talk import converse
+
+    converse(settings_from(sets, site, store), once, as_json)
+
+
+@app.command()
+def doctor(as_json: Json = False, site: SiteFile = None, store: Store = None, sets: Config = None) -> None:
+    """Check everything Setpoint stands on: packages, model, ledger, index, sinks, site file, disk."""
+    from setpoint.app.doctor import examine
+
+    raise typer.Exit(examine(settings_from(sets, site, store), as_json))
+
+
+def _mount() -> None:
+    """The noun groups live in files of their own; they import nothing heavy either."""
+    from setpoint.app.cli_desk import GROUPS
+
+    for name, group in GROUPS.items():
+        app.add_typer(group, name=name)
+
+
+@app.callback(invoke_without_command=True)
+def root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    """An operations agent for AI data centers."""
+    if version:
+        from setpoint import __version__
+
+        typer.echo(f"setpoint {__version__}")
+        raise typer.Exit(0)
+
+
+_mount()

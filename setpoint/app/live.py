@@ -1,0 +1,147 @@
+"""What a person sees while events stream through: ranks with reasons, alerts, analyses, decisions, outcomes.
+
+Events worth a look get a line each; routine ones are counted. Colour follows NO_COLOR and the terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.padding import Padding
+from rich.text import Text
+
+from agents.evidence import clock
+from setpoint.contracts import Diagnosis, Notice, Outcome, Quarantined, Review
+from setpoint.contracts.dispatch import Dispatch, Ranked
+from setpoint.contracts.site import Site
+from setpoint.ledger.records import Accepted, Decided
+
+COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
+STAGE = {"first": "ALERT", "plain": "ALERT in plain words", "update": "UPDATE", "escalation": "ESCALATION",
+         "resolved": "RESOLVED", "storm": "ALERT FLOOD"}  # fmt: skip
+INDENT = 4
+
+
+class Live:
+    """Listens to the engine and prints. One instance a run."""
+
+    def __init__(self, console: Console, site: Site, *, rank_lines: bool = True) -> None:
+        self._console, self._site, self._rank_lines = console, site, rank_lines
+        self._routine = 0
+
+    def __call__(self, what: str, value: Any) -> None:
+        show = getattr(self, f"_on_{what.replace('-', '_')}", None)
+        if show is not None:
+            show(value)
+
+    def rule(self, title: str) -> None:
+        self._console.rule(f"[bold]{escape(title)}")
+
+    def flush(self) -> None:
+        """Say how many routine events passed since the last line."""
+        if self._routine and self._rank_lines:
+            self._console.print(f"[dim]  ... {self._routine} routine events recorded (P3)")
+        self._routine = 0
+
+    def notice(self, notice: Notice) -> None:
+        """The console sink."""
+        self.flush()
+        head = Text.assemble((f" {notice.priority} ", COLOUR[notice.priority]), f" {STAGE[notice.stage]}  ",
+                             (notice.incident_id, "bold"), "  ", (notice.title, "bold"))  # fmt: skip
+        self._console.print(head)
+        words = notice.text if notice.written_by == "template" else f"{notice.text}\n(words: {notice.written_by})"
+        self._console.print(Padding(Text(words), (0, 0, 0, INDENT)))
+
+    # ---- engine events ------------------------------------------------------------------------------------------
+
+    def _on_accepted(self, value: tuple[Accepted, Sequence[Quarantined]]) -> None:
+        for item in value[1]:
+            self.flush()
+            self._console.print(Text.assemble((" quarantine ", "magenta"), f"{item.origin}: {item.reason}. {item.remedy}"))
+
+    def _on_triaged(self, dispatch: Dispatch) -> None:
+        for ranked in dispatch.ranked:
+            if ranked.triage.priority == "P3":
+                self._routine += 1
+            elif not ranked.repeat and self._rank_lines:
+                self.flush()
+                self._console.print(self._rank_line(ranked))
+
+    def _rank_line(self, ranked: Ranked) -> Text:
+        event, triage = ranked.event, ranked.triage
+        said = event.message if len(event.message) <= 90 else event.message[:87] + "..."
+        line = Text.assemble(
+            (f" {triage.priority} ", COLOUR[triage.priority]), f" {clock(event.time, self._site)}  ",
+            (event.asset, "bold"), f"  {said}\n",
+            (f"{' ' * INDENT} {triage.reason} ", "dim"), (f"[{', '.join(triage.decided_by[:3])}]", "cyan"),
+        )  # fmt: skip
+        if triage.undecided:
+            line.append(" undecided, so ranked one level up", "magenta")
+        return line
+
+    def _on_diagnosed(self, diagnosis: Diagnosis) -> None:
+        self.flush()
+        top = diagnosis.top
+        self._console.print(
+            Text.assemble((" CAUSE ", "bold black on cyan"), "  ", (diagnosis.incident_id, "bold"), "  ",
+                          (top.title, "bold"), f"  {top.score:.0%}", _others(diagnosis))
+        )  # fmt: skip
+        body = Text(f"{diagnosis.summary}\n")
+        body.append("evidence\n", "underline")
+        for piece in diagnosis.evidence:
+            mark = "+" if piece.id in top.supports else "-" if piece.id in top.contradicts else " "
+            body.append(f"  {mark} {piece.id:<4}{piece.text}\n")
+        body.append("reasoning\n", "underline")
+        for step in diagnosis.steps:
+            body.append(f"  [{', '.join(step.evidence)}] {step.text}\n")
+        for absent in top.missing:
+            body.append(f"  [not seen] {absent}\n")
+        if diagnosis.guide.steps:
+            body.append("recovery guide\n", "underline")
+        for number, advice in enumerate(diagnosis.guide.steps, 1):
+            body.append(f"  {number}. {advice.text} ")
+            body.append(f"[{advice.citation.passage_id}]\n", "cyan")
+        body.append(f"words: {diagnosis.written_by}; cause decided in mode {diagnosis.mode}; "
+                    f"{diagnosis.seconds:.1f} s, {diagnosis.tokens} tokens", "dim")  # fmt: skip
+        for fallback in diagnosis.fallbacks:
+            body.append(f"\nfell back to plain facts: {fallback}", "magenta")
+        self._console.print(Padding(body, (0, 0, 0, INDENT)))
+
+    def _on_review(self, review: Review) -> None:
+        self.flush()
+        risk = f", risk {review.proposal.risk}" if review.proposal else ""
+        self._console.print(
+            Text.assemble((" WAITING ", "bold black on yellow"), "  ", (review.id, "bold"), f"  {review.subject} ({review.kind}{risk})")
+        )
+
+    def _on_decided(self, decided: Decided) -> None:
+        decision = decided.review.decision
+        if decision is None:
+            return
+        by = f"{decision.who}{' (simulated)' if decision.simulated else ''}"
+        self._console.print(
+            Text.assemble((" DECIDED ", "bold black on green"), "  ", (decided.review.id, "bold"), f"  {decision.type} by {by}  {decision.reason}")
+        )
+
+    def _on_outcome(self, value: tuple[Review | None, Outcome]) -> None:
+        review, outcome = value
+        name = review.proposal.action.name if review and review.proposal else outcome.action_id
+        self._console.print(
+            Text.assemble((f" {outcome.state.upper().replace('_', ' ')} ", "bold black on blue"), f"  {name}  {outcome.message}")
+        )
+
+    def _on_job_failed(self, value: tuple[Any, Exception, str]) -> None:
+        job, error, state = value
+        self._console.print(Text(f" job {job.kind} {job.key} failed ({state}): {error}", "magenta"))
+
+    def _on_delivery_failed(self, value: tuple[Any, str]) -> None:
+        delivery, error = value
+        self._console.print(Text(f" sink {delivery.sink}: {error}; kept, will be tried again", "magenta"))
+
+
+def _others(diagnosis: Diagnosis) -> str:
+    rest = [f"{h.title} {h.score:.0%}" for h in diagnosis.hypotheses[1:3] if h.score >= 0.03]
+    return f"  (else: {', '.join(rest)})" if rest else ""

@@ -1,0 +1,408 @@
+"""The door: raw bytes in, events and quarantined items out. Nothing that comes in raises."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import BinaryIO
+from zoneinfo import ZoneInfo
+
+from setpoint.contracts.event import Event, Quarantined
+from setpoint.errors import InputError, UsageError
+from setpoint.intake import syslog, table
+from setpoint.intake.draft import Draft
+from setpoint.intake.fields import checked_overrides
+from setpoint.intake.finish import Duplicate, finish
+from setpoint.intake.folding import Folder
+from setpoint.intake.identity import Identities, digest
+from setpoint.intake.jsontext import open_depth, parse
+from setpoint.intake.limits import DEFAULT_LIMITS, KIB, Limits
+from setpoint.intake.recognise import Recogniser
+from setpoint.intake.stream import Line, lines
+from setpoint.intake.text import decode
+
+Read = Event | Quarantined
+
+_FORMATS = "Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, or CSV with a header"
+_FRAME = re.compile(rb"(\d{1,6}) (?=<\d{1,3}>)")
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one input held."""
+
+    events: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+    """Items dropped because an identical one with the same id came before."""
+    by_format: Counter[str] = field(default_factory=Counter)
+
+
+def read(
+    source: bytes | BinaryIO,
+    *,
+    origin: str,
+    zone: ZoneInfo,
+    received: datetime,
+    fields: Mapping[str, str] | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    tally: Tally | None = None,
+) -> Iterator[Read]:
+    """Every item of `source` as an event or as quarantined, in order, in bounded memory for line formats.
+
+    `origin` is a file name or address, for messages only. `zone` is the site's, for times without one. `received`
+    must carry a zone. `fields` maps a field of an event to the key or column it is in ("host": "machine"); an empty
+    key switches a field off. `tally` is counted up as items come out. Raises UsageError at once for wrong arguments,
+    and nothing later: a source that cannot be read further ends with a quarantined item.
+    """
+    if received.tzinfo is None:
+        raise UsageError("the time of receipt has no zone", remedy="Pass datetime.now(UTC)")
+    overrides = checked_overrides(fields)
+    reader = _Reader(
+        origin, zone, received.astimezone(UTC), overrides, limits, tally if tally is not None else Tally()
+    )
+    return reader.run(source)
+
+
+class _Reader:
+    """The state of reading one input: the table it opened, the document it is within, what it saw before."""
+
+    def __init__(
+        self,
+        origin: str,
+        zone: ZoneInfo,
+        received: datetime,
+        overrides: Mapping[str, str],
+        limits: Limits,
+        tally: Tally,
+    ) -> None:
+        self.origin, self.zone, self.received = origin, zone, received
+        self.overrides, self.limits, self.tally = overrides, limits, tally
+        self.recogniser = Recogniser(overrides)
+        self.folder = Folder(limits)
+        self.seen = Identities(limits.identities)
+        self.table: table.Table | None = None
+        self.document: list[Line] = []
+        self.depth = 0
+        self.size = 0
+        self.row: list[Line] = []
+        self.frame: list[Line] = []
+        self.documents_allowed = True
+        self.unrecognised = 0
+        self.anything = False
+
+    def run(self, source: bytes | BinaryIO) -> Iterator[Read]:
+        try:
+            for line in lines(source, self.limits):
+                if line.number == 0:
+                    yield from self._drain()
+                else:
+                    yield from self._line(line)
+                if self.unrecognised >= self.limits.unrecognised_lines and not self.tally.events:
+                    raise InputError(
+                        f"none of the first {self.unrecognised} lines is an event; the rest was not read",
+                        remedy=f"Send {_FORMATS}",
+                    )
+            yield from self._end()
+        except InputError as error:
+            yield from self._drain()
+            yield self._quarantine(error, b"", self.origin)
+        else:
+            if not self.anything:
+                yield self._quarantine(_nothing(), b"", self.origin)
+
+    # Lines
+
+    def _line(self, line: Line) -> Iterator[Read]:
+        if self.document:
+            yield from self._document_line(line)
+        elif self.frame:
+            yield from self._frame_line(line)
+        elif self.row:
+            yield from self._row_line(line)
+        else:
+            yield from self._fresh_line(line)
+
+    def _fresh_line(self, line: Line) -> Iterator[Read]:
+        """A line that begins something."""
+        raw = line.raw.strip(b" \t\r\0\x0b\x0c")
+        if not raw:
+            return
+        self.anything = True
+        if not line.whole:
+            yield self._too_long(line)
+        elif raw[0] in b"{[" and not _CONSOLE.match(raw):
+            yield from self._json_line(line, raw)
+        elif _FRAME.match(raw):
+            yield from self._frame_line(line)
+        elif self.table is None or raw[0] == 0x3C:  # "<"
+            yield from self._text_line(line)
+        else:
+            yield from self._row_line(line)
+
+    def _text_line(self, line: Line) -> Iterator[Read]:
+        """A line that is neither JSON nor a row: syslog, or a header."""
+        text, repaired = decode(line.raw.strip(b"\r\0"))
+        try:
+            draft = syslog.parse(text.strip())
+        except InputError as error:
+            yield self._quarantine(error, line.raw, self._at(line))
+            return
+        if draft is not None:
+            for complete in self.folder.feed(_flagged(draft, repaired)):
+                yield from self._finish(complete, line.raw, self._at(line))
+        elif opened := None if self.table else table.header(text, self.overrides):
+            self.table = opened
+        elif self.table is not None:
+            yield from self._row_line(line)
+        elif not self.folder.continue_headless(text):
+            self.unrecognised += 1
+            yield self._quarantine(_unknown_format(), line.raw, self._at(line))
+
+    # Rows of CSV
+
+    def _row_line(self, line: Line) -> Iterator[Read]:
+        """A row, or the next line of one whose quoted cell is still open."""
+        self.row.append(line)
+        text, repaired = decode(b"\n".join(part.raw.strip(b"\r\0") for part in self.row))
+        if table.is_open(text) and line.whole and line.ended:
+            if len(text) <= self.limits.line and len(self.row) <= self.limits.joined_lines:
+                return
+            yield from self._unclosed_row()
+            return
+        rows, self.row = self.row, []
+        yield from self._table_row(text, repaired, rows)
+
+    def _table_row(self, text: str, repaired: bool, rows: list[Line]) -> Iterator[Read]:
+        assert self.table is not None  # only a table brings rows here
+        raw, place = b"\n".join(part.raw for part in rows), self._at(rows[0])
+        if not all(part.whole for part in rows):
+            yield self._too_long(rows[-1])
+            return
+        try:
+            if opened := table.looks_like_header(text, self.table, self.overrides):
+                self.table = opened
+                return
+            draft = self.table.row(text)
+        except InputError as error:
+            yield self._quarantine(error if rows[-1].ended else _cut_off(error), raw, place)
+            return
+        yield from self._finish(_flagged(draft, repaired), raw, place)
+
+    def _unclosed_row(self) -> Iterator[Read]:
+        """A quote that never closes costs its own line only: the lines after it are read again as rows."""
+        first, *rest = self.row
+        self.row = []
+        error = InputError(
+            "a quoted cell that does not close", remedy="Double the quotes inside quoted cells"
+        )
+        yield self._quarantine(error, first.raw, self._at(first))
+        for line in rest:
+            text, repaired = decode(line.raw.strip(b"\r\0"))
+            if text.strip():
+                yield from self._table_row(text, repaired, [line])
+
+    # JSON
+
+    def _json_line(self, line: Line, raw: bytes) -> Iterator[Read]:
+        text, repaired = decode(raw)
+        try:
+            values = parse(text, self.limits)
+        except InputError as error:
+            self.depth = open_depth(text)
+            if self.depth > 0 and line.ended and self.documents_allowed:
+                self.document, self.size = [line], len(raw)
+            else:
+                self.unrecognised += 1
+                yield self._quarantine(error if line.ended else _cut_off(error), line.raw, self._at(line))
+            return
+        yield from self._values(values, raw, self._at(line), repaired)
+
+    def _document_line(self, line: Line) -> Iterator[Read]:
+        """A line of a JSON document that spans lines."""
+        raw = line.raw.strip()
+        if (
+            len(self.document) == 1
+            and not self.document[0].raw.rstrip().endswith((b"{", b"["))
+            and _is_object(raw)
+        ):
+            yield from self._broken_document()
+            yield from self._fresh_line(line)
+            return
+        self.document.append(line)
+        self.size += len(raw) + 1
+        if not line.whole or self.size > self.limits.document:
+            self.document = []
+            raise InputError(
+                f"a JSON document of more than {self.limits.document // KIB} KiB",
+                remedy="Send it as JSON Lines",
+            )
+        self.depth += open_depth(decode(raw)[0])
+        if self.depth <= 0:
+            yield from self._close_document()
+
+    def _close_document(self) -> Iterator[Read]:
+        raw = b"\n".join(line.raw for line in self.document)
+        text, repaired = decode(raw)
+        try:
+            values = parse(text, self.limits)
+        except InputError as error:
+            yield from self._broken_document(error)
+            return
+        place, self.document = self._at(self.document[0]), []
+        yield from self._values(values, raw, place, repaired)
+
+    def _broken_document(self, error: InputError | None = None) -> Iterator[Read]:
+        """A document that never closed, or closed wrong. Whole objects on lines of their own are saved from it."""
+        held, self.document = self.document, []
+        error = error or InputError(
+            "a JSON document that does not close", remedy="Send it again when it is complete"
+        )
+        if not any(_is_object(line.raw.strip()) for line in held[1:]):
+            yield self._quarantine(error, b"\n".join(line.raw for line in held), self._at(held[0]))
+            return
+        yield self._quarantine(error, held[0].raw, self._at(held[0]))
+        self.documents_allowed = False
+        for line in held[1:]:
+            yield from self._line(line)
+        self.documents_allowed = True
+
+    def _values(self, values: list[object], raw: bytes, place: str, repaired: bool) -> Iterator[Read]:
+        for value in values:
+            for item in self.recogniser.items(value):
+                where = f"{place}, {item.place}" if item.place else place
+                whole = item.raw is value and len(values) == 1
+                if len(raw) > self.limits.line and len(source := _source_of(item.raw)) > self.limits.line:
+                    yield self._quarantine(_long(self.limits), source, where)
+                    continue
+                try:
+                    draft = _flagged(item.read(), repaired)
+                except InputError as error:
+                    yield self._quarantine(error, raw if whole else _source_of(item.raw), where)
+                    continue
+                yield from self._finish(draft, raw if whole else item.raw, where)
+
+    # Syslog messages that state their length (RFC 6587): they may hold line feeds
+
+    def _frame_line(self, line: Line) -> Iterator[Read]:
+        self.frame.append(line)
+        data = b"\n".join(part.raw for part in self.frame).lstrip()
+        match = _FRAME.match(data)
+        length = int(match[1]) if match else 0
+        start = match.end() if match else 0
+        if 0 < length <= self.limits.line and len(data) - start < length - 1 and line.ended and line.whole:
+            return
+        first, self.frame = self.frame[0], []
+        rest = data[start + length :].lstrip()
+        if length > self.limits.line or (rest and not _FRAME.match(rest)):
+            yield from self._text_line(first._replace(raw=data[start:].split(b"\n")[0]))
+            return
+        message = data[start : start + length]
+        yield from self._text_line(first._replace(raw=message))
+        if rest:
+            yield from self._fresh_line(line._replace(raw=rest))
+
+    # Ends
+
+    def _drain(self) -> Iterator[Read]:
+        for draft in self.folder.flush():
+            yield from self._finish(draft, draft.message, self.origin)
+
+    def _end(self) -> Iterator[Read]:
+        if self.document:
+            yield from self._broken_document()
+        if self.row:
+            yield from self._unclosed_row()
+        if self.frame:
+            first, self.frame = self.frame[0], []
+            error = InputError(
+                "a syslog message shorter than it says", remedy="Send it again when it is complete"
+            )
+            yield self._quarantine(error, first.raw, self._at(first))
+        yield from self._drain()
+
+    def _finish(self, draft: Draft, raw: object, place: str) -> Iterator[Read]:
+        try:
+            event = finish(draft, self.zone, self.received, self.limits, self.seen)
+        except Duplicate:
+            self.tally.duplicates += 1
+            return
+        except InputError as error:
+            yield self._quarantine(error, _source_of(raw), place)
+            return
+        self.tally.events += 1
+        self.tally.by_format[event.format] += 1
+        yield event
+
+    def _at(self, line: Line) -> str:
+        return f"{self.origin}, line {line.number}"
+
+    def _too_long(self, line: Line) -> Quarantined:
+        return self._quarantine(_long(self.limits), line.raw, self._at(line))
+
+    def _quarantine(self, error: InputError, raw: bytes, place: str) -> Quarantined:
+        self.tally.quarantined += 1
+        self.anything = True
+        name, _ = self.seen.numbered(digest((error.what, raw)))
+        return Quarantined(
+            id=f"q-{name}",
+            received=self.received,
+            origin=place,
+            reason=error.what,
+            remedy=error.remedy,
+            raw=raw[: self.limits.raw_kept],
+        )
+
+
+_CONSOLE = re.compile(rb"\[ *\d+\.\d{3,9}\] |\[(?:[A-Z][a-z]{2} [A-Z][a-z]{2} |\d{4}-\d\d-\d\d)")
+"""A raw kernel log line opens with its time in brackets, as a JSON array would."""
+
+
+def _flagged(draft: Draft, repaired: bool) -> Draft:
+    if repaired:
+        draft.flags.append("encoding-repaired")
+    return draft
+
+
+def _is_object(raw: bytes) -> bool:
+    """Is the line one complete JSON object?"""
+    if not (raw.startswith(b"{") and raw.endswith(b"}")):
+        return False
+    try:
+        return isinstance(parse(decode(raw)[0], DEFAULT_LIMITS)[0], dict)
+    except InputError:
+        return False
+
+
+def _source_of(raw: object) -> bytes:
+    """Bytes that can be read again as this item."""
+    if isinstance(raw, bytes):
+        return raw
+    text = raw if isinstance(raw, str) else json.dumps(raw, ensure_ascii=True)
+    return text.encode("utf-8", "replace")
+
+
+def _cut_off(error: InputError) -> InputError:
+    return InputError(
+        f"the last line is cut off ({error.what})",
+        remedy="It was still being written: read it again when complete",
+    )
+
+
+def _nothing() -> InputError:
+    return InputError("the input is empty", remedy="Check that its writer has written something")
+
+
+def _unknown_format() -> InputError:
+    return InputError("a line in no known format", remedy=f"Send {_FORMATS}")
+
+
+def _long(limits: Limits) -> InputError:
+    return InputError(
+        f"longer than {limits.line // KIB} KiB; only its start was kept",
+        remedy="Send shorter items, or split them",
+    )
