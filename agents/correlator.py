@@ -18,7 +18,7 @@ from functools import lru_cache
 from pydantic import TypeAdapter
 
 from agents.correlation.hotspots import HotPlace, hot_places, note_failure
-from agents.correlation.joining import FAILURES, Case, Joined, Joiner, add_subject
+from agents.correlation.joining import ALONE, FAILURES, Case, Joined, Joiner, add_subject
 from agents.correlation.memory import (
     BURST,
     CONDITIONS,
@@ -37,7 +37,7 @@ from agents.correlation.memory import (
 from agents.correlation.neighbourhood import Neighbourhood, Place
 from agents.correlation.parts import part_of
 from agents.correlation.symptoms import RECOVERED, Symptom, classify
-from setpoint.contracts import Context, Correlated, Event, Incident
+from setpoint.contracts import Context, Correlated, Event, Ranked
 from setpoint.contracts.site import AssetKind, Site
 from setpoint.intake.templates import Template, TemplateMiner, mask
 from setpoint.settings import TriageSettings
@@ -117,16 +117,16 @@ class Correlator:
         """Go on from a snapshot. Events already in it are skipped by `rebuild`."""
         self._load(_STATE.validate_json(snapshot))
 
-    def rebuild(self, history: Iterable[tuple[Event, str]], incidents: Iterable[Incident]) -> None:
-        """Learn again from the ledger: triaged events in the order accepted, each with its incident's id.
+    def rebuild(self, history: Iterable[Ranked]) -> None:
+        """Learn again from the ledger: triaged events in the order accepted.
 
-        What the ledger says wins over what would be decided now. `incidents`: those that are open.
+        What the ledger says wins over what would be decided now. A day of history brings back every window but
+        that of repeat offenders, which `snapshot` keeps.
         """
-        known = {incident.id: incident for incident in incidents}
         done = set(self._state.seen)
-        for event, belongs_to in history:
-            if event.id not in done:
-                self._keep(self._observe(event, belongs_to, known.get(belongs_to)))
+        for ranked in history:
+            if ranked.event.id not in done:
+                self._keep(self._observe(ranked.event, ranked))
 
     def _load(self, state: State) -> None:
         self._state = state
@@ -137,7 +137,7 @@ class Correlator:
     def _keep(self, result: Correlated) -> Correlated:
         return put(self._results, result.event.id, result, SEEN)
 
-    def _observe(self, event: Event, told: str = "", incident: Incident | None = None) -> Correlated:
+    def _observe(self, event: Event, told: Ranked | None = None) -> Correlated:
         time_s = self._clock(event)
         place = self._near.of(event.asset)
         masked = mask(event.message) or event.kind or "(empty)"
@@ -150,7 +150,8 @@ class Correlator:
         key = event.dedup_key or f"{event.asset}|{event.kind}|{masked}"
         ended = self._ends(event, case, key)
         placed = self._end(event, case, ended) if ended else self._fire(event, case, key, burst)
-        placed = self._as_told(placed, case, told, incident)
+        if told is not None and told.incident_id not in ("", placed.group.id):
+            placed = self._as_told(placed, case, told)
         return self._answer(event, case, placed, template, burst)
 
     def _clock(self, event: Event) -> float:
@@ -255,15 +256,18 @@ class Correlator:
     def _again(
         self, event: Event, case: Case, key: str, condition: Condition, group: Group
     ) -> _Placed | None:
-        """A condition that fired before; None where that is too long ago to be the same trouble."""
+        """A condition that fired before; None where that is too long ago to be the same trouble.
+
+        One that never ended and comes back now and then is told at its 1st, 2nd, 4th, 8th ... return.
+        """
         gap_s = abs(case.time_s - condition.last_s)
         near = gap_s <= self._settings.repeat_window_s
         lasting = condition.firing and condition.clears
         bounced = not condition.firing and gap_s <= self._settings.flap_window_s
         if not (near or lasting or bounced):
-            offender = case.part in self._state.parts
-            if offender or group.cleared or gap_s > _SAME_CONDITION_S:
+            if gap_s > _SAME_CONDITION_S or case.part in self._state.parts:
                 return None
+            condition.returns += 1
         if not condition.firing and case.time_s < condition.last_s:
             return _Placed(group, f"late report of a condition on {case.place.name}", True, condition)
         worse = _SEVERITY[event.severity] > condition.worst
@@ -272,10 +276,9 @@ class Correlator:
         group.cleared = False
         group.firing.add(key)
         self._joiner.note(case, key, group, opened=False, explained=True)
-        quiet = was_firing and (near or lasting)
-        return _Placed(
-            group, f"one condition on {case.place.name}", (quiet or was_flapping) and not worse, condition
-        )
+        told = near or lasting or condition.returns.bit_count() > 1
+        quiet = was_flapping or (was_firing and told)
+        return _Placed(group, f"{ALONE} {case.place.name}", quiet and not worse, condition)
 
     def _refire(self, event: Event, case: Case, condition: Condition, worse: bool) -> None:
         if not condition.firing:
@@ -320,18 +323,15 @@ class Correlator:
         add_subject(group, case.place.name)
         return group
 
-    def _as_told(self, placed: _Placed, case: Case, told: str, incident: Incident | None) -> _Placed:
+    def _as_told(self, placed: _Placed, case: Case, told: Ranked) -> _Placed:
         """While rebuilding: what the ledger says wins over what was decided just now."""
-        if not told or placed.group.id == told:
-            return placed
-        group = self._state.groups.get(told)
+        group = self._state.groups.get(told.incident_id)
         if group is None:
-            key = incident.group_key if incident else placed.group.key
-            opened_s = incident.opened.timestamp() if incident else case.time_s
-            group = put(self._state.groups, told, Group(told, key, opened_s, case.time_s), GROUPS)
+            fresh = Group(told.incident_id, told.group_key, case.time_s, case.time_s)
+            group = put(self._state.groups, told.incident_id, fresh, GROUPS)
         self._joiner.move(placed.group, group)
         if placed.condition is not None:
-            placed.condition.group = told
+            placed.condition.group = group.id
         return replace(placed, group=group)
 
     def _answer(

@@ -62,6 +62,14 @@ def decide(
     return Verdict(chosen, decider.name, "", tokens)
 
 
+def as_corrected(ranked: Sequence[Hypothesis], cause: str, causes: Mapping[str, Cause]) -> Verdict | None:
+    """The cause a person named, alone at the top; None where nobody named one."""
+    if not cause:
+        return None
+    known = next((h for h in ranked if h.cause == cause), Hypothesis(cause=cause, title=causes[cause].title, score=1.0))
+    return Verdict((known.model_copy(update={"score": 1.0}),), "a person")
+
+
 def _schema(causes: Sequence[str], evidence: Sequence[str]) -> dict[str, Any]:
     """Bounded everywhere, so that no answer is cut off."""
     ids = {"type": "array", "items": {"enum": list(evidence)}, "maxItems": 6}
@@ -94,7 +102,7 @@ def _hypotheses(
         Hypothesis(
             cause=key,
             title=causes[key].title,
-            score=round(weight / sum(weights), 4),
+            score=weight / sum(weights),
             supports=tuple(e for e in item.get("supports", ()) if e in known),
             contradicts=tuple(e for e in item.get("contradicts", ()) if e in known),
             missing=missing.get(key, ()),

@@ -33,6 +33,8 @@ class Case:
     """Present readings by asset, unit in the metric's name."""
     related: tuple[Incident, ...] = ()
     """Other incidents on the same or neighbouring assets, newest first."""
+    corrected_cause: str = ""
+    """The cause a person named; it stands above what anything else says."""
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Literal, Protocol
 
 from agents.verification import verify_words
 from knowledge.causes import NO_FAULT, UNKNOWN
-from prompts import Certainty, Prompt, Relation, StepInput, SummaryInput, Task, TaskInput, render
+from prompts import Certainty, Prompt, Relation, StepInput, SummaryInput, TaskInput, render
 from setpoint.contracts import Evidence, Fact, FactSheet, Hypothesis, ReasoningStep
 from setpoint.errors import ModelFailed, ModelMissing
 
+WordTask = Literal["alert", "step", "summary", "chat"]
 TEMPLATE = "template"
 MAX_STEPS = 4
 TRIES = 2
@@ -67,7 +68,7 @@ class Said:
     problem: str = ""
 
 
-def say(writer: Writer | None, task: Task, inputs: TaskInput, sheet: FactSheet, plain: str, budget: Budget) -> Said:
+def say(writer: Writer | None, task: WordTask, inputs: TaskInput, sheet: FactSheet, plain: str, budget: Budget) -> Said:
     """The model's verified words with their facts filled in, else `plain`."""
     if writer is None:
         return Said(plain, TEMPLATE)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from agents.evidence import Case
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause, Signature
+from prompts import Certainty
 from setpoint.contracts import Event, Evidence, Hypothesis
 
 STRONG, WEAK, AGAINST, MISSING = 3.0, 0.9, -2.5, -0.6
@@ -41,7 +42,7 @@ class Finding:
 def rank_causes(
     case: Case, causes: Mapping[str, Cause], evidence_of: Mapping[str, str], evidence: Sequence[Evidence] = ()
 ) -> list[Hypothesis]:
-    """Most likely first; shares over all causes sum to 1 and the shown list keeps the largest.
+    """Most likely first; the shares of the causes shown sum to 1.
 
     `evidence_of` maps event ids to evidence ids. The list is never empty: "unknown" is always weighed.
     """
@@ -53,12 +54,12 @@ def rank_causes(
     ]
     found += [_unknown(causes[UNKNOWN]), _no_fault(case, causes[NO_FAULT], firing)]
     found = _with_change(found, evidence)
-    total = sum(math.exp(finding.score) for finding in found)
-    ranked = sorted(found, key=lambda finding: (-finding.score, finding.cause.id))
-    return [_hypothesis(finding, math.exp(finding.score) / total) for finding in ranked[:SHOWN]]
+    ranked = sorted(found, key=lambda finding: (-finding.score, finding.cause.id))[:SHOWN]
+    total = sum(math.exp(finding.score) for finding in ranked)
+    return [_hypothesis(finding, math.exp(finding.score) / total) for finding in ranked]
 
 
-def certainty(hypotheses: Sequence[Hypothesis]) -> str:
+def certainty(hypotheses: Sequence[Hypothesis]) -> Certainty:
     """How firmly the first cause may be said: clear, likely or open."""
     top = hypotheses[0]
     if top.cause in (UNKNOWN, NO_FAULT):
@@ -136,9 +137,9 @@ def _hypothesis(finding: Finding, share: float) -> Hypothesis:
     return Hypothesis(
         cause=finding.cause.id,
         title=finding.cause.title,
-        score=round(share, 4),
+        score=share,
         supports=finding.supports,
-        contradicts=finding.contradicts,
+        contradicts=tuple(e for e in finding.contradicts if e not in finding.supports),
         missing=finding.missing,
     )
 

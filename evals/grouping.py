@@ -187,8 +187,12 @@ def workload(results: Sequence[Correlated]) -> Workload:
         first_pages=len(incidents),
         updates=loud - len(incidents),
         offenders=sum(any("recommend" in one.grouped_by for one in group) for group in incidents.values()),
-        shared=sum(len({one.event.message for one in group}) > 1 for group in incidents.values()),
+        shared=sum(len({_serial(one.event) for one in group}) > 1 for group in incidents.values()),
     )
+
+
+def _serial(event: Event) -> str:
+    return event.message.rpartition("gpu_serial=")[2]
 
 
 def cage_levels(failures: Sequence[Failure]) -> tuple[dict[int, int], float]:

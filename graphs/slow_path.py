@@ -9,6 +9,7 @@ reviews and the end of the job in one ledger transaction, so a crash before it r
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agents.decider import Decider, decide
+from agents.decider import Decider, as_corrected, decide
 from agents.evidence import Case, clock, gather
 from agents.explainer import TEMPLATE, Budget, Writer, explain, subject_sheet
 from agents.guide import called_for, choose_section, queries, write_guide
@@ -57,6 +58,7 @@ class SlowPorts:
     decider: Decider | None
     mode: Mode
     action_names: frozenset[str]
+    asset_names: frozenset[str]
     propose: Callable[[str, Case, Sequence[str]], ActionProposal | None]
     """Catalog action by name for this case and evidence; None where it does not apply."""
     record: Callable[[Diagnosis], None]
@@ -107,6 +109,7 @@ class Reasoned(TypedDict, total=False):
 
 
 class Guided(TypedDict, total=False):
+    passages: list[dict[str, Any]]
     guide: dict[str, Any]
     proposals: list[dict[str, Any]]
 
@@ -130,7 +133,9 @@ async def gather_evidence(state: SlowState, runtime: Runtime[SlowPorts]) -> Gath
     case = await asyncio.to_thread(ports.load_case, state["incident_id"])
     evidence, evidence_of = gather(case)
     ranked = rank_causes(case, ports.causes, evidence_of, evidence)
-    verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
+    verdict = as_corrected(ranked, case.corrected_cause, ports.causes)
+    if verdict is None:
+        verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
     return {
         "started": time.time(),
         "evidence": [piece.model_dump(mode="json") for piece in evidence],
@@ -189,7 +194,11 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
     ports.progress(state["incident_id"], "writing the recovery guide")
     top = _hypotheses(state)[0]
     passages = [Passage.model_validate(item) for item in state["passages"]]
-    made = write_guide(choose_section(top, ports.causes, ports.sections, passages))
+    section = choose_section(top, ports.causes, ports.sections, passages)
+    made = write_guide(section)
+    # What the guide quotes is part of the analysis, whether retrieval found it or the catalog named it.
+    cited = list(section.passages()) if section else []
+    passages += [passage for passage in cited if passage.id not in {known.id for known in passages}]
     proposals: list[ActionProposal] = []
     if top.cause != NO_FAULT:
         case = await asyncio.to_thread(ports.load_case, state["incident_id"])
@@ -197,6 +206,7 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
             if (proposal := ports.propose(name, case, top.supports)) is not None:
                 proposals.append(proposal)
     return {
+        "passages": [passage.model_dump(mode="json") for passage in passages],
         "guide": made.model_dump(mode="json"),
         "proposals": [proposal.model_dump(mode="json") for proposal in proposals],
     }
@@ -239,21 +249,15 @@ def build_slow_path(
         graph.add_node(name, node)
     names = ["gather", "retrieve", "reason", "write_guide", "verify", "record"]
     graph.add_edge(START, names[0])
-    for before, after in zip(names, names[1:], strict=False):
+    for before, after in itertools.pairwise(names):
         graph.add_edge(before, after)
     graph.add_edge(names[-1], END)
     return graph.compile(checkpointer=checkpointer, name="slow_path")
 
 
 def _check(state: SlowState, ports: SlowPorts) -> list[str]:
-    diagnosis = _diagnosis(state, ports)
-    sections = {f"{key}#{part}": p for key, s in ports.sections.items() for p in s.passages() for part in (p.heading,)}
-    passages = {passage.id: passage for passage in diagnosis.passages} | sections
     checked = verify_diagnosis(
-        diagnosis,
-        causes=frozenset(ports.causes),
-        actions=ports.action_names,
-        passages=passages,
+        _diagnosis(state, ports), causes=ports.causes, actions=ports.action_names, assets=ports.asset_names
     )
     return list(checked.problems)
 

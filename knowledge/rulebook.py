@@ -35,7 +35,8 @@ class _Closed(BaseModel):
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern, re.IGNORECASE)
+        # A pattern folded over several lines has a blank before each bar.
+        return re.compile(pattern.replace(" |", "|").strip(), re.IGNORECASE)
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}: {pattern!r}") from error
 
@@ -400,15 +401,24 @@ def _place(raw: Mapping[str, Any], loc: tuple[int | str, ...]) -> str:
 
 
 def _expanded(raw: dict[str, Any]) -> dict[str, Any]:
-    """Rules inherit the file's version; a catalog's `codes` become one rule each."""
-    rules = [{"version": raw.get("version", 1), **rule} for rule in raw.get("rules") or []]
-    codes = raw.pop("codes", None) or {}
-    family = raw.pop("family", raw.get("area", ""))
-    rules += [_code_rule(family, raw.get("version", 1), str(code), row) for code, row in codes.items()]
-    return {**raw, "rules": rules}
+    """Rules inherit the file's version; each code of a catalog's `groups` becomes one rule."""
+    version = raw.get("version", 1)
+    rules = [{"version": version, **rule} for rule in raw.get("rules") or []]
+    for group in raw.get("groups") or []:
+        rules += _code_rules(raw.get("area", ""), version, group)
+    return {key: value for key, value in raw.items() if key != "groups"} | {"rules": rules}
 
 
-def _code_rule(family: str, version: int, code: str, row: Mapping[str, Any]) -> dict[str, Any]:
-    """A catalog row as a rule on kind `<family>-<code>`; a row without `is` follows its recovery action."""
-    slug = words_of(code).replace(" ", "-")
-    return {"id": f"{family}.{slug}", "version": version, "when": {"kind": [f"{family}-{code}"]}, **row}
+def _code_rules(family: str, version: int, group: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """`codes: {79: GPU fell off the bus}` as a rule `xid.79` on kind `xid-79`; the rest of the group is shared."""
+    shared = {key: value for key, value in group.items() if key != "codes"}
+    return [
+        {
+            "id": f"{family}.{words_of(str(code)).replace(' ', '-')}",
+            "version": version,
+            "when": {"kind": [f"{family}-{code}"]},
+            "condition": condition,
+            **shared,
+        }
+        for code, condition in group["codes"].items()
+    ]

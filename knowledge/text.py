@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _NUMBERS = re.compile(
-    r"""(?P<keep>\b(?:status|code|xid|sxid|exit(?:ed\ with)?|rc|errno|http/\d\.\d"?)\b[^\w]{0,4}-?\d+)"""
+    r"""(?P<keep>\b(?:status|code|xid|sxid|exit(?:ed\ with)?|rc|errno|http/\d\.\d"?)\b[^\w]{0,4}-?\d+|\b[1-5]xx\b)"""
     r"""|(?P<hex>\b0x[0-9a-f]+|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b)"""
     r"""|(?P<zero>(?<![\w.:])0(?![\w.:]))"""
     r"""|(?P<number>\d+)""",

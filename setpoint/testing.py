@@ -100,7 +100,11 @@ def write_random_gguf(path: Path, *, seed: int = 0, context_tokens: int = 512, l
     for layer in range(layers):
         for name in ("attn_q", "attn_k", "attn_v", "attn_output"):
             writer.add_tensor(f"blk.{layer}.{name}.weight", matrix(width, width))
-        for name, shape in {"ffn_gate": (hidden, width), "ffn_up": (hidden, width), "ffn_down": (width, hidden)}.items():
+        for name, shape in {
+            "ffn_gate": (hidden, width),
+            "ffn_up": (hidden, width),
+            "ffn_down": (width, hidden),
+        }.items():
             writer.add_tensor(f"blk.{layer}.{name}.weight", matrix(*shape))
         for name in ("attn_norm", "ffn_norm"):
             writer.add_tensor(f"blk.{layer}.{name}.weight", np.ones(width, dtype=np.float32))
@@ -115,5 +119,7 @@ def _byte_alphabet() -> list[str]:
     """The 256 printable stand-ins that byte-level BPE uses for bytes, in byte order."""
     visible = [*range(ord("!"), ord("~") + 1), *range(ord("¡"), ord("¬") + 1), *range(ord("®"), ord("ÿ") + 1)]
     hidden = [byte for byte in range(256) if byte not in visible]
-    names = {byte: chr(byte) for byte in visible} | {byte: chr(256 + place) for place, byte in enumerate(hidden)}
+    names = {byte: chr(byte) for byte in visible} | {
+        byte: chr(256 + place) for place, byte in enumerate(hidden)
+    }
     return [names[byte] for byte in range(256)]

@@ -28,12 +28,14 @@ from agents.correlation.memory import (
     touch,
 )
 from agents.correlation.neighbourhood import Place
-from agents.correlation.symptoms import CARRIERS, EFFECTS, SAME_WORDING, Symptom
+from agents.correlation.symptoms import CARRIERS, COMPANIONS, EFFECTS, SAME_WORDING, Symptom
 
 FAILURES: frozenset[Symptom] = frozenset({"gpu", "host", "io", "power", "link", "cooling"})
 """Symptoms of a part that may be broken: for these a serial number makes a repeat offender."""
 _LASTING: frozenset[Symptom] = frozenset({"power", "cooling", "leak", "link", "io", "fire"})
 """Causes whose effects show late: they explain for three windows while they have not cleared."""
+ALONE = "one condition on"
+"""How the reason of an incident begins that nothing else was joined to."""
 _STORM_ASSETS = 5
 """One message from this many assets within the window is one storm."""
 _STORM_FACTOR = 3.0
@@ -258,7 +260,7 @@ class Joiner:
     def _alone(self, case: Case) -> Joined:
         key = f"part:{case.part}" if case.part and case.symptom in FAILURES else ""
         asset = case.place.name or "an unknown asset"
-        return Joined(None, "alone", f"one condition on {asset}", key, self._explained_later(case))
+        return Joined(None, "alone", f"{ALONE} {asset}", key, self._explained_later(case))
 
     def _explained_later(self, case: Case) -> tuple[str, ...]:
         """Open incidents below this asset that its trouble may explain: they stay, and are named as related."""
@@ -289,6 +291,8 @@ class Joiner:
 
 
 def _fit(one: Symptom, other: Symptom) -> bool:
+    if "fault" in (one, other):
+        return one in COMPANIONS and other in COMPANIONS
     return one in EFFECTS[other] or other in EFFECTS[one]
 
 

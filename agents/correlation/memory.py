@@ -59,6 +59,8 @@ class Condition:
     clears: bool = False
     """Its source tells when it ends."""
     flapping: bool = False
+    returns: int = 0
+    """Times it came back after the repeat window."""
     worst: int = 0
     """Highest severity so far, as a number."""
 

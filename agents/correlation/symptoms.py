@@ -13,7 +13,7 @@ from setpoint.contracts.site import AssetKind
 
 Symptom = Literal[
     "fire", "security", "leak", "power", "cooling", "thermal", "link", "io", "down", "gpu", "host", "slo", "load",
-    "sensor", "software", "other",
+    "sensor", "software", "fault", "other",
 ]  # fmt: skip
 
 # The first pattern that matches decides; the order goes from the unmistakable to the general.
@@ -31,9 +31,10 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
         r"|no (?:data|reading|telemetry)|telemetry.{0,20}(?:lost|stale|missing|gap)|scrape|absent"
         r"|(?:lost|stale|missing).{0,20}(?:reading|telemetry|sensor)",
     ),
+    ("thermal", r"overheat|thermal (?:slowdown|throttl|shutdown|trip|limit)|throttl|hot ?spot"),
     (
         "gpu",
-        r"\bs?xid\b|nvrm|fallen off the bus|double.?bit|nvlink|nvswitch|\bgpu.{0,40}(?:ecc|hang|hung|lost|error|fail"
+        r"\bs?xid\b|nvrm|(?:fallen|fell) off|double.?bit|nvlink|nvswitch|\bgpu.{0,40}(?:ecc|hang|hung|lost|error|fail"
         r"|fault|page retire|row.?remap|reset)|row.?remap|\bhbm\b|(?:ecc|page retire).{0,30}gpu|nccl",
     ),
     (
@@ -83,6 +84,10 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
         r"firmware|driver|version mismatch|certificate|config|segfault|traceback|exception|assert|unknown symbol",
     ),
 )  # fmt: skip
+_FAULT = re.compile(
+    r"error|fail|fault|panic|fatal|abort|corrupt|crit|lost|denied|unable|cannot", re.IGNORECASE
+)
+"""Words of trouble that say nothing about its nature."""
 _COMPILED = tuple((name, re.compile(pattern, re.IGNORECASE)) for name, pattern in _PATTERNS)
 _ROUTINE = re.compile(
     r"session (?:opened|closed)|accepted (?:password|publickey)|\bcron\b|\binfo\b:", re.IGNORECASE
@@ -124,6 +129,7 @@ EFFECTS: dict[Symptom, frozenset[Symptom]] = {
     "security": frozenset({"security"}),
     "sensor": frozenset({"sensor"}),
     "software": frozenset({"software"}),
+    "fault": frozenset({"fault"}),
     "other": frozenset(),
 }
 """Cause -> what it may bring about on assets that stand on the cause's asset."""
@@ -146,6 +152,9 @@ CARRIERS: dict[Symptom, frozenset[AssetKind]] = {
 }
 """Kinds of asset whose trouble shows as this symptom on several things that stand on it."""
 
+COMPANIONS: frozenset[Symptom] = frozenset({"fault", "gpu", "host", "io", "link", "down", "software"})
+"""What a line of unnamed trouble from the same asset belongs to: mostly another line of the same record."""
+
 SAME_WORDING: frozenset[Symptom] = frozenset({"gpu", "host"})
 """Parts that fail alone as a rule: neighbours are joined only where they say the very same thing."""
 
@@ -158,6 +167,8 @@ def classify(kind: str, metric: str, wording: str, asset_kind: AssetKind) -> Sym
     said = next((name for name, pattern in _COMPILED if pattern.search(text)), None)
     if said in _ALWAYS:
         return said
-    if asset_kind in _FIRM_ASSETS or said is None:
-        return _BY_ASSET.get(asset_kind, said or "other")
+    if said is None:
+        said = "fault" if _FAULT.search(text) else "other"
+    if asset_kind in _FIRM_ASSETS or said in ("fault", "other"):
+        return _BY_ASSET.get(asset_kind, said)
     return said

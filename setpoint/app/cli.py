@@ -28,10 +28,14 @@ app = typer.Typer(
 
 Files = Annotated[list[str], typer.Argument(help="Files of events, or - for standard input.")]
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-Config = Annotated[list[str] | None, typer.Option("--set", help="A setting, as section.key=value. Repeatable.")]
+Config = Annotated[
+    list[str] | None, typer.Option("--set", help="A setting, as section.key=value. Repeatable.")
+]
 SiteFile = Annotated[Path | None, typer.Option("--site", help="The site's YAML file.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Folder of ledger, checkpoints and index.")]
-Fields = Annotated[list[str] | None, typer.Option("--field", help="Field map of your own events, as time=when. Repeatable.")]
+Fields = Annotated[
+    list[str] | None, typer.Option("--field", help="Field map of your own events, as time=when. Repeatable.")
+]
 
 
 def main() -> None:
@@ -66,7 +70,9 @@ def settings_from(
     for item in sets or ():
         key, separator, value = item.partition("=")
         if not separator:
-            raise UsageError(f"--set takes key=value, got {item!r}", remedy="Example: --set alerts.flood_per_10min=5")
+            raise UsageError(
+                f"--set takes key=value, got {item!r}", remedy="Example: --set alerts.flood_per_10min=5"
+            )
         flags[key] = _value(value)
     flags |= {"site.file": site, "store.dir": store, **more}
     return load_settings(flags)
@@ -83,16 +89,25 @@ def _value(text: str) -> Any:
 def run(
     files: Files,
     decide: Annotated[
-        str, typer.Option(help="ask: leave actions waiting; approve (simulated sites only); reject; or a policy file (TOML).")
+        str,
+        typer.Option(
+            help="ask: leave actions waiting; approve (simulated sites only); reject; or a policy file (TOML)."
+        ),
     ] = "ask",
-    output: Annotated[str, typer.Option("--output", "-o", help="text, json, jsonl, junit or github.")] = "text",
+    output: Annotated[
+        str, typer.Option("--output", "-o", help="text, json, jsonl, junit or github.")
+    ] = "text",
     report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
-    fail_on: Annotated[str, typer.Option(help="Exit 1 where an incident of this priority or higher was found.")] = "",
+    fail_on: Annotated[
+        str, typer.Option(help="Exit 1 where an incident of this priority or higher was found.")
+    ] = "",
     site: SiteFile = None,
     store: Store = None,
     field: Fields = None,
     sets: Config = None,
-    keep: Annotated[bool, typer.Option("--keep/--fresh", help="Continue the store, or use a fresh temporary one.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep/--fresh", help="Continue the store, or use a fresh temporary one.")
+    ] = False,
 ) -> None:
     """Run events of your own through all of Setpoint, headless.
 
@@ -139,7 +154,9 @@ def serve(
 @app.command()
 def demo(
     report: Annotated[Path, typer.Option(help="Where the HTML report goes.")] = Path("var/demo/report.html"),
-    speed: Annotated[float, typer.Option(help="Night hours played per wall hour; 0 plays as fast as it goes.")] = 240.0,
+    speed: Annotated[
+        float, typer.Option(help="Night hours played per wall hour; 0 plays as fast as it goes.")
+    ] = 240.0,
     seed: Annotated[int, typer.Option(help="Seed of the recorded night.")] = 7,
 ) -> None:
     """A recorded night on a simulated site, streamed through Setpoint before your eyes."""
@@ -151,7 +168,9 @@ def demo(
 @app.command()
 def night(
     seed: Annotated[int, typer.Option(help="The same seed gives the same night.")] = 7,
-    truth: Annotated[bool, typer.Option(help="Print expected priority and cause beside each line, as JSON.")] = False,
+    truth: Annotated[
+        bool, typer.Option(help="Print expected priority and cause beside each line, as JSON.")
+    ] = False,
 ) -> None:
     """Print a recorded night of the demo site, one raw event a line."""
     from plant.nights import night as lines
@@ -195,7 +214,9 @@ def _mount() -> None:
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False,
+) -> None:
     """An operations agent for AI data centers."""
     if version:
         from setpoint import __version__

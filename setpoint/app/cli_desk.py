@@ -14,13 +14,17 @@ from setpoint.errors import UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Folder of the ledger.")]
-Who = Annotated[str, typer.Option("--as", help="Who says so (default: your login name).", envvar="SETPOINT_USER")]
+Who = Annotated[
+    str, typer.Option("--as", help="Who says so (default: your login name).", envvar="SETPOINT_USER")
+]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
 Id = Annotated[str, typer.Argument(help="Its id.")]
 
 
 def _group(text: str) -> typer.Typer:
-    return typer.Typer(help=text, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+    return typer.Typer(
+        help=text, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
+    )
 
 
 incidents = _group("List, read and handle incidents.")
@@ -66,7 +70,9 @@ def _print(value: Any, as_json: bool, view: str) -> None:
 
 @incidents.command("list")
 def incidents_list(
-    state: Annotated[list[str] | None, typer.Option(help="open, acknowledged, resolved, closed. Repeatable.")] = None,
+    state: Annotated[
+        list[str] | None, typer.Option(help="open, acknowledged, resolved, closed. Repeatable.")
+    ] = None,
     priority: Annotated[list[str] | None, typer.Option(help="P0 to P3. Repeatable.")] = None,
     asset: Annotated[str, typer.Option(help="Only incidents that touch this asset.")] = "",
     limit: int = 50,
@@ -97,7 +103,9 @@ def incidents_close(id: Id, why: Why = "", who: Who = "", as_json: Json = False,
 
 
 @incidents.command("escalate")
-def incidents_escalate(id: Id, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None) -> None:
+def incidents_escalate(
+    id: Id, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None
+) -> None:
     """Tell the next sink now."""
     _print(_call(store, "incidents_escalate", id=id, who=_person(who), why=why), as_json, "said")
 
@@ -123,7 +131,9 @@ def incidents_correct(
 @review.command("list")
 def review_list(
     all: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
-    kind: Annotated[list[str] | None, typer.Option(help="action, doubtful_input, rule_change. Repeatable.")] = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="action, doubtful_input, rule_change. Repeatable.")
+    ] = None,
     as_json: Json = False,
     store: Store = None,
 ) -> None:
@@ -207,7 +217,16 @@ def silence_add(
     store: Store = None,
 ) -> None:
     """Example: `setpoint silence add --asset 'gpu-0[1-4]' --minutes 120 --why 'CHG-112'`"""
-    made = _call(store, "silence_add", who=_person(who), why=why, minutes=minutes, asset=asset, kind=kind, template=template)
+    made = _call(
+        store,
+        "silence_add",
+        who=_person(who),
+        why=why,
+        minutes=minutes,
+        asset=asset,
+        kind=kind,
+        template=template,
+    )
     _print(made, as_json, "said")
 
 
@@ -315,7 +334,9 @@ def rules_list(as_json: Json = False, store: Store = None) -> None:
 
 
 @audit.command("list")
-def audit_list(subject: str = "", after: int = 0, limit: int = 100, as_json: Json = False, store: Store = None) -> None:
+def audit_list(
+    subject: str = "", after: int = 0, limit: int = 100, as_json: Json = False, store: Store = None
+) -> None:
     """Rows of the chain."""
     _print(_call(store, "audit_list", subject=subject, after=after, limit=limit), as_json, "audit")
 
@@ -360,7 +381,9 @@ def eval_run(
     limit: Annotated[int | None, typer.Option(help="At most this many samples.")] = None,
     output: Annotated[str, typer.Option("--output", "-o", help="text or json.")] = "text",
     logs: Annotated[Path, typer.Option(help="Where Inspect's logs go.")] = Path("var/evals"),
-    data: Annotated[Path | None, typer.Option(help="Folder of public data, for the suites that use it.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder of public data, for the suites that use it.")
+    ] = None,
 ) -> None:
     """Run eval suites on Inspect. Example: `setpoint eval run triage alert`"""
     from evals.runner import run_suites

@@ -76,7 +76,9 @@ def _error_of(answer: httpx.Response) -> SetpointError:
     return error
 
 
-def caller(store: Path, local: Callable[[], Callable[[str, dict[str, Any]], JsonValue]]) -> Callable[..., JsonValue]:
+def caller(
+    store: Path, local: Callable[[], Callable[[str, dict[str, Any]], JsonValue]]
+) -> Callable[..., JsonValue]:
     """`call(name, **arguments)`, to the running server where there is one."""
     server = find_running(store)
     if server is not None:

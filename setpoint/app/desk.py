@@ -60,7 +60,9 @@ def incidents_list(
     limit: int = 100,
 ) -> JsonValue:  # fmt: skip
     """Most urgent first."""
-    found = desk.ledger.list_incidents(states=states or (), priorities=priorities or (), asset=asset, limit=limit)
+    found = desk.ledger.list_incidents(
+        states=states or (), priorities=priorities or (), asset=asset, limit=limit
+    )
     return [incident.model_dump(mode="json") for incident in found]
 
 
@@ -78,7 +80,8 @@ def incidents_show(desk: Desk, id: str) -> JsonValue:
         "actions": [record.model_dump(mode="json") for record in desk.ledger.list_actions(incident_id=id)],
         "timeline": [item.model_dump(mode="json") for item in desk.ledger.timeline(id)],
         "events": [
-            event.model_dump(mode="json") | {"triage": t.model_dump(mode="json") if (t := triages.get(event.id)) else None}
+            event.model_dump(mode="json")
+            | {"triage": t.model_dump(mode="json") if (t := triages.get(event.id)) else None}
             for event in events
         ],
     }
@@ -113,7 +116,9 @@ def incidents_correct(desk: Desk, id: str, field: str, value: str, who: str, why
     if field == "priority" and value not in PRIORITIES:
         raise UsageError(f"no priority {value!r}", remedy=f"One of: {', '.join(PRIORITIES)}")
     if field == "cause" and value not in load_causes():
-        raise UsageError(f"no root cause {value!r} in the catalog", remedy="`setpoint knowledge causes` lists them")
+        raise UsageError(
+            f"no root cause {value!r} in the catalog", remedy="`setpoint knowledge causes` lists them"
+        )
     made = desk.ledger.correct(id, CORRECTABLE[field], value, who, why, versions=desk.versions())
     return made.model_dump(mode="json")
 
@@ -162,7 +167,14 @@ def review_decide(
     edited = _edited(desk, review, args or {}) if type == "edit" else None
     try:
         decision = Decision.model_validate(
-            {"type": type, "who": who, "reason": reason, "edited": edited, "answer": answer, "simulated": simulated}
+            {
+                "type": type,
+                "who": who,
+                "reason": reason,
+                "edited": edited,
+                "answer": answer,
+                "simulated": simulated,
+            }
         )
     except ValidationError as error:
         raise UsageError(f"not a decision: {error.errors()[0]['msg']}", where=id) from error
@@ -177,7 +189,9 @@ def review_decide(
 
 def _edited(desk: Desk, review: Review, changes: dict[str, Any]) -> Action:
     if review.proposal is None:
-        raise NotDecidable("only an action can be edited", where=review.id, remedy="Approve, reject or respond")
+        raise NotDecidable(
+            "only an action can be edited", where=review.id, remedy="Approve, reject or respond"
+        )
     unknown = set(changes) - set(review.proposal.action.args)
     if unknown:
         known = ", ".join(review.proposal.action.args) or "none"
@@ -195,7 +209,10 @@ def _review(desk: Desk, review: Review) -> dict[str, JsonValue]:
 
 
 def feedback_list(desk: Desk, subject: str = "", simulated: bool = False) -> JsonValue:
-    return [item.model_dump(mode="json") for item in desk.ledger.list_feedback(subject=subject, simulated=simulated)]
+    return [
+        item.model_dump(mode="json")
+        for item in desk.ledger.list_feedback(subject=subject, simulated=simulated)
+    ]
 
 
 def feedback_export(desk: Desk, kind: str = "raw", simulated: bool = False) -> JsonValue:
@@ -207,7 +224,8 @@ def feedback_export(desk: Desk, kind: str = "raw", simulated: bool = False) -> J
 
 def quarantine_list(desk: Desk) -> JsonValue:
     return [
-        item.item.model_dump(mode="json", exclude={"raw"}) | {"bytes": len(item.item.raw), "state": item.state}
+        item.item.model_dump(mode="json", exclude={"raw"})
+        | {"bytes": len(item.item.raw), "state": item.state}
         for item in desk.ledger.list_quarantine()
     ]
 
@@ -252,7 +270,9 @@ def knowledge_remove(desk: Desk, manual: str) -> JsonValue:
 
 
 def knowledge_causes(desk: Desk) -> JsonValue:
-    return [{"id": c.id, "area": c.area, "title": c.title, "meaning": c.meaning} for c in load_causes().values()]
+    return [
+        {"id": c.id, "area": c.area, "title": c.title, "meaning": c.meaning} for c in load_causes().values()
+    ]
 
 
 def rules_list(desk: Desk) -> JsonValue:
@@ -260,7 +280,10 @@ def rules_list(desk: Desk) -> JsonValue:
 
 
 def audit_list(desk: Desk, subject: str = "", after: int = 0, limit: int = 200) -> JsonValue:
-    return [row.model_dump(mode="json") for row in desk.ledger.list_audit(subject=subject, after=after, limit=limit)]
+    return [
+        row.model_dump(mode="json")
+        for row in desk.ledger.list_audit(subject=subject, after=after, limit=limit)
+    ]
 
 
 def audit_verify(desk: Desk) -> JsonValue:
@@ -285,5 +308,7 @@ DESK: dict[str, Call] = {
         chat_ask,
     )
 }  # fmt: skip
-READS = frozenset(name for name in DESK if name.endswith(("_list", "_show", "_search", "_causes", "_verify", "stats")))
+READS = frozenset(
+    name for name in DESK if name.endswith(("_list", "_show", "_search", "_causes", "_verify", "stats"))
+)
 """Functions that change nothing."""

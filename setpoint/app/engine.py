@@ -84,7 +84,9 @@ class Engine:
         for sink in self.parts.sinks.values():
             await sink.close()
 
-    async def accept(self, events: Sequence[Event], bad: Sequence[Quarantined] = (), origin: str = "") -> Accepted:
+    async def accept(
+        self, events: Sequence[Event], bad: Sequence[Quarantined] = (), origin: str = ""
+    ) -> Accepted:
         """Take events in. When this returns, they are on disk."""
         taken = await asyncio.to_thread(self._ledger.accept, events, bad, origin)
         self._tell("accepted", (taken, bad))
@@ -188,10 +190,14 @@ class Engine:
             await self.parts.handlers[job.kind](job)
         except SafetyViolation:
             raise
-        except Exception as error:  # one job's failure must not stop its lane; the ledger keeps it for a retry
+        except (
+            Exception
+        ) as error:  # one job's failure must not stop its lane; the ledger keeps it for a retry
             log.exception("job %s %s failed", job.kind, job.key)
             retry_at = datetime.now(UTC) + timedelta(seconds=min(MAX_BACKOFF_S, 2.0**job.attempts))
-            state = await asyncio.to_thread(self._ledger.fail, job, f"{type(error).__name__}: {error}", retry_at)
+            state = await asyncio.to_thread(
+                self._ledger.fail, job, f"{type(error).__name__}: {error}", retry_at
+            )
             self._tell("job-failed", (job, error, state))
         finally:
             beat.cancel()

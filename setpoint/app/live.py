@@ -52,7 +52,9 @@ class Live:
         head = Text.assemble((f" {notice.priority} ", COLOUR[notice.priority]), f" {STAGE[notice.stage]}  ",
                              (notice.incident_id, "bold"), "  ", (notice.title, "bold"))  # fmt: skip
         self._console.print(head)
-        words = notice.text if notice.written_by == "template" else f"{notice.text}\n(words: {notice.written_by})"
+        words = (
+            notice.text if notice.written_by == "template" else f"{notice.text}\n(words: {notice.written_by})"
+        )
         self._console.print(Padding(Text(words), (0, 0, 0, INDENT)))
 
     # ---- engine events ------------------------------------------------------------------------------------------
@@ -60,7 +62,9 @@ class Live:
     def _on_accepted(self, value: tuple[Accepted, Sequence[Quarantined]]) -> None:
         for item in value[1]:
             self.flush()
-            self._console.print(Text.assemble((" quarantine ", "magenta"), f"{item.origin}: {item.reason}. {item.remedy}"))
+            self._console.print(
+                Text.assemble((" quarantine ", "magenta"), f"{item.origin}: {item.reason}. {item.remedy}")
+            )
 
     def _on_triaged(self, dispatch: Dispatch) -> None:
         for ranked in dispatch.ranked:
@@ -114,7 +118,12 @@ class Live:
         self.flush()
         risk = f", risk {review.proposal.risk}" if review.proposal else ""
         self._console.print(
-            Text.assemble((" WAITING ", "bold black on yellow"), "  ", (review.id, "bold"), f"  {review.subject} ({review.kind}{risk})")
+            Text.assemble(
+                (" WAITING ", "bold black on yellow"),
+                "  ",
+                (review.id, "bold"),
+                f"  {review.subject} ({review.kind}{risk})",
+            )
         )
 
     def _on_decided(self, decided: Decided) -> None:
@@ -123,14 +132,22 @@ class Live:
             return
         by = f"{decision.who}{' (simulated)' if decision.simulated else ''}"
         self._console.print(
-            Text.assemble((" DECIDED ", "bold black on green"), "  ", (decided.review.id, "bold"), f"  {decision.type} by {by}  {decision.reason}")
+            Text.assemble(
+                (" DECIDED ", "bold black on green"),
+                "  ",
+                (decided.review.id, "bold"),
+                f"  {decision.type} by {by}  {decision.reason}",
+            )
         )
 
     def _on_outcome(self, value: tuple[Review | None, Outcome]) -> None:
         review, outcome = value
         name = review.proposal.action.name if review and review.proposal else outcome.action_id
         self._console.print(
-            Text.assemble((f" {outcome.state.upper().replace('_', ' ')} ", "bold black on blue"), f"  {name}  {outcome.message}")
+            Text.assemble(
+                (f" {outcome.state.upper().replace('_', ' ')} ", "bold black on blue"),
+                f"  {name}  {outcome.message}",
+            )
         )
 
     def _on_job_failed(self, value: tuple[Any, Exception, str]) -> None:

@@ -51,8 +51,12 @@ def incident(value: dict[str, Any]) -> None:
     """Everything about one incident, in the order an operator asks for it."""
     out, found, diagnosis = _console(), value["incident"], value["diagnosis"]
     priority = found["priority"]
-    out.print(f"[{COLOUR[priority]}] {priority} [/] [bold]{found['id']}  {escape(found['title'])}[/]  {found['state']}")
-    out.print(f"  {found['event_count']} events on {escape(_names(found['assets']))}, {_when(found['opened'])} to {_when(found['updated'])}")
+    out.print(
+        f"[{COLOUR[priority]}] {priority} [/] [bold]{found['id']}  {escape(found['title'])}[/]  {found['state']}"
+    )
+    out.print(
+        f"  {found['event_count']} events on {escape(_names(found['assets']))}, {_when(found['opened'])} to {_when(found['updated'])}"
+    )
     out.print(f"  one incident because {escape(found['grouped_by'])}")
     first = next((event["triage"] for event in value["events"] if event["triage"]), None)
     if first:
@@ -66,7 +70,9 @@ def incident(value: dict[str, Any]) -> None:
         out.print(f"  review [bold]{one['id']}[/] {one['state']}: {escape(one['subject'])}")
     out.print("[underline]timeline")
     for item in value["timeline"]:
-        out.print(f"  {_when(item['time'])}  {item['kind']:<9} {escape(item['text'])} {'(' + item['who'] + ')' if item['who'] else ''}")
+        out.print(
+            f"  {_when(item['time'])}  {item['kind']:<9} {escape(item['text'])} {'(' + item['who'] + ')' if item['who'] else ''}"
+        )
 
 
 def _diagnosis(out: Console, value: dict[str, Any]) -> None:
@@ -82,7 +88,9 @@ def _diagnosis(out: Console, value: dict[str, Any]) -> None:
         out.print(f"  {escape('[' + ', '.join(step['evidence']) + ']')} {escape(step['text'])}")
     out.print("[underline]recovery guide")
     for number, step in enumerate(value["guide"]["steps"], 1):
-        out.print(f"  {number}. {escape(step['text'])} [cyan]{escape('[' + step['citation']['passage_id'] + ']')}")
+        out.print(
+            f"  {number}. {escape(step['text'])} [cyan]{escape('[' + step['citation']['passage_id'] + ']')}"
+        )
     out.print(f"[dim]  words: {value['written_by']}; mode {value['mode']}")
     for fallback in value["fallbacks"]:
         out.print(f"[magenta]  fell back to plain facts: {escape(fallback)}")
@@ -95,17 +103,25 @@ def reviews(rows: Sequence[dict[str, Any]]) -> None:
 
 def review(row: dict[str, Any]) -> None:
     out = _console()
-    out.print(f"[bold]{row['id']}[/]  {row['kind']}  {row['state']}  ({len(row['approvals'])} of {row['needed']} yes)")
+    out.print(
+        f"[bold]{row['id']}[/]  {row['kind']}  {row['state']}  ({len(row['approvals'])} of {row['needed']} yes)"
+    )
     out.print(f"  {escape(row['subject'])}")
     if proposal := row["proposal"]:
-        arguments = ", ".join(f"{key}={value}" for key, value in proposal["action"]["args"].items()) or "no arguments"
+        arguments = (
+            ", ".join(f"{key}={value}" for key, value in proposal["action"]["args"].items()) or "no arguments"
+        )
         out.print(f"  action    {proposal['action']['name']} on {proposal['action']['asset']}: {arguments}")
         for name in ("effect", "why", "risk", "rollback"):
             out.print(f"  {name:<9} {escape(str(proposal[name]))}")
         out.print(f"  evidence  {', '.join(proposal['evidence'])} of {row['incident_id']}")
-    out.print(f"  digest    {row['digest'][:16]}   expires {_when(row['expires']) if row['expires'] else 'never'}")
+    out.print(
+        f"  digest    {row['digest'][:16]}   expires {_when(row['expires']) if row['expires'] else 'never'}"
+    )
     if decision := row["decision"]:
-        out.print(f"  decided   {decision['type']} by {decision['who']}: {escape(decision['reason'] or decision['answer'])}")
+        out.print(
+            f"  decided   {decision['type']} by {decision['who']}: {escape(decision['reason'] or decision['answer'])}"
+        )
 
 
 def decided(value: dict[str, Any]) -> None:
@@ -113,7 +129,9 @@ def decided(value: dict[str, Any]) -> None:
     if value["final"]:
         _console().print(f"{one['id']}: {one['decision']['type']} by {one['decision']['who']}")
     else:
-        _console().print(f"{one['id']}: {len(value['approvals'])} of {value['needed']} yes; another person must agree")
+        _console().print(
+            f"{one['id']}: {len(value['approvals'])} of {value['needed']} yes; another person must agree"
+        )
 
 
 def changed(row: dict[str, Any]) -> None:
@@ -127,7 +145,9 @@ def feedback(rows: Sequence[dict[str, Any]]) -> None:
 def passages(rows: Sequence[dict[str, Any]]) -> None:
     out = _console()
     for row in rows:
-        out.print(f"[bold]{escape(row['title'])}[/]  [cyan]{escape(row['id'])}[/]  [dim]{row['score']:.2f} {escape(row['origin'])}")
+        out.print(
+            f"[bold]{escape(row['title'])}[/]  [cyan]{escape(row['id'])}[/]  [dim]{row['score']:.2f} {escape(row['origin'])}"
+        )
         for line in row["text"].splitlines()[:6]:
             out.print(f"    {escape(line)}")
     if not rows:

@@ -12,7 +12,7 @@ from setpoint.contracts.event import Event, Frozen
 from setpoint.contracts.incident import Incident, Notice
 from setpoint.contracts.triage import Context, Triage
 
-JobKind = Literal["fast", "slow", "review"]
+JobKind = Literal["fast", "slow", "review", "resume", "act"]
 
 
 class Ranked(Frozen):

@@ -20,10 +20,11 @@ _SPACED_OFFSET = re.compile(r"\s+([+-]\d\d:?\d\d)$")
 _ZONE_NAME = re.compile(r"\s+[A-Z]{2,5}$")
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60\b")
 _SLASHED = re.compile(r"(\d{4})/(\d\d?)/(\d\d?)[ T-](\S+)")
+_DOTTED = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})[ T]+(\d\d:\d\d\S*)")
 _MONTH_FIRST = re.compile(
     r"(?:[A-Z][a-z]{2},? +)?([A-Z][a-z]{2}) +(\d{1,2}) +(?:(\d{4}) +)?(\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?)(?: +(\d{4}))?"
 )
-_APACHE = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d)(?: ([+-]\d{4}))?")
+_APACHE = re.compile(r"(\d\d)/([A-Z][a-z]{2})/(\d{4}):(\d\d:\d\d:\d\d)(?: ?([+-]\d{4}))?")
 _MONTHS = {name: number for number, name in enumerate(
     ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"), start=1)}  # fmt: skip
 _YEAR_SLACK = timedelta(days=1)
@@ -75,7 +76,7 @@ def _read_text(text: str, received: datetime) -> datetime | None:
         return datetime.fromisoformat(text)
     except ValueError:
         pass
-    text = _LEAP_SECOND.sub(":59", _SPACED_OFFSET.sub(r"\1", _UTC_NAME.sub("+00:00", text)))
+    given, text = text, _LEAP_SECOND.sub(":59", _SPACED_OFFSET.sub(r"\1", _UTC_NAME.sub("+00:00", text)))
     for candidate in (text, _ZONE_NAME.sub("", text)):
         try:
             return datetime.fromisoformat(candidate)
@@ -84,12 +85,15 @@ def _read_text(text: str, received: datetime) -> datetime | None:
     if match := _SLASHED.fullmatch(text):
         year, month, day, rest = match.groups()
         return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{rest}")
+    if match := _DOTTED.fullmatch(text):
+        day, month, year, rest = match.groups()
+        return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{rest}")
     if match := _MONTH_FIRST.fullmatch(text):
         return _month_first(match, received)
     if match := _APACHE.fullmatch(text):
         day, name, year, clock, offset = match.groups()
         return datetime.fromisoformat(f"{year}-{_MONTHS.get(name, 0):02}-{day}T{clock}{offset or ''}")
-    return parsedate_to_datetime(text) if "," in text else None
+    return parsedate_to_datetime(given) if "," in given else None
 
 
 def _month_first(match: re.Match[str], received: datetime) -> datetime | None:

@@ -15,7 +15,7 @@ from setpoint.intake.limits import DEFAULT_LIMITS
 from setpoint.intake.text import decode, shown
 
 _CONTEXT = frozenset(("specversion", "id", "source", "type", "time", "subject", "datacontenttype", "dataschema",
-                      "data", "data_base64"))  # fmt: skip
+                      "data", "data_base64", "severity"))  # fmt: skip
 
 
 def is_cloudevent(item: Mapping[str, object]) -> bool:

@@ -54,6 +54,9 @@ ALL_NAMES = frozenset(name for names in ALIASES.values() for name in names)
 NEVER_READ = frozenset(("gold", "accept", "rationale", "native_label"))
 """Columns of labelled trial data: the expected answer must not reach what is being tried."""
 
+_NEVER_NESTED = frozenset(
+    ("time", "ts", "timestamp", "@timestamp", "message", "msg", "value", "threshold", "severity", "id")
+)
 _RESOLVED = frozenset(
     [
         "resolved",
@@ -203,7 +206,9 @@ def _message(record: Mapping[str, object], fields: Mapping[str, str]) -> str:
 
 
 def add_severity(draft: Draft, given: object, key: str) -> None:
-    """The severity word, or what was given as a label and a flag."""
+    """The severity word, or what was given as a label and a flag. Raises InputError where it is no word."""
+    if isinstance(given, dict | list | bool):
+        raise InputError(f"{key} is {shown(given)}, not a word", remedy=f"Send {key} as text")
     draft.severity, known = severity_of(given, key)
     if not known:
         draft.flags.append("unknown-severity")
@@ -247,12 +252,14 @@ def _add_labels(draft: Draft, record: Mapping[str, object], keys: Iterable[str])
 def flat(record: Mapping[str, object], levels: int = 4) -> dict[str, object]:
     """Nested objects as dotted keys (`host.name`), as deep as field maps reach; `a.b` given outright wins.
 
+    An object where only a plain value makes sense (a time, a reading) stays one, so that it is refused.
+
     >>> flat({"host": {"name": "gpu-1"}, "msg": "x"})
     {'host.name': 'gpu-1', 'msg': 'x'}
     """
     out: dict[str, object] = {}
     for key, value in record.items():
-        if isinstance(value, dict) and levels > 1 and value:
+        if isinstance(value, dict) and levels > 1 and value and key.lower() not in _NEVER_NESTED:
             for inner, leaf in flat(value, levels - 1).items():
                 out.setdefault(f"{key}.{inner}", leaf)
         else:

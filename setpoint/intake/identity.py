@@ -33,18 +33,18 @@ class Identities:
 
     def numbered(self, content: bytes) -> tuple[str, int]:
         """Id of this occurrence, and how many identical ones came before it in this round."""
+        self._bound()
         before = self._counts.get(content, 0)
         self._counts[content] = before + 1
-        self._bound()
         if before == 0 and self._round == 0:
             return content.hex(), before
         return digest((content, before, self._round)).hex(), before
 
     def claim(self, scope: str, own_id: str, content: bytes) -> Verdict:
         """Is an item with an id of its own new, the same again, or another one under a used id?"""
+        self._bound()
         key = digest((scope, own_id))
         held = self._owned.setdefault(key, content)
-        self._bound()
         if held is content:
             return "new"
         if held == content:
@@ -58,7 +58,7 @@ class Identities:
         return self._conflicts > _ENOUGH_CONFLICTS and self._conflicts > len(self._owned)
 
     def _bound(self) -> None:
-        if len(self._counts) + len(self._owned) > self._limit:
+        if len(self._counts) + len(self._owned) >= self._limit:
             self._counts.clear()
             self._owned.clear()
             self._round += 1

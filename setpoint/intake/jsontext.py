@@ -11,6 +11,7 @@ from setpoint.intake.limits import Limits
 
 # An unterminated string runs to the end, so that each character is looked at once whatever the input.
 _TOKEN = re.compile(r'"(?:[^"\\]++|\\.)*+(?:"|\\?$)|[\[\]{}]', re.DOTALL)
+_ESCAPED_END = re.compile(r'(?<!\\)(?:\\\\)*\\"$')
 _NOT_SPACE = re.compile(r"[^ \t\r\n]")
 
 
@@ -18,7 +19,8 @@ def _refuse_constant(name: str) -> NoReturn:
     raise InputError(f"{name} is not a number", remedy="Leave the field out where there is no reading")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+# Not strict: a raw tab inside a string is a sender's sloppiness; `text.clean` takes control characters out.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, strict=False)
 
 
 def parse(text: str, limits: Limits) -> list[object]:
@@ -42,19 +44,23 @@ def parse(text: str, limits: Limits) -> list[object]:
     return values
 
 
-def open_depth(text: str) -> int:
+def open_depth(text: str) -> int | None:
     """Brackets opened and not closed in `text`, strings left aside; negative where more are closed.
 
-    >>> open_depth('{"a": ["]"'), open_depth('[{}]'), open_depth(']}')
-    (2, 0, -2)
+    None where it ends within a string: no further line can make JSON of it.
+
+    >>> open_depth('{"a": ["]"'), open_depth("[{}]"), open_depth("]}"), open_depth('{"a": "b')
+    (2, 0, -2, None)
     """
     depth = 0
     for token in _TOKEN.finditer(text):
-        char = token.group()
-        if char in "[{":
+        found = token.group()
+        if found in "[{":
             depth += 1
-        elif char in "]}":
+        elif found in "]}":
             depth -= 1
+        elif len(found) == 1 or not found.endswith('"') or _ESCAPED_END.search(found):
+            return None
     return depth
 
 

@@ -43,7 +43,8 @@ _NOT_MCE = re.compile(
 _CPU = re.compile(r"\bCPU ?(?P<cpu>\d+)")
 _BANK = re.compile(r"\bBank (?P<bank>\d+)(?:: (?P<state>[0-9a-f]{12,16}))?")
 _MCE_WORD = re.compile(
-    r"event severity: (?P<apei>\w+)|(?P<corrected>\b[Cc]orrected error)|(?P<fatal>Fatal|Processor context corrupt)|(?P<bad>[Uu]ncorrected|Exception)"
+    r"event severity: (?P<apei>\w+)|(?P<corrected>\b[Cc]orrected error)"
+    r"|(?P<fatal>Fatal|Processor context corrupt)|(?P<bad>[Uu]ncorrected|Exception)"
 )
 _PLAIN = (
     ("gpu-off-bus", re.compile(r"GPU.*allen off the bus")),

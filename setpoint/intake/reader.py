@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 from setpoint.contracts.event import Event, Quarantined
 from setpoint.errors import InputError, UsageError
 from setpoint.intake import syslog, table
+from setpoint.intake.documents import OpenDocument, OpenFrame
 from setpoint.intake.draft import Draft
 from setpoint.intake.fields import checked_overrides
 from setpoint.intake.finish import Duplicate, finish
@@ -28,7 +29,6 @@ from setpoint.intake.text import decode
 Read = Event | Quarantined
 
 _FORMATS = "Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, or CSV with a header"
-_FRAME = re.compile(rb"(\d{1,6}) (?=<\d{1,3}>)")
 
 
 @dataclass(slots=True)
@@ -86,14 +86,12 @@ class _Reader:
         self.folder = Folder(limits)
         self.seen = Identities(limits.identities)
         self.table: table.Table | None = None
-        self.document: list[Line] = []
-        self.depth = 0
-        self.size = 0
+        self.document: OpenDocument | None = None
         self.row: list[Line] = []
-        self.frame: list[Line] = []
+        self.frame: OpenFrame | None = None
         self.documents_allowed = True
         self.unrecognised = 0
-        self.anything = False
+        self.began = self.said = False
 
     def run(self, source: bytes | BinaryIO) -> Iterator[Read]:
         try:
@@ -112,16 +110,17 @@ class _Reader:
             yield from self._drain()
             yield self._quarantine(error, b"", self.origin)
         else:
-            if not self.anything:
-                yield self._quarantine(_nothing(), b"", self.origin)
+            if not self.said:
+                yield self._quarantine(_nothing(self.began), b"", self.origin)
 
     # Lines
 
     def _line(self, line: Line) -> Iterator[Read]:
         if self.document:
-            yield from self._document_line(line)
+            yield from self._document_line(self.document, line)
         elif self.frame:
-            yield from self._frame_line(line)
+            self.frame.add(line)
+            yield from self._frame_line(self.frame, line)
         elif self.row:
             yield from self._row_line(line)
         else:
@@ -132,13 +131,13 @@ class _Reader:
         raw = line.raw.strip(b" \t\r\0\x0b\x0c")
         if not raw:
             return
-        self.anything = True
+        self.began = True
         if not line.whole:
             yield self._too_long(line)
         elif raw[0] in b"{[" and not _CONSOLE.match(raw):
             yield from self._json_line(line, raw)
-        elif _FRAME.match(raw):
-            yield from self._frame_line(line)
+        elif OpenFrame.begins(raw):
+            yield from self._frame_line(OpenFrame(line), line)
         elif self.table is None or raw[0] == 0x3C:  # "<"
             yield from self._text_line(line)
         else:
@@ -168,11 +167,12 @@ class _Reader:
     def _row_line(self, line: Line) -> Iterator[Read]:
         """A row, or the next line of one whose quoted cell is still open."""
         self.row.append(line)
+        assert self.table is not None  # only a table brings rows here
         text, repaired = decode(b"\n".join(part.raw.strip(b"\r\0") for part in self.row))
-        if table.is_open(text) and line.whole and line.ended:
-            if len(text) <= self.limits.line and len(self.row) <= self.limits.joined_lines:
-                return
-            yield from self._unclosed_row()
+        if table.is_open(text, self.table.delimiter) and line.whole:
+            too_much = len(text) > self.limits.line or len(self.row) > self.limits.joined_lines
+            if too_much or not line.ended:
+                yield from self._unclosed_row()
             return
         rows, self.row = self.row, []
         yield from self._table_row(text, repaired, rows)
@@ -213,61 +213,50 @@ class _Reader:
         try:
             values = parse(text, self.limits)
         except InputError as error:
-            self.depth = open_depth(text)
-            if self.depth > 0 and line.ended and self.documents_allowed:
-                self.document, self.size = [line], len(raw)
+            depth = open_depth(text)
+            may_go_on = depth is not None and 0 < depth <= self.limits.json_depth
+            if depth and may_go_on and line.ended and self.documents_allowed:
+                self.document = OpenDocument(line, depth, self.limits)
             else:
                 self.unrecognised += 1
                 yield self._quarantine(error if line.ended else _cut_off(error), line.raw, self._at(line))
             return
         yield from self._values(values, raw, self._at(line), repaired)
 
-    def _document_line(self, line: Line) -> Iterator[Read]:
+    def _document_line(self, document: OpenDocument, line: Line) -> Iterator[Read]:
         """A line of a JSON document that spans lines."""
-        raw = line.raw.strip()
-        if (
-            len(self.document) == 1
-            and not self.document[0].raw.rstrip().endswith((b"{", b"["))
-            and _is_object(raw)
-        ):
-            yield from self._broken_document()
+        if document.broken_off_before(line):
+            yield from self._broken_document(document, _unclosed())
             yield from self._fresh_line(line)
             return
-        self.document.append(line)
-        self.size += len(raw) + 1
-        if not line.whole or self.size > self.limits.document:
-            self.document = []
-            raise InputError(
-                f"a JSON document of more than {self.limits.document // KIB} KiB",
-                remedy="Send it as JSON Lines",
-            )
-        self.depth += open_depth(decode(raw)[0])
-        if self.depth <= 0:
-            yield from self._close_document()
+        try:
+            complete = document.add(line)
+        except InputError:
+            self.document = None
+            raise
+        if complete:
+            yield from self._close_document(document)
 
-    def _close_document(self) -> Iterator[Read]:
-        raw = b"\n".join(line.raw for line in self.document)
-        text, repaired = decode(raw)
+    def _close_document(self, document: OpenDocument) -> Iterator[Read]:
+        text, repaired = decode(document.raw)
         try:
             values = parse(text, self.limits)
         except InputError as error:
-            yield from self._broken_document(error)
+            yield from self._broken_document(document, error)
             return
-        place, self.document = self._at(self.document[0]), []
-        yield from self._values(values, raw, place, repaired)
+        self.document = None
+        yield from self._values(values, document.raw, self._at(document.lines[0]), repaired)
 
-    def _broken_document(self, error: InputError | None = None) -> Iterator[Read]:
-        """A document that never closed, or closed wrong. Whole objects on lines of their own are saved from it."""
-        held, self.document = self.document, []
-        error = error or InputError(
-            "a JSON document that does not close", remedy="Send it again when it is complete"
-        )
-        if not any(_is_object(line.raw.strip()) for line in held[1:]):
-            yield self._quarantine(error, b"\n".join(line.raw for line in held), self._at(held[0]))
+    def _broken_document(self, document: OpenDocument, error: InputError) -> Iterator[Read]:
+        """A document that never closed, or closed wrong. Whole items on lines of their own are saved from it."""
+        self.document = None
+        first, *rest = document.lines
+        if not document.holds_whole_items():
+            yield self._quarantine(error, document.raw, self._at(first))
             return
-        yield self._quarantine(error, held[0].raw, self._at(held[0]))
+        yield self._quarantine(error, first.raw, self._at(first))
         self.documents_allowed = False
-        for line in held[1:]:
+        for line in rest:
             yield from self._line(line)
         self.documents_allowed = True
 
@@ -286,25 +275,17 @@ class _Reader:
                     continue
                 yield from self._finish(draft, raw if whole else item.raw, where)
 
-    # Syslog messages that state their length (RFC 6587): they may hold line feeds
+    # Syslog messages that state their length
 
-    def _frame_line(self, line: Line) -> Iterator[Read]:
-        self.frame.append(line)
-        data = b"\n".join(part.raw for part in self.frame).lstrip()
-        match = _FRAME.match(data)
-        length = int(match[1]) if match else 0
-        start = match.end() if match else 0
-        if 0 < length <= self.limits.line and len(data) - start < length - 1 and line.ended and line.whole:
+    def _frame_line(self, frame: OpenFrame, line: Line) -> Iterator[Read]:
+        if not frame.is_complete(self.limits) and line.ended and line.whole:
+            self.frame = frame
             return
-        first, self.frame = self.frame[0], []
-        rest = data[start + length :].lstrip()
-        if length > self.limits.line or (rest and not _FRAME.match(rest)):
-            yield from self._text_line(first._replace(raw=data[start:].split(b"\n")[0]))
-            return
-        message = data[start : start + length]
-        yield from self._text_line(first._replace(raw=message))
-        if rest:
-            yield from self._fresh_line(line._replace(raw=rest))
+        self.frame = None
+        message, rest = frame.parts(self.limits)
+        yield from self._text_line(frame.first._replace(raw=message))
+        for later in rest.split(b"\n") if rest else ():
+            yield from self._line(line._replace(raw=later))
 
     # Ends
 
@@ -314,18 +295,16 @@ class _Reader:
 
     def _end(self) -> Iterator[Read]:
         if self.document:
-            yield from self._broken_document()
+            yield from self._broken_document(self.document, _unclosed())
         if self.row:
             yield from self._unclosed_row()
         if self.frame:
-            first, self.frame = self.frame[0], []
-            error = InputError(
-                "a syslog message shorter than it says", remedy="Send it again when it is complete"
-            )
-            yield self._quarantine(error, first.raw, self._at(first))
+            first = self.frame.first
+            yield self._quarantine(_short_frame(), first.raw, self._at(first))
         yield from self._drain()
 
     def _finish(self, draft: Draft, raw: object, place: str) -> Iterator[Read]:
+        self.said = True
         try:
             event = finish(draft, self.zone, self.received, self.limits, self.seen)
         except Duplicate:
@@ -346,7 +325,7 @@ class _Reader:
 
     def _quarantine(self, error: InputError, raw: bytes, place: str) -> Quarantined:
         self.tally.quarantined += 1
-        self.anything = True
+        self.said = True
         name, _ = self.seen.numbered(digest((error.what, raw)))
         return Quarantined(
             id=f"q-{name}",
@@ -368,16 +347,6 @@ def _flagged(draft: Draft, repaired: bool) -> Draft:
     return draft
 
 
-def _is_object(raw: bytes) -> bool:
-    """Is the line one complete JSON object?"""
-    if not (raw.startswith(b"{") and raw.endswith(b"}")):
-        return False
-    try:
-        return isinstance(parse(decode(raw)[0], DEFAULT_LIMITS)[0], dict)
-    except InputError:
-        return False
-
-
 def _source_of(raw: object) -> bytes:
     """Bytes that can be read again as this item."""
     if isinstance(raw, bytes):
@@ -393,8 +362,17 @@ def _cut_off(error: InputError) -> InputError:
     )
 
 
-def _nothing() -> InputError:
-    return InputError("the input is empty", remedy="Check that its writer has written something")
+def _unclosed() -> InputError:
+    return InputError("a JSON document that does not close", remedy="Send it again when it is complete")
+
+
+def _short_frame() -> InputError:
+    return InputError("a syslog message shorter than it says", remedy="Send it again when it is complete")
+
+
+def _nothing(began: bool) -> InputError:
+    what = "the input holds no events" if began else "the input is empty"
+    return InputError(what, remedy="Check that its writer has written something")
 
 
 def _unknown_format() -> InputError:

@@ -23,6 +23,7 @@ _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
     (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"),
 )  # fmt: skip
+_ALL_BOMS = (codecs.BOM_UTF8, *(bom for bom, _ in _BOMS))
 _CONTROL = bytes(set(range(32)) - {9, 10, 12, 13, 27})
 
 
@@ -108,7 +109,7 @@ def _as_utf8(chunks: Iterator[bytes]) -> Iterator[bytes]:
     head = b""
     for chunk in chunks:
         head += chunk
-        if len(head) >= 4 or not chunk:
+        if len(head) >= 4 or not any(bom.startswith(head) for bom in _ALL_BOMS):
             break
     name = next((name for bom, name in _BOMS if head.startswith(bom)), None)
     if name is None:

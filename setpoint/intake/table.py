@@ -11,6 +11,13 @@ from setpoint.intake.draft import Draft
 from setpoint.intake.fields import ALL_NAMES, Plan, make_plan, read_record
 
 _DELIMITERS = (",", ";", "\t", "|")
+_CELLS = {
+    mark: re.compile(
+        rf'(?:^|{re.escape(mark)})(?:"(?:[^"]++|"")*+(?P<close>"?)[^{re.escape(mark)}]*|[^{re.escape(mark)}]*)'
+    )
+    for mark in _DELIMITERS
+}
+"""By delimiter: one cell, and whether a quoted one closes."""
 _NAME = re.compile(r"[\w@. /()%#-]{0,64}")
 
 
@@ -25,7 +32,7 @@ class Table:
         cells = split(line, self.delimiter)
         if len(cells) != len(self.columns):
             raise InputError(
-                f"a row of {len(cells)} columns under a header of {len(self.columns)}",
+                f"the row's columns ({len(cells)}) are not the header's ({len(self.columns)})",
                 remedy="Quote cells that hold the delimiter; a shorter last row is a file still being written",
             )
         return read_record(dict(zip(self.columns, cells, strict=True)), self.plan, "csv")
@@ -39,9 +46,12 @@ def split(line: str, delimiter: str) -> list[str]:
         raise InputError(f"a CSV row that cannot be read: {error}", remedy="Mend the row") from error
 
 
-def is_open(text: str) -> bool:
-    """Does a quoted cell begin in `text` and not end?"""
-    return '"' in text and text.count('"') % 2 == 1
+def is_open(text: str, delimiter: str) -> bool:
+    """Does a quoted cell begin in `text` and not end? A quote within a cell (`5" pipe`) opens nothing."""
+    if text.count('"') % 2 == 0:
+        return False
+    *_, last = _CELLS[delimiter].finditer(text)
+    return last["close"] == ""
 
 
 def header(line: str, overrides: Mapping[str, str]) -> Table | None:
@@ -70,7 +80,8 @@ def _opened(line: str, delimiter: str, overrides: Mapping[str, str]) -> Table | 
         return None
     plan = make_plan(columns, overrides)
     names_only = all(_NAME.fullmatch(column) for column in columns)
-    sure = len(plan.fields) >= 2 or (len(plan.fields) == 1 and len(columns) > 2)
+    plain_names = len(columns) > 2 or " " not in line
+    sure = len(plan.fields) >= 2 or (len(plan.fields) == 1 and plain_names)
     return Table(_distinct(columns), delimiter, plan) if names_only and sure else None
 
 

@@ -60,6 +60,8 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """One consistent view. Never waits for writers (WAL)."""
         with translated(self._where, self._wait_s), self._engine.connect() as connection, connection.begin():
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             yield connection
 
     @contextmanager
@@ -71,11 +73,15 @@ class Database:
             with translated(self._where, self._wait_s), self._engine.connect() as connection:
                 writer = connection.execution_options(setpoint_writes=True)
                 with writer.begin():
-                    if writer.dialect.name == "postgresql":
-                        writer.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK_KEY})")
+                    self._take_turn_on_server(writer)
                     yield writer
         finally:
             self._turn.release()
+
+    def _take_turn_on_server(self, writer: Connection) -> None:
+        if writer.dialect.name == "postgresql":
+            writer.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self._wait_s * 1000)}")
+            writer.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK_KEY})")
 
     def close(self) -> None:
         self._engine.dispose()

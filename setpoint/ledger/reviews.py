@@ -113,9 +113,9 @@ def decide(
 ) -> Decided:
     case = _checked(tx, _row(tx, review_id), digest, decision, now)
     given = _feedback(case, versions, now)
-    before = _approvers(tx, review_id, case.version)
-    approvers = before + ((decision.who.strip(),) if decision.type in ("approve", "edit") else ())
-    final = decision.type in ("reject", "respond") or len(approvers) >= case.row.needed
+    agrees = decision.type in ("approve", "edit")
+    approvers = (*_approvers(tx, review_id, case.version), decision.who.strip()) if agrees else ()
+    final = not agrees or len(approvers) >= case.row.needed
     _write_decision(tx, case, final, now)
     review = _write_review(tx, case, final, now)
     feedback.add(tx, given)

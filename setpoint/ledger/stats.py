@@ -72,7 +72,7 @@ def _simulated(tx: Connection) -> int:
 
 def _by(tx: Connection, column: Column[Any]) -> dict[Any, int]:
     query = select(column, func.count()).group_by(column).order_by(column)
-    return dict(tx.execute(query).tuples().all())
+    return {row[0]: row[1] for row in tx.execute(query)}
 
 
 def _jobs(tx: Connection) -> dict[str, int]:

@@ -177,6 +177,11 @@ class Ledger:
         with self._db.read() as tx:
             return incidents.get(tx, incident_id)
 
+    def find_incidents(self, ids: Sequence[str]) -> dict[str, Incident]:
+        """Those of `ids` that exist, by id."""
+        with self._db.read() as tx:
+            return {found.id: found for found in incidents.find(tx, ids)}
+
     def list_incidents(
         self,
         *,
@@ -550,8 +555,11 @@ class Ledger:
             return feedback.list_all(tx, subject, fields, simulated, limit)
 
     def export_feedback(self, kind: str = "raw", *, simulated: bool = False) -> Iterator[str]:
-        """JSON Lines. kind "raw": whole records; "preference": {prompt, chosen, rejected}; "supervised":
-        {prompt, completion}. Simulated decisions are left out unless asked for."""
+        """JSON Lines, each with `prompt` (the situation as data) and `meta`, except for kind "raw".
+
+        kind "raw": whole records. "preference": {chosen, rejected}. "supervised": {completion}. "labelled":
+        {completion, label}, label being whether a person agreed. Simulated decisions are left out unless asked for.
+        """
         with self._db.read() as tx:
             return iter(feedback.export(tx, kind, simulated))
 

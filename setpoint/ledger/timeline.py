@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 from sqlalchemy import Connection, select
 
@@ -99,8 +100,15 @@ def _human(tx: Connection, incident_id: str) -> Iterator[TimelineItem]:
     for row in tx.execute(query.order_by(audit.c.number)):
         data = json.loads(row.data)
         verb = row.what.removeprefix("incident-").capitalize()
-        detail = f" {data['field']}: {data['from']} -> {data['to']}" if "field" in data else ""
+        detail = f" {data['field']}: {_change(data)}" if "field" in data else ""
         why = f" ({data['why']})" if data.get("why") else ""
         yield TimelineItem(
             time=moment(row.time), kind="human", text=f"{verb}{detail}{why}", who=row.who, ref=str(row.number)
         )
+
+
+def _change(data: dict[str, Any]) -> str:
+    if data["field"] == "grouping":
+        count = len(data["to"]["events"])
+        return f"{count} {'event' if count == 1 else 'events'} moved to {data['to']['into']}"
+    return str(data["to"]) if data["from"] is None else f"{data['from']} -> {data['to']}"

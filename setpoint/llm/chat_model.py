@@ -134,7 +134,9 @@ class LlamaChat(BaseChatModel):
     def _timeout_s(self, options: dict[str, Any]) -> float:
         return float(options.get("timeout_s", self.timeout_s))
 
-    def _request(self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]) -> Request:
+    def _request(
+        self, messages: list[BaseMessage], stop: list[str] | None, options: dict[str, Any]
+    ) -> Request:
         return Request(
             messages=tuple((_role(message), message.text) for message in messages),
             max_tokens=int(options.get("max_tokens", self.max_tokens)),
@@ -147,7 +149,9 @@ class LlamaChat(BaseChatModel):
 
 def _role(message: BaseMessage) -> str:
     if message.type not in _ROLES:
-        raise ModelFailed(f"a local model takes no {message.type!r} message", remedy="Use a server for tool calling")
+        raise ModelFailed(
+            f"a local model takes no {message.type!r} message", remedy="Use a server for tool calling"
+        )
     return _ROLES[message.type]
 
 

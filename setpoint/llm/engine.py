@@ -187,7 +187,9 @@ class Engine:
         ):
             if job.deadline.over:
                 self._forget()
-                raise ModelFailed(f"the model did not finish within {job.deadline.seconds:g} s", where=str(self.path))
+                raise ModelFailed(
+                    f"the model did not finish within {job.deadline.seconds:g} s", where=str(self.path)
+                )
             if _ends(llama, token):
                 finish = "stop"
                 break
@@ -221,7 +223,9 @@ def check_gguf(path: Path, remedy: str) -> None:
         with path.open("rb") as file:
             magic = file.read(4)
     except OSError as error:
-        raise ModelMissing(f"cannot read the model file: {error.strerror}", where=str(path), remedy=remedy) from error
+        raise ModelMissing(
+            f"cannot read the model file: {error.strerror}", where=str(path), remedy=remedy
+        ) from error
     if magic != _MAGIC:
         raise ModelMissing("this file is not a GGUF model", where=str(path), remedy=remedy)
 
@@ -255,7 +259,9 @@ def _open(path: Path, context_tokens: int, threads: int, remedy: str) -> Any:
                 verbose=False,
             )
         except (ValueError, RuntimeError) as error:
-            raise ModelMissing(f"llama.cpp cannot load it: {error}", where=str(path), remedy=remedy) from error
+            raise ModelMissing(
+                f"llama.cpp cannot load it: {error}", where=str(path), remedy=remedy
+            ) from error
         _log.info("loaded %s in %.2f s", path, time.monotonic() - started)
         return llama
 

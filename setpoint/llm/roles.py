@@ -112,7 +112,9 @@ def load_role(settings: ModelSettings, role: Role = "light") -> RoleModel:
 
 
 def _no_model(section: str) -> BaseChatModel:
-    raise ModelMissing(f"{section}.kind is \"none\"", remedy=f"Set {section}.kind to have a model word the texts")
+    raise ModelMissing(
+        f'{section}.kind is "none"', remedy=f"Set {section}.kind to have a model word the texts"
+    )
 
 
 def _local(path: Path | None, settings: ModelSettings, section: str) -> BaseChatModel:
@@ -123,7 +125,7 @@ def _local(path: Path | None, settings: ModelSettings, section: str) -> BaseChat
     if settings.kind == "bundled":
         remedy = f"Run `make train` to train it again, or set {section}.kind"
     else:
-        remedy = f"Correct {section}.path, or set {section}.kind to \"bundled\""
+        remedy = f'Correct {section}.path, or set {section}.kind to "bundled"'
     return LlamaChat(
         path=path,
         context_tokens=settings.context_tokens,

@@ -82,7 +82,9 @@ class ServerChat(ChatOpenAI):
             raise ModelMissing("the server refuses the key", where=where, remedy=remedy) from error
         except openai.NotFoundError as error:
             remedy = "Correct the role's model or url"
-            raise ModelMissing(f"the server has no model {self.model_name!r}", where=where, remedy=remedy) from error
+            raise ModelMissing(
+                f"the server has no model {self.model_name!r}", where=where, remedy=remedy
+            ) from error
         except openai.APIError as error:
             raise ModelFailed(f"the server answered: {error.message}", where=where) from error
 

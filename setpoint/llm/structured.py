@@ -35,7 +35,9 @@ def json_grammar(tree: Mapping[str, Any]) -> str:
     return str(json_schema_to_gbnf(json.dumps(tree)))
 
 
-def _require_bounds(node: Mapping[str, Any], where: str, defs: Mapping[str, Any], seen: tuple[str, ...]) -> None:
+def _require_bounds(
+    node: Mapping[str, Any], where: str, defs: Mapping[str, Any], seen: tuple[str, ...]
+) -> None:
     if "$ref" in node:
         name = str(node["$ref"]).rsplit("/", 1)[-1]
         if name in seen:

@@ -58,7 +58,12 @@ def event(number: int | str, asset: str = "gpu-01", **changes: Any) -> Event:
 
 def bad_item(number: int) -> Quarantined:
     return Quarantined(
-        id=f"bad-{number}", received=NOW, origin="events.jsonl:7", reason="not JSON", remedy="mend it", raw=b"\xff{"
+        id=f"bad-{number}",
+        received=NOW,
+        origin="events.jsonl:7",
+        reason="not JSON",
+        remedy="mend it",
+        raw=b"\xff{",
     )
 
 

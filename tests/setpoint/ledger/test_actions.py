@@ -10,7 +10,9 @@ from setpoint.ledger import Ledger
 from tests.setpoint.ledger.builders import action, at
 
 
-def _begin(ledger: Ledger, key: str, asset: str = "gpu-01", seconds: float = 0, dry_run: bool = False) -> bool:
+def _begin(
+    ledger: Ledger, key: str, asset: str = "gpu-01", seconds: float = 0, dry_run: bool = False
+) -> bool:
     return ledger.begin_action(
         key,
         action(asset=asset),
@@ -44,7 +46,11 @@ def test_begun_once_even_after_it_ended(ledger: Ledger) -> None:
     assert record == ledger.get_action("k1")
     assert (record.action, record.approvers, record.state) == (action(), ("ada", "bob"), "done")
     assert (record.begun, record.finished) == (at(0), at(5))
-    assert (record.message, record.before, record.after) == ("cap is 500 W", {"power_w": 700.0}, {"power_w": 500.0})
+    assert (record.message, record.before, record.after) == (
+        "cap is 500 W",
+        {"power_w": 700.0},
+        {"power_w": 500.0},
+    )
     assert [row.what for row in ledger.list_audit(subject="INC-1")] == ["action-begun", "action-ended"]
 
 

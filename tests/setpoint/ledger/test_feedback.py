@@ -17,7 +17,9 @@ DIGEST = action().digest("INC-1")
 
 def _item(who: str = "ada", version: int = 1, **changes: Any) -> Any:
     values: dict[str, Any] = {"proposed": "P0", "decided": "P2", "why": "spare", "simulated": False}
-    return feedback.make(time=at(0), subject="INC-1", version=version, field="priority", who=who, **values | changes)
+    return feedback.make(
+        time=at(0), subject="INC-1", version=version, field="priority", who=who, **values | changes
+    )
 
 
 @pytest.fixture

@@ -9,7 +9,9 @@ from setpoint.ledger import Job, LeaseLost, Ledger
 from tests.setpoint.ledger.builders import at, diagnosis, notice, review
 
 
-def _claim(ledger: Ledger, seconds: float = 0, worker: str = "w1", kinds: tuple[str, ...] = ("slow",)) -> Job | None:
+def _claim(
+    ledger: Ledger, seconds: float = 0, worker: str = "w1", kinds: tuple[str, ...] = ("slow",)
+) -> Job | None:
     return ledger.claim(kinds, worker, lease_s=60, now=at(seconds))
 
 
@@ -92,7 +94,9 @@ def test_failures_are_retried_and_then_dead(ledger: Ledger) -> None:
     second = ledger.fail(_must(_claim(ledger, 10)), "model too late", at(20), now=at(11))
 
     assert second == "dead"
-    assert [(job.state, job.error, job.attempts) for job in ledger.list_jobs()] == [("dead", "model too late", 2)]
+    assert [(job.state, job.error, job.attempts) for job in ledger.list_jobs()] == [
+        ("dead", "model too late", 2)
+    ]
 
 
 def test_a_failure_without_retry_is_dead(ledger: Ledger) -> None:

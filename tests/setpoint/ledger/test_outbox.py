@@ -114,5 +114,9 @@ def test_latency_figures(ledger: Ledger) -> None:
     figures = ledger.stats().first_notice
 
     assert figures.count == 100
-    assert [round(value or 0, 3) for value in (figures.p50_s, figures.p99_s, figures.worst_s)] == [0.5, 0.99, 1.0]
+    assert [round(value or 0, 3) for value in (figures.p50_s, figures.p99_s, figures.worst_s)] == [
+        0.5,
+        0.99,
+        1.0,
+    ]
     assert ledger.stats(since=at(1)).first_notice.count == 0

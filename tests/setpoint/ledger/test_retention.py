@@ -97,7 +97,14 @@ def test_checkpoints_of_finished_threads_go(ledger: Ledger, checkpoints: Path) -
     _job(ledger, "INC-running", 0, finish=False)
     _job(ledger, "INC-again", 0)
     ledger.enqueue("slow", "INC-again", now=at(0))
-    for thread in ("slow:INC-old", "thread-7", "slow:INC-recent", "slow:INC-running", "slow:INC-again", "chat-1"):
+    for thread in (
+        "slow:INC-old",
+        "thread-7",
+        "slow:INC-recent",
+        "slow:INC-running",
+        "slow:INC-again",
+        "chat-1",
+    ):
         _run_thread(checkpoints, thread)
     pruned = ledger.prune(SETTINGS, checkpoints=checkpoints, now=at(10 * DAY))
 
@@ -120,7 +127,10 @@ def test_checkpoint_pruning_is_bounded(ledger: Ledger, checkpoints: Path) -> Non
     for n in range(5):
         _job(ledger, f"INC-{n}", 0)
         _run_thread(checkpoints, f"slow:INC-{n}")
-    counts = [ledger.prune(SETTINGS, checkpoints=checkpoints, limit=2, now=at(10 * DAY)).checkpoints for _ in range(4)]
+    counts = [
+        ledger.prune(SETTINGS, checkpoints=checkpoints, limit=2, now=at(10 * DAY)).checkpoints
+        for _ in range(4)
+    ]
 
     assert counts == [2, 2, 1, 0]
 

@@ -35,9 +35,9 @@ def opened(ledger: Ledger) -> Ledger:
 def test_opening_twice_is_once(opened: Ledger) -> None:
     assert not opened.open_review(review(subject="forged"))
     assert opened.get_review("REV-1") == review()
-    assert [item.id for item in opened.list_reviews(states=("pending",), kinds=("action",), incident_id="INC-1")] == [
-        "REV-1"
-    ]
+    assert [
+        item.id for item in opened.list_reviews(states=("pending",), kinds=("action",), incident_id="INC-1")
+    ] == ["REV-1"]
 
 
 def test_approval_writes_decision_feedback_audit_and_resume_job(opened: Ledger) -> None:
@@ -121,7 +121,11 @@ def test_rejecting_and_answering_are_final(opened: Ledger) -> None:
     rejected = opened.decide("REV-1", DIGEST, _say("reject", reason="too hot anyway"), now=at(1))
     answered = opened.decide("REV-2", "d", _say("respond", answer="the sensor was swapped"), now=at(1))
 
-    assert (rejected.final, rejected.approvals, rejected.feedback.difference) == (True, (), {"verdict": "reject"})
+    assert (rejected.final, rejected.approvals, rejected.feedback.difference) == (
+        True,
+        (),
+        {"verdict": "reject"},
+    )
     assert answered.final
     assert answered.feedback.field == "input"
     assert answered.feedback.decided == {"type": "respond", "answer": "the sensor was swapped"}
@@ -219,7 +223,10 @@ def test_two_processes_deciding_the_same_reviews_never_both_win(ledger: Ledger, 
         ledger.open_review(review(f"REV-{n}"))
     children = [
         subprocess.Popen(
-            [sys.executable, "-c", _DECIDE, str(path), who], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-c", _DECIDE, str(path), who],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
         )
         for who in ("ada", "bob")
     ]

@@ -18,7 +18,9 @@ def _propose(ledger: Ledger, content: str, seconds: float = 0, **changes: Any) -
 
 def _asked(ledger: Ledger, content: str) -> tuple[RuleVersion, str]:
     name = f"REV-{content}"
-    asked = review(name, kind="rule_change", incident_id="", proposal=None, digest="d", subject="New rules count?")
+    asked = review(
+        name, kind="rule_change", incident_id="", proposal=None, digest="d", subject="New rules count?"
+    )
     return _propose(ledger, content, review=asked), name
 
 

@@ -22,7 +22,9 @@ from tests.setpoint.ledger.builders import (
 
 def test_everything_of_a_batch_is_there(ledger: Ledger) -> None:
     ledger.accept([event(1), event(2)])
-    batch = one_incident(event(1), event(2), reviews=(review("REV-doubt", kind="doubtful_input", proposal=None),))
+    batch = one_incident(
+        event(1), event(2), reviews=(review("REV-doubt", kind="doubtful_input", proposal=None),)
+    )
     committed = ledger.commit_triage(batch, now=at(1))
 
     assert not committed.replayed
@@ -32,7 +34,9 @@ def test_everything_of_a_batch_is_there(ledger: Ledger) -> None:
     assert [item.event_id for item in ledger.triage_of("INC-1")] == ["ev-1", "ev-2"]
     assert [item.id for item in ledger.events_of("INC-1")] == ["ev-1", "ev-2"]
     assert list(ledger.iter_triaged()) == list(batch.ranked)
-    assert [(d.notice.version, d.notice.stage, d.received) for d in ledger.due(now=at(1))] == [(1, "first", at(0.2))]
+    assert [(d.notice.version, d.notice.stage, d.received) for d in ledger.due(now=at(1))] == [
+        (1, "first", at(0.2))
+    ]
     assert [(job.kind, job.key, job.urgency) for job in ledger.list_jobs()] == [("slow", "INC-1", 0)]
     assert [entry.id for entry in ledger.list_reviews(states=("pending",))] == ["REV-doubt"]
     assert ledger.list_audit(subject=batch.batch_id)[0].data["priorities"] == {"P0": 2}  # type: ignore[index,call-overload]
@@ -108,7 +112,9 @@ def test_later_batches_update_the_incident_and_number_its_notices(ledger: Ledger
 def test_jobs_of_a_storm_become_one_with_all_its_events(ledger: Ledger) -> None:
     for n in range(5):
         ledger.accept([event(n)])
-        job = JobRequest(kind="slow", key="INC-1", payload={"revision": n, "event_ids": [f"ev-{n}"]}, urgency=2)
+        job = JobRequest(
+            kind="slow", key="INC-1", payload={"revision": n, "event_ids": [f"ev-{n}"]}, urgency=2
+        )
         ledger.commit_triage(dispatch([ranked(event(n))], [incident(event_count=n + 1)], jobs=(job,)))
 
     (job_row,) = ledger.list_jobs()
@@ -124,7 +130,11 @@ def test_triage_does_not_undo_what_a_person_said(ledger: Ledger) -> None:
     again = dispatch([ranked(event(2))], [incident(event_count=2, updated=at(5))])
     (standing,) = ledger.commit_triage(again).incidents
 
-    assert (standing.priority, standing.title, standing.state) == ("P2", "gpu-01: spare lost a GPU", "acknowledged")
+    assert (standing.priority, standing.title, standing.state) == (
+        "P2",
+        "gpu-01: spare lost a GPU",
+        "acknowledged",
+    )
     assert (standing.event_count, standing.updated) == (2, at(5))
     assert standing.revision == 2
 

@@ -1,0 +1,238 @@
+"""The importance decision: rules first, the learned ranker for what no rule knows, then what context adds.
+
+The part that depends on the event's wording alone is pure and cached; context (tier, redundancy, repeats, bursts,
+maintenance) is applied to each event afterwards.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from functools import lru_cache
+
+from agents.filter import TextRanker
+from knowledge.rulebook import Decision, LimitState, Modifier, RuleBook, Situation, Subject, judged
+from knowledge.text import mask, searchable
+from setpoint.contracts import Context, Event, Judgement, Priority, Triage, one_level_up, priority_of
+from setpoint.contracts.site import Asset, Site
+
+CACHE_SIZE = 50_000
+_LOW_IS_BAD = re.compile(r"low|below|min|flow|free|available|remaining|margin|headroom|soc\b|battery|rpm|fan|pressure")
+_CODE = re.compile(r"\b(s?xid)\b\W{0,3}(?:\([^)]{0,60}\))?\W{0,3}(\d{1,5})\b", re.IGNORECASE)
+_DOUBTFUL_FLAGS = frozenset({"contradiction", "time-in-future"})
+_WRITTEN_AS_ALERT = frozenset({"alertmanager", "cloudevents", "redfish"})
+_UNKNOWN = Asset(name="unknown")
+_RANKED_REASONS: dict[Priority, tuple[str, str, str]] = {
+    "P0": ("high: by its wording, loss for many", "high: by its wording, something shared is hit",
+           "high: no rule knows this message"),
+    "P1": ("low: by its wording, one unit", "high: by its wording, something is lost",
+           "high: no rule knows this message"),
+    "P2": ("low: by its wording, nothing is lost yet", "low: by its wording, it still works",
+           "high: no rule knows this message"),
+    "P3": ("low: by its wording, normal operation", "low: by its wording, nothing is lost",
+           "low: it reads like a routine line"),
+}  # fmt: skip
+
+
+class SymbolicEngine:
+    """Ranks one event. Holds no state but caches, so that the same event and context give the same answer."""
+
+    def __init__(
+        self,
+        rulebook: RuleBook,
+        site: Site | None = None,
+        text_ranker: TextRanker | None = None,
+        *,
+        decide_from: float = 0.42,
+        doubt_below: float = 0.5,
+    ) -> None:
+        """`decide_from`: least probability with which the ranker decides; under it the rank goes one level up.
+        `doubt_below`: ranks with less confidence are marked doubtful."""
+        self._book, self._site, self._ranker = rulebook, site, text_ranker
+        self._decide_from, self._doubt_below = decide_from, doubt_below
+        self._decided: dict[tuple[object, ...], Decision] = {}
+        self._asset = lru_cache(maxsize=CACHE_SIZE)(self._find_asset)
+
+    def rank(self, event: Event, context: Context | None = None) -> Triage:
+        """Priority with its three reasons, who decided, and how sure it is."""
+        context = context or Context()
+        asset = self._asset(event.asset)
+        decision = self._adapt(self._decide(event, asset, context), asset, context)
+        doubtful = decision.confidence < self._doubt_below or bool(_DOUBTFUL_FLAGS.intersection(event.flags))
+        return Triage.model_construct(
+            event_id=event.id,
+            priority=decision.priority,
+            urgency=decision.urgency,
+            impact=decision.impact,
+            complexity=decision.complexity,
+            confidence=decision.confidence,
+            decided_by=decision.decided_by,
+            condition=decision.condition,
+            cause_hints=decision.causes,
+            undecided=decision.undecided,
+            doubtful=doubtful,
+        )
+
+    def _find_asset(self, name: str) -> Asset:
+        return (self._site and self._site.find(name)) or _UNKNOWN
+
+    def _decide(self, event: Event, asset: Asset, context: Context) -> Decision:
+        """What the wording says, from the cache where the same wording was judged before."""
+        masked = mask(event.message)
+        limit_state = _limit_state(event)
+        labels = tuple((key, event.labels.get(key, "")) for key in self._book.label_keys)
+        tier = context.tier or (asset.tier if asset is not _UNKNOWN else "")
+        passed = self._numbers_passed(event)
+        key = (event.kind, masked, event.source, event.severity, event.status, event.format, asset.kind, tier,
+               event.metric, limit_state, labels, passed)  # fmt: skip
+        decision = self._decided.get(key)
+        if decision is None:
+            subject = Subject(
+                kind=_kind_of(event),
+                text=searchable(event.kind, masked),
+                source=event.source,
+                severity=event.severity,
+                status=event.status,
+                format=event.format,
+                asset_kind=asset.kind,
+                tier=tier,
+                metric=(event.metric or "").lower(),
+                value=event.value,
+                limit_state=limit_state,
+                labels=labels,
+            )
+            decision = self._book.decide(subject) or self._rank_text(event, subject.text)
+            if len(self._decided) >= CACHE_SIZE:
+                self._decided.clear()
+            self._decided[key] = decision
+        return decision
+
+    def _numbers_passed(self, event: Event) -> tuple[bool, ...]:
+        """Which rules' own numbers the value passes: the only way a value enters the cache key."""
+        value = event.value
+        if value is None or not event.metric:
+            return ()
+        return tuple(
+            (w.above is None or value > w.above) and (w.below is None or value < w.below) for w in self._book.numeric
+        )
+
+    def _rank_text(self, event: Event, text: str) -> Decision:
+        if self._ranker is None:
+            return _unknown(0.3, ())
+        alert = bool(event.kind) or event.format in _WRITTEN_AS_ALERT
+        chances = self._ranker.probabilities(text, alert=alert, severity=event.severity)
+        priority = max(chances, key=lambda name: chances[name])
+        confidence = round(chances[priority], 3)
+        if confidence < self._decide_from:
+            return _undecided(priority, confidence, self._ranker.version)
+        telling = self._ranker.telling(text, alert=alert, priority=priority)
+        return _ranked(priority, confidence, self._ranker.version, telling)
+
+    def _adapt(self, decision: Decision, asset: Asset, context: Context) -> Decision:
+        """The modifiers that hold, in order. Each sees what the ones before it made."""
+        for modifier in self._book.modifiers:
+            if modifier.lowers and decision.firm:
+                continue
+            if _holds(modifier.when, decision, asset, context, self._downstream(context, asset)):
+                decision = _modified(decision, modifier, _slots(asset, context, self._downstream(context, asset)))
+        return decision
+
+    def _downstream(self, context: Context, asset: Asset) -> int:
+        return context.downstream
+
+
+def _kind_of(event: Event) -> str:
+    """The event's kind, or the XID that its text names where the source gave no kind."""
+    if not event.kind and (found := _CODE.search(event.message)):
+        return f"{found[1].lower()}-{int(found[2])}"
+    return event.kind.lower()
+
+
+def _limit_state(event: Event) -> LimitState:
+    """Whether the value is past its own threshold; which side is bad follows from the metric's name."""
+    if event.value is None or event.threshold is None:
+        return ""
+    text = f"{event.metric or ''} {event.kind} {event.message}".lower()
+    over = event.value < event.threshold if _LOW_IS_BAD.search(text) else event.value > event.threshold
+    return "over" if over else "inside"
+
+
+def _ranked(priority: Priority, confidence: float, ranker: str, telling: tuple[str, ...] = ()) -> Decision:
+    urgency, impact, complexity = (judged(text) for text in _RANKED_REASONS[priority])
+    if telling:
+        words = " and ".join(repr(word) for word in telling)
+        complexity = Judgement(level=complexity.level, reason=f"{complexity.reason} (judged by {words})")
+    return Decision(
+        urgency=urgency,
+        impact=impact,
+        complexity=complexity,
+        priority=priority,
+        decided_by=(ranker,),
+        confidence=confidence,
+        verdict="ranked",
+        known=False,
+    )
+
+
+def _undecided(priority: Priority, confidence: float, ranker: str) -> Decision:
+    """One level up, and it says so."""
+    raised = _ranked(one_level_up(priority), confidence, ranker)
+    reason = "no rule knows this message and the ranker is not sure: ranked one level up"
+    complexity = Judgement(level="high", reason=reason)
+    return replace(raised, complexity=complexity, decided_by=(ranker, "undecided"), undecided=True)
+
+
+def _unknown(confidence: float, decided_by: tuple[str, ...]) -> Decision:
+    """No rule and no ranker: P2, one above the usual P3."""
+    return replace(_undecided("P3", confidence, "no-ranker"), decided_by=(*decided_by, "undecided"))
+
+
+def _holds(when: Situation, decision: Decision, asset: Asset, context: Context, downstream: int) -> bool:
+    if when.verdicts and decision.verdict not in when.verdicts:
+        return False
+    if when.priorities and decision.priority not in when.priorities:
+        return False
+    if when.tier and (context.tier or asset.tier) not in when.tier:
+        return False
+    if context.repeats < when.repeats or context.burst_assets < when.burst_assets or downstream < when.downstream:
+        return False
+    facts = (
+        (when.redundant, bool(asset.redundant_with)),
+        (when.new_pattern, context.new_pattern),
+        (when.flapping, context.flapping),
+        (when.maintenance, bool(context.maintenance)),
+        (when.known, decision.known),
+    )
+    return all(wanted is None or wanted == actual for wanted, actual in facts)
+
+
+def _modified(decision: Decision, modifier: Modifier, slots: dict[str, str | int]) -> Decision:
+    urgency, impact, complexity = (
+        judged(text.format_map(slots)) if text else current
+        for text, current in (
+            (modifier.urgency, decision.urgency),
+            (modifier.impact, decision.impact),
+            (modifier.complexity, decision.complexity),
+        )
+    )
+    return replace(
+        decision,
+        urgency=urgency,
+        impact=impact,
+        complexity=complexity,
+        priority=priority_of(urgency.level, impact.level, complexity.level),
+        decided_by=(*decision.decided_by, modifier.name),
+    )
+
+
+def _slots(asset: Asset, context: Context, downstream: int) -> dict[str, str | int]:
+    return {
+        "tier": context.tier or asset.tier,
+        "tenant": asset.tenant or "of this asset",
+        "peers": ", ".join(asset.redundant_with),
+        "downstream": downstream,
+        "repeats": context.repeats,
+        "burst_assets": context.burst_assets,
+        "since_change": f"since {context.since_change}" if context.since_change else "",
+        "maintenance": context.maintenance,
+    }

@@ -1,0 +1,306 @@
+"""Words with unfilled slots: what may be said about one fact sheet."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from agents.verification import lexicon
+from agents.verification.lexicon import stem
+from setpoint.contracts import Fact, FactSheet, Priority, Verification
+
+Task = Literal["alert", "step", "summary", "chat"]
+MAX_WORDS, MAX_SENTENCES = 60, 3
+_SLOT = re.compile(r"\{([a-z]+[0-9]?)\}")
+_WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")
+_ALLOWED = re.compile(r"[A-Za-z ,.;:()'\-]")
+_HOLE, _PHRASE = "\ue000", "\ue001"
+_THING_STEMS, _VERB_STEMS = lexicon.stems(lexicon.THINGS), lexicon.stems(lexicon.ACTION_VERBS)
+_LIMIT_CUE = r"\b(?:limit|threshold|maximum|minimum|allowed)(?: value)?(?: of| is|:)? "
+_READING_CUE = (
+    r"\b(?:reading|reads|read|measured|measures|now at|currently at|reached|reaches|rose to|fell to|dropped to|stands at)"
+    r"(?: of| at|:)? "
+)
+_COMPARE_CUE = (
+    r"\b(?:above|over|exceeds|exceeding|exceeded|below|under|beyond|beneath|against)(?: the| its| a)? "
+)
+_UP = re.compile(r"\b(above|over|exceed\w*|higher|beyond)\b", re.IGNORECASE)
+_DOWN = re.compile(r"\b(below|under|lower|beneath)\b", re.IGNORECASE)
+_FIRST_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+_NOT_AFTER: dict[str, frozenset[str]] = {
+    "on": frozenset(("quantity", "limit", "time", "duration", "count", "code")),
+    "in": frozenset(("quantity", "limit", "count", "code", "quote")),
+    "since": frozenset(("asset", "place", "quantity", "limit", "count", "code", "tenant", "metric")),
+    "code": frozenset(("asset", "place", "quantity", "limit", "count", "time", "duration", "tenant")),
+    "counting": frozenset(("asset", "place", "quantity", "limit", "time", "duration", "code", "tenant")),
+}
+
+
+@dataclass(frozen=True)
+class Stance:
+    """What the words must not contradict."""
+
+    firing: bool = True
+    """False: the condition is over."""
+    priority: Priority | None = None
+    relation: Literal["supports", "contradicts", "absent"] | None = None
+    """For a step: what the evidence says about the cause."""
+    cause: str | None = None
+    """For a summary: the cause's id; "unknown" and "no_fault" may claim no cause."""
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """One text made ready for the checks."""
+
+    words: str
+    sheet: FactSheet
+    free: str
+    """`words` with slots and given phrases cut out: what the model said of its own."""
+    given_stems: frozenset[str]
+
+    @property
+    def used(self) -> list[str]:
+        return _SLOT.findall(self.words)
+
+    @property
+    def free_words(self) -> list[str]:
+        return _WORD.findall(self.free)
+
+
+def verify_words(
+    words: str,
+    sheet: FactSheet,
+    *,
+    task: Task,
+    given: Sequence[str] = (),
+    stance: Stance | None = None,
+    names: Sequence[str] = (),
+) -> Verification:
+    """Whether `words` may be filled and shown. Each problem is one plain sentence part.
+
+    `given`: phrases of the prompt beside the sheet's condition (impact, todo, cause title); said verbatim they are
+    above suspicion. `names`: names of assets and tenants on the site, none of which may be written out.
+    """
+    reading = _read(words, sheet, (sheet.condition, *given))
+    problems = [
+        *_shape(reading),
+        *_slots(reading),
+        *_foreign_characters(reading),
+        *_invented(reading, names),
+        *_deeds(reading),
+        *_stance(reading, task, stance or Stance()),
+        *_roles(reading),
+    ]
+    return Verification(ok=not problems, problems=tuple(dict.fromkeys(problems)))
+
+
+def _read(words: str, sheet: FactSheet, phrases: Sequence[str]) -> _Reading:
+    free = " ".join(words.split())
+    for phrase in sorted((clean for text in phrases if (clean := _clean(text))), key=len, reverse=True):
+        free = re.sub(rf"(?<!\w){re.escape(phrase)}(?!\w)", _PHRASE, free, flags=re.IGNORECASE)
+    for idiom in lexicon.IDIOMS:
+        free = re.sub(rf"\b{idiom}\b", "", free, flags=re.IGNORECASE)
+    known = " ".join((*phrases, *(fact.text for fact in sheet.facts)))
+    return _Reading(words, sheet, _SLOT.sub(_HOLE, free), frozenset(map(stem, _WORD.findall(known))))
+
+
+def _clean(phrase: str) -> str:
+    return " ".join(phrase.split()).strip(".;:,! ")
+
+
+def _shape(reading: _Reading) -> Iterator[str]:
+    words = reading.words.strip()
+    if not words:
+        yield "empty"
+        return
+    count = len(words.split())
+    if count > MAX_WORDS:
+        yield f"too long: {count} words, {MAX_WORDS} allowed"
+    if (
+        len(re.findall(r"[.:;](?= |$)", words)) > 2 * MAX_SENTENCES
+        or len(re.findall(r"\.(?= |$)", words)) > MAX_SENTENCES
+    ):
+        yield f"more than {MAX_SENTENCES} sentences"
+    if count < 2:
+        yield "too short to be a sentence"
+    if not words.endswith("."):
+        yield "does not end with a full stop"
+    yield from _repeats(reading)
+
+
+def _repeats(reading: _Reading) -> Iterator[str]:
+    own = re.findall(r"[^\s,.;:]+", reading.free.lower())
+    for first, second in itertools.pairwise(own):
+        if first == second and first not in (_HOLE, _PHRASE):
+            yield f"says {first!r} twice in a row"
+    tokens = re.findall(r"[^\s,.;:]+", reading.words.lower())
+    # "with a limit of" may come twice, for two limits; a loop comes round with more words or more often.
+    if _most(tokens, 6) > 1 or _most(tokens, 4) > 2:
+        yield "repeats a clause"
+
+
+def _most(tokens: Sequence[str], size: int) -> int:
+    runs = Counter(tuple(tokens[at : at + size]) for at in range(len(tokens) - size + 1))
+    return max(runs.values(), default=0)
+
+
+def _slots(reading: _Reading) -> Iterator[str]:
+    if re.search(r"[{}]", _SLOT.sub("", reading.words)):
+        yield "a brace that belongs to no slot"
+    used, known = Counter(reading.used), set(reading.sheet.slots)
+    for slot, times in used.items():
+        if slot not in known:
+            yield f"unknown slot {slot!r}"
+        if times > 2:
+            yield f"uses slot {slot!r} {times} times"
+    for fact in reading.sheet.facts:
+        if fact.required and fact.slot not in used:
+            yield f"misses the required slot {fact.slot!r}"
+    if re.search(r"\w\{|\}\w|\}\{", reading.words):
+        yield "a slot runs into a word"
+
+
+def _foreign_characters(reading: _Reading) -> Iterator[str]:
+    for char in dict.fromkeys(reading.free):
+        if char in (_HOLE, _PHRASE) or _ALLOWED.match(char) or char in "{}":
+            continue
+        if unicodedata.category(char).startswith("N"):
+            yield f"a digit of its own: {char!r}"
+        else:
+            yield f"a character that plain words do not need: {char!r}"
+    if re.search(r"[.:/]\w", reading.free):
+        yield "something like an address"
+
+
+def _invented(reading: _Reading, names: Sequence[str]) -> Iterator[str]:
+    given = reading.given_stems
+    for word in reading.free_words:
+        for part in word.lower().removesuffix("'s").split("-"):
+            if part in lexicon.NUMBER_WORDS:
+                yield f"a number word: {part!r}"
+            elif part in lexicon.UNIT_WORDS or (part == word and word in lexicon.UNIT_SYMBOLS):
+                yield f"a unit: {part!r}"
+            elif stem(part) in _THING_STEMS and stem(part) not in given:
+                yield f"names a thing that was not given: {part!r}"
+    for word in re.findall(
+        r"(?<![.:] )(?<!^)\b[A-Za-z]*[A-Z][A-Za-z]*\b|\b[A-Za-z]+[A-Z][A-Za-z]*\b", reading.free
+    ):
+        if word in lexicon.UNIT_SYMBOLS:
+            yield f"a unit: {word!r}"
+        elif stem(word) not in given:
+            yield f"looks like a name: {word!r}"
+    lower = f" {reading.free.lower()} "
+    for name in names:
+        if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", lower) and stem(name) not in given:
+            yield f"writes the name {name!r} instead of a slot"
+
+
+def _deeds(reading: _Reading) -> Iterator[str]:
+    if found := lexicon.COMMAND.search(reading.free):
+        yield f"a command or address: {found[0]!r}"
+    if found := lexicon.DEED.search(reading.free):
+        yield f"speaks of persons or of deeds: {found[0]!r}"
+    for word in reading.free_words:
+        if stem(word) in _VERB_STEMS and stem(word) not in reading.given_stems:
+            yield f"an action that was not given: {word!r}"
+
+
+def _stance(reading: _Reading, task: Task, stance: Stance) -> Iterator[str]:
+    free = reading.free
+    if task in ("alert", "chat"):
+        ended, firing = lexicon.ENDED.search(free), lexicon.FIRING.search(free)
+        if stance.firing and ended:
+            yield f"says it is over while it is firing: {ended[0]!r}"
+        if not stance.firing and firing:
+            yield f"says it is going on while it is over: {firing[0]!r}"
+        if stance.firing and not ended and (denied := lexicon.NEGATION.search(free)):
+            yield f"denies something: {denied[0]!r}"
+    if stance.priority in ("P0", "P1") and (found := lexicon.HARMLESS.search(free)):
+        yield f"plays a {stance.priority} down: {found[0]!r}"
+    if (
+        stance.priority in ("P2", "P3")
+        and (found := lexicon.URGENT.search(reading.words))
+        and _own(found[0], free)
+    ):
+        yield f"makes a {stance.priority} urgent: {found[0]!r}"
+    if task == "step":
+        yield from _relation(free, stance)
+    if task == "summary":
+        yield from _conclusion(free, stance)
+
+
+def _own(found: str, free: str) -> bool:
+    # Idioms are cut out of `free`; one that is there and not in a given phrase is the model's own.
+    return found.lower() in free.lower() or found.lower() in lexicon.IDIOMS
+
+
+def _relation(free: str, stance: Stance) -> Iterator[str]:
+    against, speaks_for = lexicon.CONTRADICTS.search(free), lexicon.SUPPORTS.search(free)
+    if stance.relation == "supports" and against:
+        yield f"speaks against a cause that the evidence supports: {against[0]!r}"
+    if stance.relation in ("contradicts", "absent") and speaks_for and not against:
+        yield f"speaks for a cause that the evidence does not support: {speaks_for[0]!r}"
+    if stance.relation == "supports" and (denied := lexicon.NEGATION.search(free)):
+        yield f"denies something: {denied[0]!r}"
+
+
+def _conclusion(free: str, stance: Stance) -> Iterator[str]:
+    if stance.cause is None:
+        return
+    if stance.cause in ("unknown", "no_fault"):
+        if found := lexicon.CAUSE_CLAIM.search(free):
+            yield f"claims a cause where none is known: {found[0]!r}"
+        return
+    if found := lexicon.NO_FAULT.search(free) or lexicon.ENDED.search(free):
+        yield f"denies the fault whose cause it names: {found[0]!r}"
+    elif (denied := lexicon.NEGATION.search(free)) and not re.search(
+        r"not (yet )?(certain|confirmed|sure)", free
+    ):
+        yield f"denies something: {denied[0]!r}"
+
+
+def _roles(reading: _Reading) -> Iterator[str]:
+    """Slots in each other's place: a value called a limit, an asset where a time belongs."""
+    kinds = {fact.slot: fact.kind for fact in reading.sheet.facts}
+    text = reading.words
+    for cue, allowed, name in (
+        (_LIMIT_CUE, ("limit",), "limit"),
+        (_READING_CUE, ("quantity", "count", "duration", "time"), "reading"),
+    ):
+        for slot in re.findall(cue + _SLOT.pattern, text, re.IGNORECASE):
+            if kinds.get(slot, allowed[0]) not in allowed:
+                yield f"calls {slot!r} a {name}"
+    for slot in re.findall(_SLOT.pattern + r" (?:limit|threshold|maximum)\b", text):
+        if kinds.get(slot, "limit") != "limit":
+            yield f"calls {slot!r} a limit"
+    if "limit" in kinds.values():
+        for slot in re.findall(_COMPARE_CUE + _SLOT.pattern, text, re.IGNORECASE):
+            if kinds.get(slot) == "quantity":
+                yield f"compares against {slot!r}, which is no limit"
+    for before, slot in re.findall(r"\b(\w+) " + _SLOT.pattern, text):
+        if kinds.get(slot) in _NOT_AFTER.get(before.lower(), ()):
+            yield f"puts {slot!r} after {before!r}"
+    yield from _direction(reading)
+
+
+def _direction(reading: _Reading) -> Iterator[str]:
+    value, limit = (_number(reading.sheet.facts, kind) for kind in ("quantity", "limit"))
+    if value is None or limit is None:
+        return
+    if value < limit and (found := _UP.search(reading.free)):
+        yield f"says {found[0]!r}, but the value is below the limit"
+    if value > limit and (found := _DOWN.search(reading.free)):
+        yield f"says {found[0]!r}, but the value is above the limit"
+
+
+def _number(facts: tuple[Fact, ...], kind: str) -> float | None:
+    """The number of the only fact of that kind; None where there are several or none."""
+    texts = [fact.text for fact in facts if fact.kind == kind]
+    found = _FIRST_NUMBER.search(texts[0]) if len(texts) == 1 else None
+    return float(found[0]) if found else None

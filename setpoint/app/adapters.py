@@ -1,0 +1,212 @@
+"""Small pieces that join one package's port to another's implementation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from agents.evidence import Case
+from setpoint.contracts import (
+    Action,
+    ActionProposal,
+    Diagnosis,
+    Dispatch,
+    Event,
+    Incident,
+    JobRequest,
+    Notice,
+    Review,
+)
+from setpoint.contracts.site import Site
+from setpoint.errors import ActionRefused, BackendError, InputError, ModelFailed
+from setpoint.ledger import Ledger
+from setpoint.ledger.records import Job
+from setpoint.llm import RoleModel
+from setpoint.settings import Settings
+from tools.actions import describe, spec_of
+from tools.adapter import SiteAdapter
+from tools.proposals import proposal as propose_action
+from tools.readings import Reading
+
+MOST_EVENTS = 400
+"""Events one analysis looks at; the rest is counted."""
+FLOOD_WINDOW = timedelta(minutes=10)
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A batch that was read from the inbox already."""
+
+    events: Sequence[Event]
+
+    async def take(self, limit: int) -> Sequence[Event]:
+        return self.events[:limit]
+
+
+class Committer:
+    """Commits what triage decided, holding back pages beyond the flood limit."""
+
+    def __init__(
+        self, ledger: Ledger, settings: Settings, summed_up: Callable[[Sequence[Incident]], Notice]
+    ) -> None:
+        self._ledger, self._settings, self._summed_up = ledger, settings, summed_up
+        self.last: Dispatch | None = None
+        """What the latest run committed."""
+
+    async def known(self, incident_ids: Sequence[str]) -> Mapping[str, Incident]:
+        return await asyncio.to_thread(self._ledger.find_incidents, incident_ids)
+
+    async def commit(self, dispatch: Dispatch) -> None:
+        self.last = await asyncio.to_thread(self._commit, dispatch)
+
+    def _commit(self, dispatch: Dispatch) -> Dispatch:
+        calm = self._without_flood(dispatch)
+        self._ledger.commit_triage(calm)
+        return calm
+
+    def _without_flood(self, dispatch: Dispatch) -> Dispatch:
+        """P0 always goes out. Of the others, those beyond the limit (ISA-18.2: about ten in ten minutes) are one
+        summary; their incidents stand in the ledger and the console as ever."""
+        pages = [n for n in dispatch.notices if n.stage == "first" and n.priority != "P0"]
+        if not pages:
+            return dispatch
+        recent = self._ledger.notices_since(datetime.now(UTC) - FLOOD_WINDOW)
+        room = max(0, self._settings.alerts.flood_per_10min - recent)
+        held = pages[room:]
+        if not held:
+            return dispatch
+        incidents = {incident.id: incident for incident in dispatch.incidents}
+        summary = self._summed_up([incidents[notice.incident_id] for notice in held])
+        kept = tuple(notice for notice in dispatch.notices if notice not in held)
+        return dispatch.model_copy(update={"notices": (*kept, summary)})
+
+
+class NoSite:
+    """A site without an adapter: it reads nothing and moves nothing."""
+
+    def read(self, asset: str) -> Reading | None:
+        return None
+
+    def apply(self, action: Action, key: str) -> None:
+        raise BackendError("no adapter reaches this site", remedy="Do it by hand, from the recovery guide")
+
+    def applied(self, key: str) -> bool | None:
+        return False
+
+    def settle(self, seconds: float) -> None:
+        return None
+
+
+class ModelDecider:
+    """A role's model as a decider: JSON under a schema."""
+
+    def __init__(self, model: RoleModel) -> None:
+        self._model, self.name = model, model.name
+
+    def structured(self, system: str, user: str, schema: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        from langchain_core.messages import HumanMessage, SystemMessage
+
+        chain = self._model.chat.with_structured_output(schema, include_raw=True)
+        answer: Any = chain.invoke([SystemMessage(system), HumanMessage(user)])
+        if not isinstance(answer.get("parsed"), dict):
+            raise ModelFailed("the answer does not fit its schema", where=self.name)
+        usage = getattr(answer["raw"], "usage_metadata", None) or {}
+        return answer["parsed"], int(usage.get("total_tokens", 0))
+
+
+def load_case(ledger: Ledger, site: Site, adapter: SiteAdapter | None, incident_id: str) -> Case:
+    """Everything one analysis may look at."""
+    incident = ledger.get_incident(incident_id)
+    telemetry = {}
+    for asset in incident.assets[:6]:
+        reading = adapter.read(asset) if adapter else None
+        if reading is not None:
+            telemetry[asset] = dict(reading.values)
+    related = [other for key in incident.related if (other := _known(ledger, key))]
+    return Case(
+        incident=incident,
+        events=tuple(ledger.events_of(incident_id, MOST_EVENTS)),
+        triages={triage.event_id: triage for triage in ledger.triage_of(incident_id)},
+        site=site,
+        telemetry=telemetry,
+        related=tuple(sorted(related, key=lambda other: other.opened, reverse=True)),
+        corrected_cause=ledger.corrected_cause(incident_id),
+    )
+
+
+def _known(ledger: Ledger, incident_id: str) -> Incident | None:
+    return ledger.find_incidents([incident_id]).get(incident_id)
+
+
+def propose(
+    name: str, case: Case, evidence: Sequence[str], adapter: SiteAdapter | None
+) -> ActionProposal | None:
+    """The named action for this case, on the first asset it fits. None where it fits none."""
+    causes = {event.asset: None for event in case.events if event.status == "firing"}
+    why = f"{case.incident.title} ({case.incident.priority})"
+    for asset in [*causes][:8] or list(case.incident.assets[:1]):
+        try:
+            return propose_action(
+                name, asset, case.site, incident_id=case.incident.id, why=why, evidence=tuple(evidence),
+                read=adapter.read if adapter else (lambda _asset: None),
+            )  # fmt: skip
+        except (ActionRefused, InputError):
+            continue
+    return None
+
+
+def record_diagnosis(
+    ledger: Ledger, settings: Settings, diagnosis: Diagnosis, job: Job | None, notice: Notice | None
+) -> list[Review]:
+    """Diagnosis, its reviews, their jobs and the end of the analysis job, together. Returns the new reviews."""
+    now = datetime.now(UTC)
+    wanted = diagnosis.proposals if settings.review.actions != "off" else ()
+    known = {review.id: review for review in ledger.list_reviews(incident_id=diagnosis.incident_id)}
+    reviews = [_review(proposal, settings, now) for proposal in wanted]
+    fresh = [review for review in reviews if review.id not in known]
+    ledger.record_diagnosis(
+        diagnosis,
+        reviews=fresh,
+        notices=[notice] if notice else [],
+        jobs=[_open(review) for review in fresh],
+        finished_job=job,
+        approvals_needed={r.id: _people(r, settings) for r in fresh},
+    )
+    kept = {review.id for review in reviews}
+    for review in known.values():
+        if review.state == "pending" and review.kind == "action" and review.id.split(".v")[0] not in kept:
+            ledger.withdraw_review(review.id, "setpoint", "a newer analysis no longer proposes it")
+    return fresh
+
+
+def _review(proposal: ActionProposal, settings: Settings, now: datetime) -> Review:
+    return Review(
+        id=proposal.id.replace("ACT-", "REV-"),
+        kind="action",
+        incident_id=proposal.incident_id,
+        subject=f"{describe(proposal.action)}?",
+        proposal=proposal,
+        digest=proposal.action.digest(proposal.incident_id),
+        created=now,
+        expires=now + timedelta(seconds=settings.review.expire_s),
+    )
+
+
+def _open(review: Review) -> JobRequest:
+    payload: dict[str, Any] = {
+        "review_id": review.id,
+        "incident_id": review.incident_id,
+        "thread_id": f"review:{review.id}",
+    }
+    return JobRequest(kind="review", key=review.id, payload=payload, urgency=1)
+
+
+def _people(review: Review, settings: Settings) -> int:
+    risky = (
+        review.proposal is not None
+        and spec_of(review.proposal.action.name).risk in settings.review.two_people_for
+    )
+    return 2 if risky else 1

@@ -1,0 +1,244 @@
+"""All that a report or a machine output says of one run, read from the ledger in a few passes."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from setpoint.contracts import (
+    PRIORITIES,
+    Diagnosis,
+    Event,
+    Feedback,
+    Incident,
+    Notice,
+    Priority,
+    Review,
+    Triage,
+)
+from setpoint.contracts.dispatch import Ranked
+from setpoint.contracts.site import Site
+from setpoint.ledger import Ledger
+from setpoint.ledger.records import (
+    ActionRecord,
+    ChainReport,
+    Delivery,
+    HeldItem,
+    Silence,
+    Stats,
+    TimelineItem,
+)
+
+ALL = 1_000_000
+"""As a limit: no limit."""
+FULL_FILES = 200
+"""Incidents, most urgent first, whose single events are kept."""
+REPLAY_LAG_S = 900.0
+"""Where most events are read this long after they happened, the input is a recording."""
+_DOUBTFUL_TIME = {"time-in-future", "time-very-old", "time-missing"}
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """One event of an incident, as far as pictures need it."""
+
+    event: Event
+    priority: Priority
+
+    @property
+    def has_sure_time(self) -> bool:
+        return not _DOUBTFUL_TIME.intersection(self.event.flags)
+
+
+@dataclass(frozen=True)
+class NoticeVersion:
+    """One version of a notification and what became of it at each sink."""
+
+    notice: Notice
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def first_sent(self) -> datetime | None:
+        return min((d.sent for d in self.deliveries if d.sent), default=None)
+
+    @property
+    def latency_s(self) -> float | None:
+        """Event read to first sink accepted."""
+        spent = [(d.sent - d.received).total_seconds() for d in self.deliveries if d.sent and d.received]
+        return min(spent, default=None)
+
+
+@dataclass
+class IncidentFile:
+    """One incident with everything that was said, asked and done about it."""
+
+    incident: Incident
+    triage: Triage | None = None
+    """Of its first event of the highest rank."""
+    sightings: list[Sighting] = field(default_factory=list)
+    """In order of time; empty past the first FULL_FILES incidents."""
+    notices: list[NoticeVersion] = field(default_factory=list)
+    diagnoses: list[Diagnosis] = field(default_factory=list)
+    reviews: list[Review] = field(default_factory=list)
+    actions: list[ActionRecord] = field(default_factory=list)
+    corrections: list[Feedback] = field(default_factory=list)
+    """A person's, of the incident itself."""
+    story: list[TimelineItem] = field(default_factory=list)
+    """Everything that happened to it, oldest first; only where it was asked for."""
+
+    @property
+    def diagnosis(self) -> Diagnosis | None:
+        return self.diagnoses[-1] if self.diagnoses else None
+
+    @property
+    def is_routine(self) -> bool:
+        """Recorded, and nothing more to say about it."""
+        return self.incident.priority == "P3" and not (self.diagnoses or self.reviews or self.notices)
+
+    def corrected(self, name: str) -> Feedback | None:
+        """The last correction of that field."""
+        return next((item for item in reversed(self.corrections) if item.field == name), None)
+
+    def action_of(self, review_id: str) -> ActionRecord | None:
+        """What became of the action a review was about."""
+        return next((record for record in reversed(self.actions) if record.review_id == review_id), None)
+
+    def placed(self, moment: datetime) -> datetime:
+        """A wall-clock moment on the clock of the events: the time of the last event read before it, plus the time
+        that really passed since. The same moment in a live run; in a replay, where the recording would have it."""
+        known = [s.event for s in self.sightings if s.has_sure_time and s.event.received <= moment]
+        if not known:
+            return moment
+        last = max(known, key=lambda event: event.received)
+        return last.time + (moment - last.received)
+
+    def first_alert_at(self, moment: datetime) -> datetime:
+        """Where its first notice belongs: at the event that set its rank."""
+        ranks = [s for s in self.sightings if s.has_sure_time]
+        cause = next((s.event for s in ranks if self.triage and s.event.id == self.triage.event_id), None)
+        return cause.time + (moment - cause.received) if cause else self.placed(moment)
+
+
+@dataclass
+class Dossier:
+    """One run."""
+
+    site: Site
+    stats: Stats
+    files: list[IncidentFile]
+    """Most urgent first, then in order of time."""
+    reviews: list[Review]
+    feedback: list[Feedback]
+    quarantine: list[HeldItem]
+    silences: list[Silence]
+    chain: ChainReport
+    notices: list[NoticeVersion]
+    first_event: datetime | None = None
+    last_event: datetime | None = None
+    routine_times: list[float] = field(default_factory=list)
+    """Seconds since 1970 of every P3 event."""
+    readings: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
+    """Every event with a value, by asset and metric, for those that an incident of note carries."""
+    replayed: bool = False
+    """The input was a recording."""
+
+    @property
+    def pages(self) -> int:
+        """How often somebody was called: first notices, escalations and flood summaries of P0 and P1. Further
+        versions replace the one that is there."""
+        calls = ("first", "escalation", "storm")
+        return sum(v.notice.stage in calls and v.notice.priority in ("P0", "P1") for v in self.notices)
+
+    @property
+    def held(self) -> list[HeldItem]:
+        return [item for item in self.quarantine if item.state == "held"]
+
+    def decision_of(self, review_id: str) -> Feedback | None:
+        """The last judgement of a review: its time, and what was changed."""
+        return next((item for item in reversed(self.feedback) if item.subject == review_id), None)
+
+
+def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False) -> Dossier:
+    """Read it all. Nothing is cut but the single events of incidents past FULL_FILES; `stories` adds what happened
+    step by step to each of those that has more to it than a record."""
+    incidents = sorted(
+        ledger.list_incidents(limit=ALL), key=lambda i: (PRIORITIES.index(i.priority), i.opened, i.id)
+    )
+    files = {incident.id: IncidentFile(incident) for incident in incidents}
+    notices = _versions(ledger.list_deliveries(limit=ALL))
+    reviews = ledger.list_reviews(limit=ALL)
+    feedback = ledger.list_feedback(simulated=True)
+    for version in notices:
+        _put(files, version.notice.incident_id, "notices", version)
+    for diagnosis in ledger.list_diagnoses():
+        _put(files, diagnosis.incident_id, "diagnoses", diagnosis)
+    for review in reviews:
+        _put(files, review.incident_id, "reviews", review)
+    for record in ledger.list_actions(limit=ALL):
+        _put(files, record.incident_id, "actions", record)
+    for item in feedback:
+        _put(files, item.subject, "corrections", item)
+    quarantine = [
+        item for state in ("held", "replayed") for item in ledger.list_quarantine(state=state, limit=ALL)
+    ]  # type: ignore[arg-type]
+    dossier = Dossier(
+        site, ledger.stats(), list(files.values()), reviews, feedback, quarantine,
+        ledger.list_silences(), ledger.verify_chain(), notices,
+    )  # fmt: skip
+    _read_events(dossier, ledger.iter_triaged())
+    if stories:
+        for file in dossier.files[:FULL_FILES]:
+            file.story = [] if file.is_routine else ledger.timeline(file.incident.id)
+    return dossier
+
+
+def _put(files: dict[str, IncidentFile], identifier: str, part: str, value: object) -> None:
+    if identifier in files:
+        getattr(files[identifier], part).append(value)
+
+
+def _versions(deliveries: Iterable[Delivery]) -> list[NoticeVersion]:
+    """Deliveries of one version to several sinks together, in the order of their versions."""
+    by_version: defaultdict[tuple[str, int], list[Delivery]] = defaultdict(list)
+    for delivery in deliveries:
+        by_version[delivery.notice.dedup_key, delivery.notice.version].append(delivery)
+    return [NoticeVersion(group[0].notice, tuple(group)) for group in by_version.values()]
+
+
+def _read_events(dossier: Dossier, ranked: Iterable[Ranked]) -> None:
+    """One pass over every event: leading ranks, sightings, readings, the span and the routine."""
+    files = {file.incident.id: file for file in dossier.files}
+    full = {file.incident.id for file in dossier.files[:FULL_FILES]}
+    readings: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
+    late: Counter[bool] = Counter()
+    for item in ranked:
+        event, file = item.event, files.get(item.incident_id)
+        sighting = Sighting(event, item.triage.priority)
+        if sighting.has_sure_time:
+            late[(event.received - event.time).total_seconds() > REPLAY_LAG_S] += 1
+            _widen(dossier, event.time)
+        if item.triage.priority == "P3":
+            dossier.routine_times.append(event.time.timestamp())
+        if event.metric and event.value is not None:
+            readings[event.asset, event.metric].append(event)
+        if file is not None:
+            _lead(file, item.triage)
+            if item.incident_id in full:
+                file.sightings.append(sighting)
+    for file in dossier.files:
+        file.sightings.sort(key=lambda s: s.event.time)
+    dossier.readings = {key: sorted(events, key=lambda e: e.time) for key, events in readings.items()}
+    dossier.replayed = late[True] > late[False]
+
+
+def _widen(dossier: Dossier, time: datetime) -> None:
+    dossier.first_event = min(dossier.first_event or time, time)
+    dossier.last_event = max(dossier.last_event or time, time)
+
+
+def _lead(file: IncidentFile, triage: Triage) -> None:
+    """Keep the first judgement of the highest rank."""
+    if file.triage is None or PRIORITIES.index(triage.priority) < PRIORITIES.index(file.triage.priority):
+        file.triage = triage

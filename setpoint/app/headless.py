@@ -1,0 +1,182 @@
+"""Headless runs: the same graphs over files of events, for CI and for trying things out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+from zoneinfo import ZoneInfo
+
+from setpoint.app.outputs import render
+from setpoint.app.policy import load_policy
+from setpoint.app.wiring import Runtime, build_runtime, load_ranking
+from setpoint.contracts import PRIORITIES, Event, Quarantined
+from setpoint.errors import UsageError
+from setpoint.intake import read
+from setpoint.settings import Loaded
+
+CHUNK = 500
+FORMATS = ("text", "json", "jsonl", "junit", "github")
+
+
+@dataclass(frozen=True)
+class Request:
+    """What `setpoint run` was asked for."""
+
+    files: Sequence[str]
+    decide: str
+    output: str
+    report: Path | None
+    fail_on: str
+    fields: Sequence[str]
+    keep: bool
+
+
+def run_headless(loaded: Loaded, request: Request) -> int:
+    """Run it all. Returns the exit code."""
+    if request.output not in FORMATS:
+        raise UsageError(f"no output format {request.output!r}", remedy=f"One of: {', '.join(FORMATS)}")
+    if request.fail_on and request.fail_on not in PRIORITIES:
+        raise UsageError(f"no priority {request.fail_on!r}", remedy=f"One of: {', '.join(PRIORITIES)}")
+    if request.keep:
+        return asyncio.run(_run(loaded, request))
+    with tempfile.TemporaryDirectory(prefix="setpoint-") as folder:
+        store = loaded.settings.store.model_copy(update={"dir": Path(folder)})
+        fresh = loaded.settings.model_copy(update={"store": store})
+        return asyncio.run(_run(Loaded(settings=fresh, origins=loaded.origins), request))
+
+
+async def _run(loaded: Loaded, request: Request) -> int:
+    items = read_files(request.files, zone=_zone(loaded), fields=field_map(request.fields))
+    runtime = build_runtime(loaded.settings, live=sys.stdout if request.output == "text" else None)
+    policy = load_policy(request.decide, runtime.site)
+    try:
+        await runtime.start()
+        total = await _feed(runtime, items)
+        if not total:
+            raise UsageError("no event and nothing readable in the input", where=", ".join(request.files),
+                             remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV")  # fmt: skip
+        await runtime.settle(policy)
+        waiting = len(runtime.ledger.list_reviews(states=("pending",), kinds=("action",)))
+        _publish(runtime, request)
+    finally:
+        await runtime.close()
+    return _exit_code(runtime, request, waiting)
+
+
+async def _feed(runtime: Runtime, items: Iterator[Event | Quarantined]) -> int:
+    """Everything into the inbox, in chunks that fit in memory."""
+    total = 0
+    while chunk := list(islice(items, CHUNK)):
+        events = [item for item in chunk if isinstance(item, Event)]
+        bad = [item for item in chunk if isinstance(item, Quarantined)]
+        await runtime.engine.accept(events, bad, "file")
+        total += len(chunk)
+        while await asyncio.to_thread(runtime.ledger.pending_count) > 4 * CHUNK:
+            await asyncio.sleep(0.02)
+    return total
+
+
+def _publish(runtime: Runtime, request: Request) -> None:
+    if request.report:
+        runtime.report(request.report, "Setpoint run")
+        print(f"report: {request.report}", file=sys.stderr)
+    sys.stdout.write(render(request.output, runtime.ledger, runtime.site, runtime.facts()))
+    sys.stdout.flush()
+
+
+def _exit_code(runtime: Runtime, request: Request, waiting: int) -> int:
+    if request.fail_on:
+        gate = PRIORITIES[: PRIORITIES.index(request.fail_on) + 1]
+        if runtime.worst in gate:
+            return 1
+    if waiting and request.decide == "ask":
+        hint = "" if request.keep else " (run with --keep --store DIR to decide them with `setpoint review`)"
+        print(f"{waiting} actions wait for a decision{hint}", file=sys.stderr)
+        return 4
+    return 0
+
+
+def rank_only(loaded: Loaded, files: Sequence[str], output: str, fields: Sequence[str]) -> int:
+    """One line an event: id, priority, urgency, impact, complexity, reason, confidence."""
+    if output not in ("jsonl", "text"):
+        raise UsageError(f"no output format {output!r}", remedy="One of: jsonl, text")
+    ranking = load_ranking(loaded.settings)
+    items = read_files(files, zone=_zone(loaded), fields=field_map(fields))
+    seen = bad = 0
+    while chunk := list(islice(items, CHUNK)):
+        events = [item for item in chunk if isinstance(item, Event)]
+        for item in chunk:
+            if isinstance(item, Quarantined):
+                bad += 1
+                print(f"setpoint: {item.origin}: {item.reason}. {item.remedy}", file=sys.stderr)
+        for event, triage in ranking(events):
+            seen += 1
+            sys.stdout.write(_line(event, triage, output))
+    if not seen and not bad:
+        raise UsageError("no event in the input", where=", ".join(files), remedy="Is the file empty?")
+    print(f"{seen} events ranked, {bad} items unreadable", file=sys.stderr)
+    return 0
+
+
+def _line(event: Event, triage: Any, output: str) -> str:
+    if output == "text":
+        return f"{triage.priority}  {event.asset:<20} {event.message[:100]}\n      {triage.reason} [{', '.join(triage.decided_by)}]\n"
+    row = {
+        "id": event.labels.get("id", event.id),
+        "priority": triage.priority,
+        "urgency": triage.urgency.level,
+        "impact": triage.impact.level,
+        "complexity": triage.complexity.level,
+        "reason": triage.reason,
+        "confidence": triage.confidence,
+        "decided_by": list(triage.decided_by),
+        "undecided": triage.undecided,
+    }
+    return json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def read_files(
+    files: Sequence[str], *, zone: ZoneInfo, fields: dict[str, str] | None = None
+) -> Iterator[Event | Quarantined]:
+    """Items of all files in turn; `-` is standard input. A file that is not there stops the run before it starts."""
+    for name in files:
+        if name != "-" and not Path(name).is_file():
+            raise UsageError(f"no file {name!r}", remedy="Give files of events, or - for standard input")
+    return _items(files, zone, fields)
+
+
+def _items(
+    files: Sequence[str], zone: ZoneInfo, fields: dict[str, str] | None
+) -> Iterator[Event | Quarantined]:
+    for name in files:
+        stream: BinaryIO = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115 - closed below
+        try:
+            origin = "standard input" if name == "-" else Path(name).name
+            yield from read(stream, origin=origin, zone=zone, received=datetime.now(UTC), fields=fields)
+        finally:
+            if name != "-":
+                stream.close()
+
+
+def field_map(items: Sequence[str]) -> dict[str, str] | None:
+    """`time=when` pairs. Raises UsageError."""
+    pairs = [item.partition("=") for item in items]
+    if any(not (key and value) for key, _, value in pairs):
+        raise UsageError(
+            "--field takes our_name=your_name", remedy="Example: --field time=when --field host=node"
+        )
+    return {key: value for key, _, value in pairs} or None
+
+
+def _zone(loaded: Loaded) -> ZoneInfo:
+    from setpoint.app.wiring import open_site
+
+    return open_site(loaded.settings).zone

@@ -1,0 +1,510 @@
+"""The one composition root: builds everything from settings. Nothing else constructs a store, a model or a graph."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import IO, Any
+
+# Checkpoints may hold plain values only: set before LangGraph is imported, which reads it once.
+os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from pydantic import JsonValue
+from rich.console import Console
+
+from agents.alerter import Alerter, escalation_notice, storm_notice
+from agents.correlator import Correlator
+from agents.dispatcher import Policy as DispatchPolicy
+from agents.explainer import Budget
+from agents.filter import Filter
+from agents.symbolic_engine import SymbolicEngine
+from graphs.act import ActPorts, build_act_graph, run_act
+from graphs.fast_path import FastContext, build_fast_graph
+from graphs.review import ReviewPorts, build_review_graph, open_review, resume_review
+from graphs.slow_path import SlowPorts, build_slow_path
+from graphs.threads import run_to_stop
+from graphs.triage import TriageContext, build_triage_graph
+from knowledge.causes import catalog_version, load_causes
+from knowledge.index import Index
+from knowledge.rulebook import RuleBook
+from knowledge.runbooks import load_corpus
+from setpoint import __version__
+from setpoint.app import adapters
+from setpoint.app.desk import DESK, Desk
+from setpoint.app.engine import Duties, Engine, EngineParts
+from setpoint.app.live import Live
+from setpoint.app.policy import Policy
+from setpoint.app.report import RunFacts, write_report
+from setpoint.app.rules import accepted_rulebook
+from setpoint.app.sinks import Sink, make_sink
+from setpoint.contracts import (
+    Decision,
+    Diagnosis,
+    Dispatch,
+    Event,
+    Incident,
+    Notice,
+    Priority,
+    Quarantined,
+    Review,
+    Triage,
+)
+from setpoint.contracts.site import Site, load_site
+from setpoint.errors import NotDecidable
+from setpoint.intake import read, sense
+from setpoint.ledger import Ledger
+from setpoint.ledger.records import Job
+from setpoint.llm import load_role
+from setpoint.settings import Settings
+from tools.actions import CATALOG
+from tools.adapter import SimulatedSite, SiteAdapter
+from tools.executor import Executor
+from tools.stop import StopSwitch
+from tools.tokens import Signer
+
+RECENT = timedelta(days=1)
+"""History that correlation learns again from at start."""
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_site(settings: Settings) -> Site:
+    """The site file, or a site without known assets."""
+    return load_site(settings.site.file) if settings.site.file else Site(name="site")
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name; first notices go to the first sink."""
+    settings.store.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target: str | Path = settings.store.url or settings.store.dir / "ledger.db"
+    return Ledger.open(target, sinks=settings.alerts.sinks[:1])
+
+
+def open_index(settings: Settings) -> Index:
+    """The knowledge index, with dense vectors where an embedding model is set."""
+    knowledge = settings.knowledge
+    embed = None
+    if knowledge.embedding:
+        from setpoint.llm.embedding import load_embedding
+
+        embed = load_embedding(knowledge.embedding)
+    key = os.environ.get(knowledge.api_key_env)
+    return Index.open(settings.store.dir / "knowledge", url=knowledge.url, api_key=key, embed=embed)
+
+
+def load_ranking(settings: Settings) -> Callable[[Sequence[Event]], Iterator[tuple[Event, Triage]]]:
+    """Sense, correlate and rank without a store, for `setpoint triage`."""
+    site = open_site(settings)
+    correlator = Correlator(site, settings.triage)
+    engine = SymbolicEngine(RuleBook.load(settings.triage.rules), site, Filter.load())
+
+    def ranked(events: Sequence[Event]) -> Iterator[tuple[Event, Triage]]:
+        for one in correlator.observe([sense(event, site, settings.triage) for event in events]):
+            yield one.event, engine.rank(one.event, one.context)
+
+    return ranked
+
+
+def local_desk(settings: Settings) -> Callable[[str, dict[str, Any]], JsonValue]:
+    """Desk calls in this process."""
+    site = open_site(settings)
+    desk = make_desk(settings, site, open_ledger(settings))
+    return lambda name, arguments: DESK[name](desk, **arguments)
+
+
+def make_desk(
+    settings: Settings, site: Site, ledger: Ledger, index: Callable[[], Index] | None = None
+) -> Desk:
+    """The operator's functions over these stores."""
+    opened = index or _once(lambda: open_index(settings))
+    return Desk(
+        ledger=ledger,
+        site=site,
+        open_index=opened,
+        read_items=lambda raw, origin: read_items(raw, origin, site),
+        escalation=lambda incident: next_escalation(incident, 0, settings, ledger, site),
+        versions=lambda: versions(settings),
+        ask=lambda question: _chat(settings, site, ledger, opened, question),
+    )
+
+
+def _chat(
+    settings: Settings, site: Site, ledger: Ledger, index: Callable[[], Index], question: str
+) -> dict[str, JsonValue]:
+    from setpoint.app.talk import make_operator
+
+    return make_operator(settings, site, ledger, index, open_adapter(settings, site))(question)
+
+
+def read_items(raw: bytes, origin: str, site: Site) -> tuple[list[Event], list[Quarantined]]:
+    """Events and unreadable items of one input."""
+    items = list(read(raw, origin=origin, zone=site.zone, received=utc_now()))
+    return [i for i in items if isinstance(i, Event)], [i for i in items if isinstance(i, Quarantined)]
+
+
+def open_adapter(settings: Settings, site: Site) -> SimulatedSite | None:
+    """The simulated plant of a simulated site. Adapters of real sites plug in here."""
+    if not site.simulated:
+        return None
+    return SimulatedSite(site, utc_now, settings.store.dir / "plant.json")
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """What made a proposal: kept with every human judgement."""
+    light, heavy = load_role(settings.models.light, "light"), load_role(settings.models.heavy, "heavy")
+    return {
+        "setpoint": __version__,
+        "causes": catalog_version(),
+        "light": f"{light.name}@{light.sha256[:12]}",
+        "heavy": f"{heavy.name}@{heavy.sha256[:12]}",
+        "mode": settings.models.heavy.mode,
+    }
+
+
+def next_escalation(
+    incident: Incident, level: int, settings: Settings, ledger: Ledger, site: Site
+) -> tuple[Notice, str]:
+    """What to say and to whom, when nobody answered `level` escalations."""
+    sinks = settings.alerts.sinks
+    told = sinks[min(level, len(sinks) - 1)]
+    last = ledger.last_notice(incident.id)
+    notice = escalation_notice(incident, last, site, utc_now(), _readable(told))
+    return notice.model_copy(update={"version": (last.version + 1) if last else 1}), sinks[
+        min(level + 1, len(sinks) - 1)
+    ]
+
+
+def _readable(sink: str) -> str:
+    return sink.split("://")[0].removeprefix("webhook+") if "://" in sink else sink
+
+
+def _once(make: Callable[[], Any]) -> Callable[[], Any]:
+    made: list[Any] = []
+
+    def get() -> Any:
+        if not made:
+            made.append(make())
+        return made[0]
+
+    return get
+
+
+class Runtime:
+    """Everything of one running Setpoint. Build with `build_runtime`; it belongs to one event loop."""
+
+    def __init__(self, settings: Settings, live: IO[str] | None) -> None:
+        self.settings, self.site = settings, open_site(settings)
+        self.ledger = open_ledger(settings)
+        self.simulated = open_adapter(settings, self.site)
+        self.index: Callable[[], Index] = _once(lambda: open_index(settings))
+        self.desk = make_desk(settings, self.site, self.ledger, self.index)
+        self.alerter = Alerter(self.site)
+        self.live = Live(Console(file=live), self.site) if live else None
+        self.began, self._clock = utc_now(), time.monotonic()
+        self.worst: Priority = "P3"
+        self._light = load_role(settings.models.light, "light")
+        self._heavy = load_role(settings.models.heavy, "heavy")
+        self._committer = adapters.Committer(self.ledger, settings, self._storm)
+        self._correlator = self._remember()
+        self._ranker = self._make_ranker()
+        self._triage = build_triage_graph()
+        self._saver_context: Any = None
+        self.engine = Engine(self._parts())
+
+    # ---- life ---------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Open the checkpoints and start the engine."""
+        path = self.settings.store.dir / "checkpoints.db"
+        self._saver_context = AsyncSqliteSaver.from_conn_string(str(path))
+        saver = await self._saver_context.__aenter__()
+        path.chmod(0o600)
+        self._fast, self._slow = build_fast_graph(saver), build_slow_path(saver)
+        self._review, self._act = build_review_graph(saver), build_act_graph(saver)
+        await self.engine.start()
+
+    async def close(self) -> None:
+        await self.engine.stop()
+        if self._saver_context is not None:
+            await self._saver_context.__aexit__(None, None, None)
+        self.ledger.close()
+
+    # ---- triage ---------------------------------------------------------------------------------------------------
+
+    def _remember(self) -> Correlator:
+        """A correlator that knows what the ledger knows of the last day."""
+        correlator = Correlator(self.site, self.settings.triage, self._silenced)
+        self._silences = self.ledger.list_silences()
+        correlator.rebuild(self.ledger.iter_triaged(utc_now() - RECENT))
+        return correlator
+
+    def _make_ranker(self) -> SymbolicEngine:
+        return SymbolicEngine(
+            accepted_rulebook(self.settings, self.ledger, utc_now()), self.site, Filter.load()
+        )
+
+    def _silenced(self, event: Event, template: str) -> str:
+        matching = (
+            s.id for s in self._silences if s.matches(event.asset, event.kind, template, event.received)
+        )
+        return next(matching, "")
+
+    async def _triage_batch(self, events: Sequence[Event]) -> Dispatch | None:
+        self._silences = await asyncio.to_thread(self.ledger.list_silences)
+        sensed = [sense(event, self.site, self.settings.triage) for event in events]
+        context = TriageContext(
+            sensor=adapters.Taken(sensed),
+            correlator=self._correlator,
+            ranker=self._ranker,
+            dispatcher=self._committer,
+            notice=self.alerter,
+            policy=DispatchPolicy.of(self.settings),
+        )
+        await self._triage.ainvoke({"limit": len(sensed)}, context=context)
+        dispatch = self._committer.last
+        if dispatch is not None:
+            self.worst = min([self.worst, *(incident.priority for incident in dispatch.incidents)])
+        return dispatch
+
+    def _storm(self, incidents: Sequence[Incident]) -> Notice:
+        return storm_notice(incidents, adapters.FLOOD_WINDOW, self.site)
+
+    # ---- jobs -----------------------------------------------------------------------------------------------------
+
+    async def _do_fast(self, job: Job) -> None:
+        context = FastContext(self.ledger, self._light, self.site, self.settings.models.light.timeout_s)
+        first = {"incident_id": job.key, "payload": dict(job.payload)}
+        await run_to_stop(self._fast, f"fast:{job.key}:{job.id}", first, context)
+        await asyncio.to_thread(self.ledger.finish, job)
+
+    async def _do_slow(self, job: Job) -> None:
+        incident = await asyncio.to_thread(self.ledger.get_incident, job.key)
+        first = {"incident_id": job.key, "revision": incident.revision}
+        done: list[tuple[Diagnosis, list[Review]]] = []
+
+        def record(diagnosis: Diagnosis) -> None:
+            notice = self._cause_notice(incident, diagnosis)
+            done.append(
+                (diagnosis, adapters.record_diagnosis(self.ledger, self.settings, diagnosis, job, notice))
+            )
+
+        await run_to_stop(self._slow, f"slow:{job.key}:{job.id}", first, self._slow_ports(record))
+        for diagnosis, _ in done:
+            self.engine.tell("diagnosed", diagnosis)
+        if not done:  # a run before this one recorded it and died before the job was closed
+            await asyncio.to_thread(self.ledger.finish, job)
+
+    def _slow_ports(self, record: Callable[[Diagnosis], None]) -> SlowPorts:
+        heavy, limits = self.settings.models.heavy, self.settings.models
+        wants_model = heavy.kind != "none"
+        return SlowPorts(
+            load_case=lambda key: adapters.load_case(self.ledger, self.site, self.simulated, key),
+            library=_Library(self.index),
+            causes=load_causes(),
+            sections=load_corpus(),
+            writer=self._heavy if wants_model else None,
+            decider=adapters.ModelDecider(self._heavy) if wants_model and heavy.mode != "facts" else None,
+            mode=heavy.mode,
+            action_names=frozenset(CATALOG),
+            asset_names=frozenset(asset.name for asset in self.site.assets),
+            propose=lambda name, case, evidence: adapters.propose(name, case, evidence, self.simulated),
+            record=record,
+            new_budget=lambda: Budget(
+                limits.tokens_per_incident, limits.calls_per_incident, limits.seconds_per_incident
+            ),
+            passages=self.settings.knowledge.passages,
+        )
+
+    def _cause_notice(self, incident: Incident, diagnosis: Diagnosis) -> Notice | None:
+        """An update of the same notification with the cause, for incidents somebody was told of."""
+        last = self.ledger.last_notice(incident.id)
+        if last is None or incident.priority not in self.settings.alerts.priorities:
+            return None
+        waiting = len(diagnosis.proposals)
+        lines = [diagnosis.summary]
+        if waiting:
+            lines.append(
+                f"{waiting} action{'s' if waiting > 1 else ''} wait for a decision: setpoint review list"
+            )
+        return Notice(
+            incident_id=incident.id, dedup_key=last.dedup_key, version=last.version + 1, stage="update",
+            priority=incident.priority, title=f"Cause: {diagnosis.top.title}", text="\n".join(lines),
+            written_by=diagnosis.written_by,
+        )  # fmt: skip
+
+    async def _do_review(self, job: Job) -> None:
+        await open_review(self._review, self._review_ports, job.key)
+        review = await asyncio.to_thread(self.ledger.get_review, job.key)
+        await asyncio.to_thread(self.ledger.finish, job)
+        if review.state == "pending":
+            self.engine.tell("review", review)
+
+    async def _do_resume(self, job: Job) -> None:
+        await resume_review(self._review, self._review_ports, job.key)
+        review = await asyncio.to_thread(self.ledger.get_review, job.key)
+        await asyncio.to_thread(self._follow_up, review)
+        await asyncio.to_thread(self.ledger.finish, job)
+
+    def _follow_up(self, review: Review) -> None:
+        """What a decision about input or rules leads to."""
+        decision = review.decision
+        if review.kind == "rule_change":
+            self._ranker = self._make_ranker()
+        if review.kind == "doubtful_input" and decision and decision.type == "reject":
+            self.ledger.set_state(
+                review.incident_id, "closed", decision.who, f"doubtful input rejected: {decision.reason}"
+            )
+
+    async def _do_act(self, job: Job) -> None:
+        outcome = await run_act(self._act, ActPorts(self._executor), job.payload)
+        await asyncio.to_thread(self.ledger.finish, job)
+        review = self.ledger.get_review(str(job.payload["review_id"]))
+        self.engine.tell("outcome", (review, outcome))
+
+    @cached_property
+    def _review_ports(self) -> ReviewPorts:
+        signer = Signer.open(self.settings.store.dir)
+        return ReviewPorts(self.ledger, self.site, signer, self.settings.review, utc_now)
+
+    @cached_property
+    def _executor(self) -> Executor:
+        adapter: SiteAdapter = self.simulated or adapters.NoSite()
+        return Executor(
+            site=self.site, adapter=adapter, ledger=self.ledger, signer=Signer.open(self.settings.store.dir),
+            stop=self.stop_switch, settings=self.settings.act, clock=utc_now,
+        )  # fmt: skip
+
+    @cached_property
+    def stop_switch(self) -> StopSwitch:
+        return StopSwitch(self.settings.store.dir / "STOP")
+
+    # ---- the clock's duties -----------------------------------------------------------------------------------------
+
+    def _escalate(self, now: datetime) -> int:
+        alerts = self.settings.alerts
+        due = self.ledger.due_escalations(alerts.escalate_after_s, max_level=max(1, len(alerts.sinks) - 1))
+        for one in due:
+            notice, sink = next_escalation(one.incident, one.level, self.settings, self.ledger, self.site)
+            self.ledger.escalate(one.incident.id, notice, sink, why="not acknowledged in time")
+        return len(due)
+
+    def _expire(self, now: datetime) -> int:
+        return len(self.ledger.expire_reviews())
+
+    def _prune(self, now: datetime) -> int:
+        self.ledger.prune(self.settings.store, checkpoints=self.settings.store.dir / "checkpoints.db")
+        return 0
+
+    # ---- decisions of a policy ----------------------------------------------------------------------------------------
+
+    def decide(self, policy: Policy, *, older_than_s: float = 0.0) -> int:
+        """Decide what the policy has an opinion on. Returns how much it decided."""
+        count, now = 0, utc_now()
+        for review in self.ledger.list_reviews(states=("pending",)):
+            rule = policy.verdict(review)
+            if rule.decide == "ask" or (now - review.created).total_seconds() < older_than_s:
+                continue
+            count += self._decide_one(policy, review, rule.decide, rule.reason, dict(rule.args))
+        if count:
+            self.engine.wake()
+        return count
+
+    def _decide_one(
+        self, policy: Policy, review: Review, verdict: str, reason: str, args: dict[str, Any]
+    ) -> bool:
+        """High risk needs two people: the policy stands in for both."""
+        action = review.proposal.action if review.proposal else None
+        applicable = action is not None and set(args) <= set(action.args)
+        for who in (policy.name, f"{policy.name}, second person"):
+            kind = verdict if verdict != "edit" or applicable else "approve"
+            if kind == "edit" and action is not None:
+                edited = action.model_copy(update={"args": action.args | args})
+                decision = Decision(type="edit", who=who, reason=reason, edited=edited, simulated=True)
+            else:
+                decision = Decision.model_validate(
+                    {"type": kind, "who": who, "reason": reason, "simulated": True}
+                )
+            try:
+                digest = self.ledger.get_review(review.id).digest
+                decided = self.ledger.decide(review.id, digest, decision, versions=versions(self.settings))
+            except NotDecidable:
+                return False
+            verdict, args = ("approve", {}) if verdict == "edit" else (verdict, args)
+            if decided.final:
+                self.engine.tell("decided", decided)
+                return True
+        return True
+
+    async def keep_deciding(self, policy: Policy, *, after_s: float) -> None:
+        """A simulated shift: decides each review some seconds after it was asked."""
+        while True:
+            await asyncio.to_thread(self.decide, policy, older_than_s=after_s)
+            await asyncio.sleep(0.3)
+
+    async def settle(self, policy: Policy) -> None:
+        """Work until nothing is left but what waits for a person."""
+        while True:
+            await self.engine.drain()
+            if not await asyncio.to_thread(self.decide, policy):
+                return
+
+    # ---- telling ------------------------------------------------------------------------------------------------------
+
+    def facts(self) -> RunFacts:
+        """How this run was made, for reports."""
+        return RunFacts(
+            started=self.began,
+            wall_s=time.monotonic() - self._clock,
+            versions=versions(self.settings),
+            light=self._light.name,
+            heavy=self._heavy.name,
+            mode=self.settings.models.heavy.mode,
+            dry_run=self.settings.act.dry_run,
+        )
+
+    def report(self, path: Path, title: str) -> None:
+        write_report(self.ledger, self.site, path, title=title, run=self.facts())
+
+    def _show(self, notice: Notice) -> None:
+        if self.live:
+            self.live.notice(notice)
+
+    def _parts(self) -> EngineParts:
+        sinks: dict[str, Sink] = {name: make_sink(name, self._show) for name in self.settings.alerts.sinks}
+        return EngineParts(
+            settings=self.settings,
+            ledger=self.ledger,
+            triage=self._triage_batch,
+            sinks=sinks,
+            lanes={"fast lane": ("fast",), "slow lane": ("slow",), "action lane": ("review", "resume", "act")},
+            handlers={
+                "fast": self._do_fast, "slow": self._do_slow, "review": self._do_review, "resume": self._do_resume,
+                "act": self._do_act,
+            },
+            duties=Duties(each_second=(self._escalate, self._expire), each_hour=(self._prune,)),
+            listeners=[self.live] if self.live else [],
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Library:
+    """The index, opened at the first search."""
+
+    index: Callable[[], Index]
+
+    def search(self, query: str, limit: int) -> list[Any]:
+        return list(self.index().search(query, limit))
+
+
+def build_runtime(settings: Settings, *, live: IO[str] | None = None) -> Runtime:
+    """Everything of one running Setpoint. `live` is where a person watches; None for nobody."""
+    return Runtime(settings, live)
