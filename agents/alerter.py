@@ -118,16 +118,18 @@ def first_notice(
     return _notice(incident, "first", incident.title, lines)
 
 
-def plain_notice(first: Notice, words: str, written_by: str) -> Notice:
-    """The next version of `first` in a model's verified and filled words. What to do first stays as it stood."""
-    lines = [words, *(line for line in first.text.splitlines() if line.startswith(FIRST))]
+def plain_notice(last: Notice, words: str, written_by: str, first_step: FirstStep | None = None) -> Notice:
+    """The version after `last` in a model's verified and filled words. What to do first stays the runbook's."""
+    lines = [words]
+    if first_step and str(first_step):
+        lines.append(f"{FIRST}{first_step}")
     update = {
-        "version": first.version + 1,
+        "version": last.version + 1,
         "stage": "plain",
         "text": "\n".join(lines),
         "written_by": written_by,
     }
-    return first.model_copy(update=update)
+    return last.model_copy(update=update)
 
 
 def update_notice(

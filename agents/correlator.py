@@ -104,7 +104,7 @@ class Correlator:
             self._state.groups[incident] = self._state.groups[into]
 
     def hot_places(self) -> list[HotPlace]:
-        """Racks, cages and slots where more parts failed in the last 30 days than chance explains."""
+        """Racks, cages and slots where more parts failed in the last 90 days than chance explains."""
         return hot_places(self._state.failures, self._state.watermark_s)
 
     def snapshot(self) -> bytes:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from agents.verification import verify_words
+from agents.verification import verify_answer
 from knowledge.causes import NO_FAULT, UNKNOWN
-from prompts import Certainty, Prompt, Relation, StepInput, SummaryInput, TaskInput, render
+from prompts import AlertInput, Certainty, ChatInput, Prompt, Relation, StepInput, SummaryInput, render
 from setpoint.contracts import Evidence, Fact, FactSheet, Hypothesis, ReasoningStep
 from setpoint.errors import ModelFailed, ModelMissing
 
+WordInput = AlertInput | StepInput | SummaryInput | ChatInput
 WordTask = Literal["alert", "step", "summary", "chat"]
 TEMPLATE = "template"
 MAX_STEPS = 4
@@ -68,7 +69,7 @@ class Said:
     problem: str = ""
 
 
-def say(writer: Writer | None, task: WordTask, inputs: TaskInput, sheet: FactSheet, plain: str, budget: Budget) -> Said:
+def say(writer: Writer | None, task: WordTask, inputs: WordInput, sheet: FactSheet, plain: str, budget: Budget) -> Said:
     """The model's verified words with their facts filled in, else `plain`."""
     if writer is None:
         return Said(plain, TEMPLATE)
@@ -83,7 +84,7 @@ def say(writer: Writer | None, task: WordTask, inputs: TaskInput, sheet: FactShe
         except (ModelFailed, ModelMissing) as error:
             return Said(plain, TEMPLATE, str(error))
         budget.spent += worded.tokens
-        checked = verify_words(worded.text, sheet, task=task)
+        checked = verify_answer(worded.text, inputs)
         if checked.ok:
             return Said(sheet.fill(worded.text), writer.name)
         problem = "; ".join(checked.problems[:2])

@@ -7,7 +7,7 @@ makes it easier to read, under the same dedup key, and hands the incident to the
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypedDict
 
@@ -18,24 +18,27 @@ from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy
 from pydantic import JsonValue
 
-from agents.alert_facts import case_of
-from agents.alerter import plain_notice
+from agents.alert_facts import Case, case_of
+from agents.alerter import Alerter, plain_notice
 from agents.rewording import TRIES, AlertModel, alert_input, alert_words, verify_alert
 from graphs.state import Plain
 from prompts import AlertInput
 from setpoint.contracts import PRIORITIES, Event, FactSheet, Incident, Notice, Triage
-from setpoint.contracts.site import Site
 from setpoint.errors import BackendError, StoreLocked
 
 Outcome = Literal["plain", "kept"]
+_REWORDED = ("first", "update")
+"""Stages whose notice plain words may follow."""
+_RACES = 3
 
 
 class FastLedger(Protocol):
     """The part of the ledger that the fast path reads and writes. Calls may block: they run in a thread."""
 
     def get_incident(self, incident_id: str) -> Incident: ...
+    def get_events(self, ids: Iterable[str]) -> Sequence[Event]: ...
+    def get_triage(self, event_id: str) -> Triage | None: ...
     def events_of(self, incident_id: str) -> Sequence[Event]: ...
-    def triage_of(self, incident_id: str) -> Sequence[Triage]: ...
     def last_notice(self, incident_id: str) -> Notice | None:
         """The newest version queued, whatever its stage."""
 
@@ -56,7 +59,7 @@ class FastContext:
 
     ledger: FastLedger
     model: AlertModel
-    site: Site
+    alerter: Alerter
     timeout_s: float = 5.0
     """For one attempt of the model."""
     progress: Callable[[str], None] = lambda _: None
@@ -74,8 +77,6 @@ class FastState(TypedDict, total=False):
     incident_id: str
     payload: dict[str, JsonValue]
     urgency: int
-    base: Plain | None
-    """The notice to be made plainer; None where there is nothing to do."""
     inputs: Plain
     """What the prompt is told."""
     firing: bool
@@ -92,7 +93,6 @@ class FastState(TypedDict, total=False):
 
 class Loaded(TypedDict, total=False):
     urgency: int
-    base: Plain | None
     inputs: Plain
     firing: bool
     attempts: int
@@ -122,37 +122,51 @@ class Ended(TypedDict, total=False):
 
 
 async def load(state: FastState, runtime: Runtime[FastContext]) -> Loaded:
-    """Read what is known of the incident now, and the notice that stands."""
-    ledger = runtime.context.ledger
-    incident = await asyncio.to_thread(ledger.get_incident, state["incident_id"])
-    update: Loaded = {"urgency": PRIORITIES.index(incident.priority), "attempts": 0, "tokens": 0}
-    base = await asyncio.to_thread(ledger.last_notice, incident.id)
-    if reason := _nothing_to_do(incident, base):
-        return {**update, "base": None, "reason": reason}
-    events = await asyncio.to_thread(ledger.events_of, incident.id)
-    triages = await asyncio.to_thread(ledger.triage_of, incident.id)
-    case = case_of(incident, events, triages, runtime.context.site)
-    inputs = alert_input(case)
+    """Read what is known of the incident now."""
+    standing = await asyncio.to_thread(_standing, state, runtime.context)
+    update: Loaded = {"urgency": PRIORITIES.index(standing.incident.priority), "attempts": 0, "tokens": 0}
+    if standing.case is None:
+        return {**update, "reason": standing.reason}
     return {
         **update,
-        "base": base.model_dump(mode="json") if base else None,
-        "inputs": _dump_input(inputs),
-        "firing": case.lead.status == "firing",
+        "inputs": _dump_input(alert_input(standing.case)),
+        "firing": standing.case.lead.status == "firing",
     }
 
 
-def _nothing_to_do(incident: Incident, base: Notice | None) -> str:
-    if base is None:
-        return "nobody was notified of this incident"
+@dataclass(frozen=True)
+class _Standing:
+    """An incident as the ledger has it, and what may be reworded of it."""
+
+    incident: Incident
+    last: Notice | None = None
+    case: Case | None = None
+    """None where there is nothing to reword; then `reason` says why."""
+    reason: str = ""
+
+
+def _standing(state: FastState, context: FastContext) -> _Standing:
+    ledger = context.ledger
+    incident = ledger.get_incident(state["incident_id"])
+    last = ledger.last_notice(incident.id)
+    if last is None:
+        return _Standing(incident, reason="nobody was notified of this incident")
     if incident.state in ("resolved", "closed"):
-        return f"the incident is {incident.state}"
-    if base.stage != "first":
-        return f"a newer notice stands ({base.stage})"
-    return ""
+        return _Standing(incident, last, reason=f"the incident is {incident.state}")
+    if last.stage not in _REWORDED:
+        return _Standing(incident, last, reason=f"a newer notice stands ({last.stage})")
+    named = state["payload"].get("event_ids")
+    ids = [str(one) for one in named] if isinstance(named, list) else []
+    events = ledger.get_events(ids) or ledger.events_of(incident.id)
+    triages = [found for event in events if (found := ledger.get_triage(event.id))]
+    if not triages:
+        return _Standing(incident, last, reason="no event of this incident is ranked")
+    return _Standing(incident, last, case_of(incident, events, triages, context.alerter.site))
 
 
 def after_load(state: FastState) -> Literal["plain_words", "keep"]:
-    return "plain_words" if state["base"] is not None else "keep"
+    """Keep what stands where there is nothing to reword."""
+    return "keep" if state.get("reason") else "plain_words"
 
 
 async def plain_words(state: FastState, runtime: Runtime[FastContext]) -> Worded:
@@ -188,20 +202,26 @@ def after_verify(state: FastState) -> Literal["publish", "plain_words", "keep"]:
 
 
 async def publish(state: FastState, runtime: Runtime[FastContext]) -> Concluded:
-    """Queue the next version of the same notification, unless something newer was said meanwhile."""
-    context, inputs = runtime.context, _load_input(state["inputs"])
-    base = Notice.model_validate(state["base"])
-    incident = await asyncio.to_thread(context.ledger.get_incident, state["incident_id"])
-    if incident.state in ("resolved", "closed"):
-        return {"outcome": "kept", "reason": f"the incident is {incident.state}"}
-    notice = plain_notice(base, inputs.sheet.fill(state["words"]), context.model.name)
-    if await asyncio.to_thread(context.ledger.queue_notice, notice):
-        return {"outcome": "plain", "reason": ""}
-    # The version is taken: by this very notice before a crash, or by a newer one, which then stands.
-    last = await asyncio.to_thread(context.ledger.last_notice, incident.id)
-    if last is not None and last.text == notice.text:
-        return {"outcome": "plain", "reason": ""}
-    return {"outcome": "kept", "reason": "a newer notice was queued meanwhile"}
+    """Queue the next version of the same notification, its slots filled with the facts of this moment."""
+    return await asyncio.to_thread(_publish, state, runtime.context)
+
+
+def _publish(state: FastState, context: FastContext) -> Concluded:
+    for _ in range(_RACES):
+        now = _standing(state, context)
+        if now.last is not None and now.last.stage == "plain":
+            return {"outcome": "plain", "reason": ""}  # this very notice, queued before a crash
+        if now.case is None or now.last is None:
+            return {"outcome": "kept", "reason": now.reason}
+        inputs = alert_input(now.case)
+        if not verify_alert(state["words"], inputs, firing=now.case.lead.status == "firing").ok:
+            return {"outcome": "kept", "reason": "the incident changed while the model wrote"}
+        filled = inputs.sheet.fill(state["words"])
+        first_step = context.alerter.first_step([now.case.triage])
+        if context.ledger.queue_notice(plain_notice(now.last, filled, context.model.name, first_step)):
+            return {"outcome": "plain", "reason": ""}
+        # Somebody queued that version in between: look again.
+    return {"outcome": "kept", "reason": "newer notices kept coming"}
 
 
 async def keep(state: FastState, runtime: Runtime[FastContext]) -> Concluded:

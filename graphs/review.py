@@ -53,7 +53,13 @@ class ReviewLedger(Protocol):
     ) -> bool: ...
 
     def enqueue(
-        self, kind: str, key: str, payload: Mapping[str, JsonValue] | None = None, *, urgency: int = 2
+        self,
+        kind: str,
+        key: str,
+        payload: Mapping[str, JsonValue] | None = None,
+        *,
+        urgency: int = 2,
+        now: datetime | None = None,
     ) -> int: ...
 
     def audit(
@@ -268,7 +274,7 @@ def _send(state: ReviewState, ports: ReviewPorts) -> str:
         ports.ledger.audit("setpoint", "approval-refused", review.id, {"why": str(error)}, now=ports.clock())
         return f"refused: {error}"
     payload: dict[str, JsonValue] = order.model_dump(mode="json") | {"thread_id": thread_of(order)}
-    ports.ledger.enqueue("act", order.key, payload, urgency=ACT_URGENCY)
+    ports.ledger.enqueue("act", order.key, payload, urgency=ACT_URGENCY, now=ports.clock())
     return f"sent to act: {describe(order.action)}"
 
 
@@ -331,7 +337,7 @@ def _ask_again(review_id: str, ports: ReviewPorts) -> str:
     )
     ports.ledger.open_review(again, approvals_needed=ports.ledger.approvals(review.id)[1], now=now)
     payload: dict[str, JsonValue] = {"review_id": again.id, "incident_id": again.incident_id}
-    ports.ledger.enqueue("review", again.id, payload, urgency=1)
+    ports.ledger.enqueue("review", again.id, payload, urgency=1, now=now)
     return f"answered; asked again as {again.id}"
 
 

@@ -35,8 +35,8 @@ class _Closed(BaseModel):
 
 def _compiled(pattern: str) -> re.Pattern[str]:
     try:
-        # A pattern folded over several lines has a blank before each bar.
-        return re.compile(pattern.replace(" |", "|").strip(), re.IGNORECASE)
+        # A long pattern may stand on several lines (YAML block `|-`): they are joined without a blank.
+        return re.compile(re.sub(r"\n\s*", "", pattern), re.IGNORECASE)
     except re.error as error:
         raise ValueError(f"not a regular expression: {error}: {pattern!r}") from error
 

@@ -10,11 +10,14 @@ from dataclasses import dataclass
 from agents.correlation.memory import ASSETS, put, touch
 from agents.correlation.neighbourhood import Place
 
-_SPAN_S = 30 * 86_400.0
+SPAN_DAYS = 90
+_SPAN_S = SPAN_DAYS * 86_400.0
 _LEAST = 4
 """Failed parts below this number prove nothing."""
 _CHANCE = 0.01
 """Chance of one false alarm over all places of a level."""
+_FLOOR = 0.05
+"""Lowest rate assumed: a handful of single failures says little."""
 _PARTS_KEPT = 500
 
 
@@ -24,9 +27,9 @@ class HotPlace:
 
     place: str
     parts: int
-    """Different parts that failed in it in the last 30 days."""
+    """Different parts that failed in it in the last 90 days."""
     expected: float
-    """Mean of the enclosures of its level that had any failure."""
+    """Mean of the enclosures of its level."""
 
 
 def note_failure(
@@ -54,12 +57,27 @@ def hot_places(failures: Mapping[str, Mapping[str, float]], now_s: float) -> lis
 
 
 def _hot_of(rows: list[tuple[str, int]]) -> list[HotPlace]:
-    mean = sum(count for _, count in rows) / len(rows)
+    usual = usual_rate(sum(count for _, count in rows) / len(rows))
+    places = len(rows) / (1.0 - math.exp(-usual))
     return [
-        HotPlace(name, count, mean)
+        HotPlace(name, count, usual)
         for name, count in rows
-        if count >= _LEAST and poisson_tail(count, mean) < _CHANCE / len(rows)
+        if count >= _LEAST and poisson_tail(count, usual) < _CHANCE / places
     ]
+
+
+def usual_rate(mean_of_failing: float) -> float:
+    """Mean of all enclosures, from the mean of those that had a failure: the others are not seen.
+
+    The zero-truncated Poisson law: m = r / (1 - exp(-r)), solved for r by iteration.
+
+    >>> round(usual_rate(1.582), 2), usual_rate(1.0)
+    (1.0, 0.05)
+    """
+    rate = mean_of_failing
+    for _ in range(200):
+        rate = mean_of_failing * (1.0 - math.exp(-rate))
+    return max(rate, _FLOOR)
 
 
 def poisson_tail(count: int, mean: float) -> float:

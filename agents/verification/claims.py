@@ -15,7 +15,7 @@ from agents.verification.lexicon import stem
 ClaimKind = Literal["number", "time", "name", "digit"]
 _UNITS = "|".join(re.escape(unit) for unit in sorted(lexicon.UNIT_SYMBOLS, key=len, reverse=True))
 _SPELLED = "|".join(sorted(lexicon.UNIT_WORDS, key=len, reverse=True))
-_QUOTED = re.compile("\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|`([^`]+)`|(?<!\\w)'([^']{3,})'(?!\\w)")
+_QUOTED = re.compile("\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|(?<!\\w)'([^']{3,})'(?!\\w)")
 _TOKEN = re.compile(
     r"(?P<time>(?<![\w:])\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?![\w:]))"
     r"|(?P<date>(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-]))"
@@ -50,12 +50,14 @@ class Claim:
 
 
 def quotations(text: str) -> list[str]:
-    """Everything in quotation marks or backticks."""
+    """Everything in quotation marks."""
     return [next(filter(None, found)) for found in _QUOTED.findall(text)]
 
 
 def without_quotations(text: str) -> str:
-    return _QUOTED.sub(" ", text)
+    """What stands outside quotation marks. A quotation with markup in it may be the seam between two strings of a
+    hostile text rather than a quotation, so it stays."""
+    return _QUOTED.sub(lambda found: found[0] if re.search(r"[{}\[\]<>]", found[0]) else " ", text)
 
 
 def claims_of(text: str) -> list[Claim]:

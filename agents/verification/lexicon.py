@@ -89,7 +89,7 @@ DEED = re.compile(
     re.IGNORECASE,
 )
 COMMAND = re.compile(
-    r"https?:|ftp:|www\.|://|[`$|<>\\=@#&*]|\[|\]"
+    r"https?:|ftp:|www\.|://|[`$|<>\\=@#&*{}]|\[|\]"
     r"|\b(sudo|ssh|scp|kubectl|systemctl|scontrol|ipmitool|curl|wget|bash|powershell|chmod|nvidia-smi|iptables)\b"
     r"|\brm -|\b\w+\.(sh|py|exe|bin|com|net|org|io|example)\b",
     re.IGNORECASE,

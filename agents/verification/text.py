@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from agents.verification import lexicon
 from agents.verification.claims import Claim, claims_of, quotations, without_quotations
@@ -20,10 +21,7 @@ _LIMIT_OF = re.compile(
 _READS = re.compile(
     r"\b(?:reading|reads|measured|now at|currently at|reached|stands at)(?: of| at|:)? " + _NUMBER, re.I
 )
-_ABOVE = re.compile(
-    r"(-?\d+(?:\.\d+)?)[^.;\d]{0,40}?\b(above|over|exceeds?|exceeded|below|under)\b[^.;\d]{0,30}(-?\d+(?:\.\d+)?)",
-    re.I,
-)
+_COMPARED = re.compile(r"\b(above|over|exceeds?|exceeded|below|under)\b", re.I)
 _ECHO_WORDS = 6
 """So many words in a row from an event's own message, outside quotation marks, are an echo."""
 _TEXT_NUMBER_WORDS = lexicon.NUMBER_WORDS - {"one", "once", "single", "both", "second", "score", "pair"}
@@ -172,10 +170,22 @@ def _swapped(text: str, pool: _Pool) -> Iterator[str]:
     for found in _READS.findall(text):
         if (said := _first(found)) in limits - readings:
             yield f"calls the limit {said!r} a reading"
-    for low, word, high in _ABOVE.findall(text):
-        up = word.lower().startswith(("above", "over", "exceed"))
-        if (float(low) > float(high)) != up and float(low) != float(high):
-            yield f"{low} is not {word} {high}"
+    for sentence in _SENTENCE.split(text):
+        yield from _false_comparisons(sentence)
+
+
+def _false_comparisons(sentence: str) -> Iterator[str]:
+    """Plain arithmetic: "92.4 C is below 85 C"."""
+    numbers = [claim for claim in claims_of(sentence) if claim.kind == "number"]
+    for found in _COMPARED.finditer(sentence):
+        before = [claim for claim in numbers if claim.at < found.start()]
+        after = [claim for claim in numbers if claim.at > found.start()]
+        if not before or not after or before[-1].unit != after[0].unit:
+            continue
+        left, right = Decimal(before[-1].text), Decimal(after[0].text)
+        up = found[0].lower().startswith(("above", "over", "exceed"))
+        if left != right and (left > right) != up:
+            yield f"{before[-1].said} is not {found[0]} {after[0].said}"
 
 
 def _bare(said: str, full: frozenset[str]) -> bool:

@@ -22,10 +22,8 @@ _ALLOWED = re.compile(r"[A-Za-z ,.;:()'\-]")
 _HOLE, _PHRASE = "\ue000", "\ue001"
 _THING_STEMS, _VERB_STEMS = lexicon.stems(lexicon.THINGS), lexicon.stems(lexicon.ACTION_VERBS)
 _LIMIT_CUE = r"\b(?:limit|threshold|maximum|minimum|allowed)(?: value)?(?: of| is|:)? "
-_READING_CUE = (
-    r"\b(?:reading|reads|read|measured|measures|now at|currently at|reached|reaches|rose to|fell to|dropped to|stands at)"
-    r"(?: of| at|:)? "
-)
+_READING_CUE = r"\b(?:reading|reads|read|measured|measures)(?: of| at|:)? "
+_REACHED_CUE = r"\b(?:now at|currently at|reached|reaches|rose to|fell to|dropped to|stands at) "
 _COMPARE_CUE = (
     r"\b(?:above|over|exceeds|exceeding|exceeded|below|under|beyond|beneath|against)(?: the| its| a)? "
 )
@@ -271,7 +269,8 @@ def _roles(reading: _Reading) -> Iterator[str]:
     text = reading.words
     for cue, allowed, name in (
         (_LIMIT_CUE, ("limit",), "limit"),
-        (_READING_CUE, ("quantity", "count", "duration", "time"), "reading"),
+        (_READING_CUE, ("quantity",), "reading"),
+        (_REACHED_CUE, ("quantity", "count", "duration"), "reading"),
     ):
         for slot in re.findall(cue + _SLOT.pattern, text, re.IGNORECASE):
             if kinds.get(slot, allowed[0]) not in allowed:

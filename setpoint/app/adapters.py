@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,7 +53,9 @@ class Committer:
     def __init__(
         self, ledger: Ledger, settings: Settings, summed_up: Callable[[Sequence[Incident]], Notice]
     ) -> None:
-        self._ledger, self._settings, self._summed_up = ledger, settings, summed_up
+        self._ledger, self._limit, self._summed_up = ledger, settings.alerts.flood_per_10min, summed_up
+        self._paged: deque[datetime] = deque()
+        self._held: dict[str, Incident] = {}
         self.last: Dispatch | None = None
         """What the latest run committed."""
 
@@ -60,28 +63,40 @@ class Committer:
         return await asyncio.to_thread(self._ledger.find_incidents, incident_ids)
 
     async def commit(self, dispatch: Dispatch) -> None:
-        self.last = await asyncio.to_thread(self._commit, dispatch)
-
-    def _commit(self, dispatch: Dispatch) -> Dispatch:
         calm = self._without_flood(dispatch)
-        self._ledger.commit_triage(calm)
-        return calm
+        await asyncio.to_thread(self._ledger.commit_triage, calm)
+        self.last = calm
 
     def _without_flood(self, dispatch: Dispatch) -> Dispatch:
-        """P0 always goes out. Of the others, those beyond the limit (ISA-18.2: about ten in ten minutes) are one
-        summary; their incidents stand in the ledger and the console as ever."""
-        pages = [n for n in dispatch.notices if n.stage == "first" and n.priority != "P0"]
-        if not pages:
-            return dispatch
-        recent = self._ledger.notices_since(datetime.now(UTC) - FLOOD_WINDOW)
-        room = max(0, self._settings.alerts.flood_per_10min - recent)
-        held = pages[room:]
+        """P0 always goes out. Of the others, those beyond the limit (ISA-18.2: about ten in ten minutes) are summed
+        up; their incidents stand in the ledger and the console as ever. Windows run in event time, so that a replay
+        gives what the night gave."""
+        incidents = {incident.id: incident for incident in dispatch.incidents}
+        held = [
+            n
+            for n in dispatch.notices
+            if n.stage == "first" and n.priority != "P0" and not self._room(incidents[n.incident_id])
+        ]
         if not held:
             return dispatch
-        incidents = {incident.id: incident for incident in dispatch.incidents}
-        summary = self._summed_up([incidents[notice.incident_id] for notice in held])
-        kept = tuple(notice for notice in dispatch.notices if notice not in held)
-        return dispatch.model_copy(update={"notices": (*kept, summary)})
+        before = len(self._held)
+        self._held |= {notice.incident_id: incidents[notice.incident_id] for notice in held}
+        kept = [notice for notice in dispatch.notices if notice not in held]
+        # Said at the first, then each time the number has doubled: a summary must not become a flood itself.
+        if before.bit_length() < len(self._held).bit_length():
+            kept.append(self._summed_up(list(self._held.values())))
+        return dispatch.model_copy(update={"notices": tuple(kept)})
+
+    def _room(self, incident: Incident) -> bool:
+        """Whether one more page fits the ten minutes before it."""
+        horizon = incident.updated - FLOOD_WINDOW
+        while self._paged and self._paged[0] < horizon:
+            self._paged.popleft()
+        self._held = {key: one for key, one in self._held.items() if one.updated >= horizon}
+        if len(self._paged) >= self._limit:
+            return False
+        self._paged.append(incident.updated)
+        return True
 
 
 class NoSite:

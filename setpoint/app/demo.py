@@ -45,6 +45,7 @@ async def _play(settings: object, report: Path, speed: float, seed: int) -> int:
     lines = night(seed)
     runtime = build_runtime(settings, live=sys.stdout)  # type: ignore[arg-type]
     policy = load_policy(str(SHIFT), runtime.site)
+    runtime.inputs, runtime.decided_by = (f"recorded night, seed {seed}",), policy.name
     print(
         f"{len(lines)} raw lines of one night at the simulated site {runtime.site.name!r}; ledger in {report.parent / 'store'}\n"
     )

@@ -111,6 +111,10 @@ class Engine:
             await asyncio.sleep(0.05)
         return False
 
+    def dead_loops(self) -> list[str]:
+        """Names of loops that ended though they should run."""
+        return [f"the {task.get_name()} loop has ended" for task in self._tasks if task.done()]
+
     # ---- loops ----------------------------------------------------------------------------------------------
 
     async def _loop(self, name: str, step: Callable[[], Awaitable[float]]) -> None:

@@ -57,6 +57,7 @@ async def _run(loaded: Loaded, request: Request) -> int:
     items = read_files(request.files, zone=_zone(loaded), fields=field_map(request.fields))
     runtime = build_runtime(loaded.settings, live=sys.stdout if request.output == "text" else None)
     policy = load_policy(request.decide, runtime.site)
+    runtime.inputs, runtime.decided_by = tuple(request.files), policy.name
     try:
         await runtime.start()
         total = await _feed(runtime, items)

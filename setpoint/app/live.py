@@ -128,7 +128,7 @@ class Live:
 
     def _on_decided(self, decided: Decided) -> None:
         decision = decided.review.decision
-        if decision is None:
+        if decision is None or decided.review.kind == "doubtful_input":
             return
         by = f"{decision.who}{' (simulated)' if decision.simulated else ''}"
         self._console.print(

@@ -15,7 +15,7 @@ from zoneinfo import ZoneInfo
 from markupsafe import Markup, escape
 
 from setpoint.app.dossier import Dossier, IncidentFile, Sighting
-from setpoint.app.formatting import counted, number, one_line, time_of_day
+from setpoint.app.formatting import counted, number, one_line, time_of_day, visible
 from setpoint.contracts import PRIORITIES, Event, Priority
 
 MarkKind = Literal["alert", "analysis", "decision", "action"]
@@ -74,7 +74,7 @@ def _axis(times: Sequence[float], left: float, right: float) -> Axis:
 
 
 def _text(x: float, y: float, words: str, kind: str, **more: str) -> Markup:
-    return _tag("text", escape(words), x=x, y=y, **{"class": kind}, **more)
+    return _tag("text", escape(visible(words)), x=x, y=y, **{"class": kind}, **more)
 
 
 def _tag(name: str, inside: str | Markup = "", **attributes: object) -> Markup:
@@ -89,7 +89,7 @@ def _tag(name: str, inside: str | Markup = "", **attributes: object) -> Markup:
 
 
 def _title(words: str) -> Markup:
-    return _tag("title", escape(words))
+    return _tag("title", escape(visible(words)))
 
 
 # ---- timeline -------------------------------------------------------------------------------------------------

@@ -53,7 +53,9 @@ def write_report(ledger: Ledger, site: Site, path: Path, *, title: str, run: Run
     text = render_report(read_dossier(ledger, site, stories=True), title=title, run=run)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
+        with tempfile.NamedTemporaryFile(
+            "wb", dir=path.parent, prefix=f".{path.name}.", delete=False
+        ) as file:
             file.write(text.encode("utf-8", "backslashreplace"))
         os.chmod(file.name, 0o644)
         os.replace(file.name, path)
@@ -122,7 +124,7 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
     }
     functions: tuple[Callable[..., Any], ...] = (
         pictures.anchor, pictures.plots, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
-        formatting.counted, formatting.period, story, steps_of, changed, verdict, decided_when, passage_of,
+        formatting.counted, formatting.period, story, steps_of, changed, verdict, decided_when, before_after, passage_of,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals["cited"] = lambda citation: f"{citation.passage_id.partition('/')[0]}" in passages
@@ -189,12 +191,19 @@ def changed(review: Review, dossier: Dossier) -> list[tuple[str, Any, Any]]:
     after = review.proposal.action.args if review.proposal else {}
     if not isinstance(before, dict):
         return []
-    return [(key, before.get(key, "not set"), value) for key, value in after.items() if before.get(key) != value]
+    return [
+        (key, before.get(key, "not set"), value) for key, value in after.items() if before.get(key) != value
+    ]
 
 
 def verdict(review: Review) -> str:
     """The state of a review in one word or two."""
-    words = {"approve": "approved", "edit": "approved with changes", "reject": "rejected", "respond": "answered"}
+    words = {
+        "approve": "approved",
+        "edit": "approved with changes",
+        "reject": "rejected",
+        "respond": "answered",
+    }
     return words[review.decision.type] if review.decision else review.state
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,7 +22,7 @@ from agents.alerter import Alerter, escalation_notice, storm_notice
 from agents.correlator import Correlator
 from agents.dispatcher import Policy as DispatchPolicy
 from agents.explainer import Budget
-from agents.filter import Filter
+from agents.filter import TextRanker
 from agents.symbolic_engine import SymbolicEngine
 from graphs.act import ActPorts, build_act_graph, run_act
 from graphs.fast_path import FastContext, build_fast_graph
@@ -41,8 +40,9 @@ from setpoint.app.desk import DESK, Desk
 from setpoint.app.engine import Duties, Engine, EngineParts
 from setpoint.app.live import Live
 from setpoint.app.policy import Policy
-from setpoint.app.report import RunFacts, write_report
+from setpoint.app.report import write_report
 from setpoint.app.rules import accepted_rulebook
+from setpoint.app.runfacts import RunFacts
 from setpoint.app.sinks import Sink, make_sink
 from setpoint.contracts import (
     Decision,
@@ -62,7 +62,7 @@ from setpoint.intake import read, sense
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
 from setpoint.llm import load_role
-from setpoint.settings import Settings
+from setpoint.settings import Settings, flatten_settings
 from tools.actions import CATALOG
 from tools.adapter import SimulatedSite, SiteAdapter
 from tools.executor import Executor
@@ -71,6 +71,17 @@ from tools.tokens import Signer
 
 RECENT = timedelta(days=1)
 """History that correlation learns again from at start."""
+
+
+NOTED = (
+    "act.dry_run",
+    "alerts.sinks",
+    "review.actions",
+    "models.heavy.kind",
+    "models.light.kind",
+    "site.file",
+)
+"""Settings a report's reader asks for."""
 
 
 def utc_now() -> datetime:
@@ -105,7 +116,7 @@ def load_ranking(settings: Settings) -> Callable[[Sequence[Event]], Iterator[tup
     """Sense, correlate and rank without a store, for `setpoint triage`."""
     site = open_site(settings)
     correlator = Correlator(site, settings.triage)
-    engine = SymbolicEngine(RuleBook.load(settings.triage.rules), site, Filter.load())
+    engine = SymbolicEngine(RuleBook.load(settings.triage.rules), site, TextRanker.load())
 
     def ranked(events: Sequence[Event]) -> Iterator[tuple[Event, Triage]]:
         for one in correlator.observe([sense(event, site, settings.triage) for event in events]):
@@ -142,7 +153,10 @@ def _chat(
 ) -> dict[str, JsonValue]:
     from setpoint.app.talk import make_operator
 
-    return make_operator(settings, site, ledger, index, open_adapter(settings, site))(question)
+    answer: dict[str, JsonValue] = make_operator(settings, site, ledger, index, open_adapter(settings, site))(
+        question
+    )
+    return answer
 
 
 def read_items(raw: bytes, origin: str, site: Site) -> tuple[list[Event], list[Quarantined]]:
@@ -209,7 +223,10 @@ class Runtime:
         self.desk = make_desk(settings, self.site, self.ledger, self.index)
         self.alerter = Alerter(self.site)
         self.live = Live(Console(file=live), self.site) if live else None
-        self.began, self._clock = utc_now(), time.monotonic()
+        self.began = utc_now()
+        self.inputs: tuple[str, ...] = ()
+        """What was read, for the report."""
+        self.decided_by = "ask"
         self.worst: Priority = "P3"
         self._light = load_role(settings.models.light, "light")
         self._heavy = load_role(settings.models.heavy, "heavy")
@@ -249,7 +266,7 @@ class Runtime:
 
     def _make_ranker(self) -> SymbolicEngine:
         return SymbolicEngine(
-            accepted_rulebook(self.settings, self.ledger, utc_now()), self.site, Filter.load()
+            accepted_rulebook(self.settings, self.ledger, utc_now()), self.site, TextRanker.load()
         )
 
     def _silenced(self, event: Event, template: str) -> str:
@@ -460,15 +477,20 @@ class Runtime:
     # ---- telling ------------------------------------------------------------------------------------------------------
 
     def facts(self) -> RunFacts:
-        """How this run was made, for reports."""
+        """How this run was made, for reports and outputs."""
+        models = self.settings.models
+        roles = {"light": (self._light, models.light), "heavy": (self._heavy, models.heavy)}
         return RunFacts(
+            version=__version__,
             started=self.began,
-            wall_s=time.monotonic() - self._clock,
+            finished=utc_now(),
+            inputs=self.inputs,
+            decide=self.decided_by,
+            models={role: f"{model.name}, mode {settings.mode}" for role, (model, settings) in roles.items()},
             versions=versions(self.settings),
-            light=self._light.name,
-            heavy=self._heavy.name,
-            mode=self.settings.models.heavy.mode,
-            dry_run=self.settings.act.dry_run,
+            settings={
+                key: str(value) for key, value in flatten_settings(self.settings).items() if key in NOTED
+            },
         )
 
     def report(self, path: Path, title: str) -> None:

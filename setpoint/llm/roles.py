@@ -79,6 +79,20 @@ class RoleModel:
         reply = await self.chat.ainvoke(_messages(prompt), **self._options(sheet, attempt, timeout_s))
         return _words(reply, started, self.name)
 
+    def structured(self, system: str, user: str, schema: dict[str, Any]) -> tuple[dict[str, Any], int]:
+        """A filled JSON schema, every field of which is bounded, and the tokens it took.
+
+        Raises ModelMissing, ModelFailed; UsageError on an unbounded schema (local models).
+        """
+        from langchain_core.messages import HumanMessage, SystemMessage
+
+        bound = self.chat.with_structured_output({"title": "answer", **schema}, include_raw=True)
+        found: Any = bound.invoke([SystemMessage(system), HumanMessage(user)])
+        if not isinstance(found["parsed"], dict):
+            raise ModelFailed("the model's answer does not fit the schema", where=self.name)
+        usage = getattr(found["raw"], "usage_metadata", None) or {}
+        return found["parsed"], int(usage.get("total_tokens", 0))
+
     def _options(self, sheet: FactSheet, attempt: int, timeout_s: float | None) -> dict[str, Any]:
         options: dict[str, Any] = {"temperature": _RETRY_TEMPERATURE, "seed": attempt} if attempt else {}
         if self._bound_by_grammar:

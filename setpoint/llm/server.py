@@ -17,7 +17,8 @@ from tenacity import (
     retry_if_exception_type,
     stop_after_attempt,
     stop_after_delay,
-    wait_exponential_jitter,
+    wait_exponential,
+    wait_random,
 )
 
 from setpoint.errors import ModelFailed, ModelMissing
@@ -93,6 +94,6 @@ def _policy(deadline_s: float) -> dict[str, Any]:
     return {
         "reraise": True,
         "stop": stop_after_attempt(ATTEMPTS) | stop_after_delay(deadline_s),
-        "wait": wait_exponential_jitter(initial=0.1, max=2.0),
+        "wait": wait_exponential(multiplier=0.1, max=2.0) + wait_random(0.0, 0.1),
         "retry": retry_if_exception_type(_PASSING),
     }

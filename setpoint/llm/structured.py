@@ -6,6 +6,7 @@ An unbounded string under a token limit ends in cut-off JSON, so such a schema i
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 
 from setpoint.errors import UsageError
 
+_CHAR = r'char ::= [ !#-\[\]-~] | "\\" (["\\bfnrt] | "u" [0-9a-fA-F]{4})'
 Schema = Mapping[str, Any] | type[BaseModel]
 
 
@@ -24,7 +26,8 @@ def json_schema_of(schema: Schema) -> dict[str, Any]:
         tree = schema.model_json_schema()
     else:
         raise UsageError("a structured answer needs a pydantic model or a JSON schema", where=str(schema))
-    _require_bounds(tree, tree.get("title", "answer"), tree.get("$defs", {}), ())
+    name = getattr(schema, "__name__", "") or str(tree.get("title", "answer"))
+    _require_bounds(tree, name, tree.get("$defs", {}), ())
     return tree
 
 
@@ -32,7 +35,10 @@ def json_grammar(tree: Mapping[str, Any]) -> str:
     """GBNF of a checked JSON schema."""
     from llama_cpp.llama_grammar import json_schema_to_gbnf
 
-    return str(json_schema_to_gbnf(json.dumps(tree)))
+    grammar = str(json_schema_to_gbnf(json.dumps(tree)))
+    # Printable ASCII in free text (JSON escapes reach the rest): a small model may emit half a UTF-8 character,
+    # which counts as one here and as several once it is decoded.
+    return re.sub(r"(?m)^char ::= .*$", lambda _: _CHAR, grammar)
 
 
 def _require_bounds(

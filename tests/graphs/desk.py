@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,9 @@ class Desk:
     def ports(self) -> ReviewPorts:
         return ReviewPorts(self.ledger, self.bench.site, self.bench.signer, self.settings, self.bench.clock)
 
-    async def ask(self, wanted: Action = CAP, id: str = "REV-1", needed: int = 1, **changes: Any) -> dict[str, Any]:
+    async def ask(
+        self, wanted: Action = CAP, id: str = "REV-1", needed: int = 1, **changes: Any
+    ) -> dict[str, Any]:
         """Put an action in the queue and bring its thread to the question."""
         self.put(wanted, id, needed, **changes)
         asked = await open_review(self.review_graph, self.ports, id)
@@ -44,7 +46,14 @@ class Desk:
         return asked
 
     def put(self, wanted: Action = CAP, id: str = "REV-1", needed: int = 1, **changes: Any) -> Review:
-        made = proposal(wanted.name, wanted.asset, self.bench.site, incident_id="INC-0001", why="GPU hot", evidence=("E1",))
+        made = proposal(
+            wanted.name,
+            wanted.asset,
+            self.bench.site,
+            incident_id="INC-0001",
+            why="GPU hot",
+            evidence=("E1",),
+        )
         made = made.model_copy(update={"action": validate(wanted, self.bench.site)})
         values: dict[str, Any] = {
             "id": id, "kind": "action", "incident_id": "INC-0001", "subject": "Cap the GPUs of gpu-20?", "proposal": made,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import asyncio
 import inspect
+import json
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,9 @@ async def test_the_question_has_hitl_shape_and_our_keys(desk: Desk) -> None:
 
 
 async def test_a_doubtful_input_cannot_be_edited(desk: Desk) -> None:
-    asked = await desk.ask(kind="doubtful_input", proposal=None, digest="d1", subject="Is gpu-07 really on fire?")
+    asked = await desk.ask(
+        kind="doubtful_input", proposal=None, digest="d1", subject="Is gpu-07 really on fire?"
+    )
     assert asked["review_configs"][0]["allowed_decisions"] == ["approve", "reject", "respond"]
 
 
@@ -72,7 +75,9 @@ async def test_approve_queues_exactly_what_was_approved(desk: Desk) -> None:
     (job,) = desk.acts()
     order = Order.model_validate({k: v for k, v in job.payload.items() if k in Order.model_fields})
     assert order.action == desk.ledger.get_review("REV-1").proposal.action  # type: ignore[union-attr]
-    grant = desk.bench.signer.verify(order.token, order.action, "INC-0001", desk.bench.site, desk.bench.clock())
+    grant = desk.bench.signer.verify(
+        order.token, order.action, "INC-0001", desk.bench.site, desk.bench.clock()
+    )
     assert (grant.approvers, grant.review_id) == (("alice",), "REV-1")
 
 
@@ -152,7 +157,10 @@ async def test_two_different_people(desk: Desk) -> None:
 async def test_two_reviewers_at_once_one_decision(desk: Desk) -> None:
     await desk.ask()
     results = await asyncio.gather(
-        *(asyncio.to_thread(desk.decide, verdict, who) for verdict, who in (("approve", "alice"), ("reject", "bob"))),
+        *(
+            asyncio.to_thread(desk.decide, verdict, who)
+            for verdict, who in (("approve", "alice"), ("reject", "bob"))
+        ),
         return_exceptions=True,
     )
     assert sorted(type(result) for result in results if result is not True) == [NotDecidable]
@@ -229,7 +237,9 @@ async def test_a_stale_answer_does_not_reach_the_next_question(desk: Desk) -> No
     assert desk.acts() == []
 
 
-@pytest.mark.parametrize("forged", [{"decision": "approve"}, True, "yes", {"decisions": [{"type": "approve"}]}])
+@pytest.mark.parametrize(
+    "forged", [{"decision": "approve"}, True, "yes", {"decisions": [{"type": "approve"}]}]
+)
 async def test_an_answer_to_the_interrupt_is_not_a_decision(desk: Desk, forged: object) -> None:
     """Whoever can reach the graph still cannot approve: the ledger's row decides."""
     await desk.ask()
@@ -244,7 +254,9 @@ async def test_invoke_none_after_a_crash_does_not_approve(desk: Desk) -> None:
     """Killed between claim and resume, then taken up blindly: it must go on waiting."""
     await desk.ask()
     for _ in range(3):
-        await desk.review_graph.ainvoke(None, config_of(thread_id("REV-1")), context=desk.ports, durability="sync")
+        await desk.review_graph.ainvoke(
+            None, config_of(thread_id("REV-1")), context=desk.ports, durability="sync"
+        )
     assert await pending_interrupt(desk.review_graph, thread_id("REV-1")) is not None
     with pytest.raises(NotDecidable):
         await desk.resume()
@@ -254,7 +266,9 @@ async def test_invoke_none_after_a_crash_does_not_approve(desk: Desk) -> None:
 async def test_invoke_none_after_the_decision_was_written_does_not_skip_the_ledger(desk: Desk) -> None:
     await desk.ask()
     desk.decide("reject")
-    await desk.review_graph.ainvoke(None, config_of(thread_id("REV-1")), context=desk.ports, durability="sync")
+    await desk.review_graph.ainvoke(
+        None, config_of(thread_id("REV-1")), context=desk.ports, durability="sync"
+    )
     assert (await desk.resume(), desk.acts()) == ("rejected", [])
 
 
@@ -275,7 +289,9 @@ async def test_resuming_with_none_is_never_sent(desk: Desk) -> None:
 def test_one_interrupt_alone_in_its_node_and_no_broad_except() -> None:
     """A second interrupt, a side effect or an `except Exception` beside it would open the gate."""
     tree = ast.parse(inspect.getsource(graphs.review))
-    calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "interrupt"]
+    calls = [
+        n for n in ast.walk(tree) if isinstance(n, ast.Call) and getattr(n.func, "id", "") == "interrupt"
+    ]
     assert len(calls) == 1
     (node,) = [n for n in ast.walk(tree) if isinstance(n, ast.AsyncFunctionDef) and n.name == "ask"]
     assert [type(statement) for statement in node.body] == [ast.Return]
@@ -320,20 +336,27 @@ async def test_died_after_queueing_the_act_job_before_the_checkpoint(desk: Desk)
             desk.ledger.enqueue(*args, **values)
             raise OSError("killed here")
 
-    ports = desk.ports.__class__(Dying(), *[getattr(desk.ports, f) for f in ("site", "signer", "settings", "clock")])  # type: ignore[arg-type]
+    ports = desk.ports.__class__(
+        Dying(), *[getattr(desk.ports, f) for f in ("site", "signer", "settings", "clock")]
+    )  # type: ignore[arg-type]
     with pytest.raises(OSError, match="killed here"):
         await graphs.review.resume_review(desk.review_graph, ports, "REV-1")
     assert (await desk.resume()).startswith("sent to act")
     assert len(desk.acts()) == 1
 
 
-async def test_killed_before_the_first_step_next_is_empty_and_it_still_runs(desk: Desk, tmp_path: Path) -> None:
+async def test_killed_before_the_first_step_next_is_empty_and_it_still_runs(
+    desk: Desk, tmp_path: Path
+) -> None:
     """Only the input checkpoint is left: `next` says finished though nothing ran."""
     await desk.ask()
     desk.decide("approve")
     with sqlite3.connect(tmp_path / "checkpoints.db") as database:
         first = "SELECT min(checkpoint_id) FROM checkpoints WHERE thread_id = ?"
-        database.execute(f"DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_id > ({first})", [thread_id("REV-1")] * 2)
+        database.execute(
+            f"DELETE FROM checkpoints WHERE thread_id = ? AND checkpoint_id > ({first})",
+            [thread_id("REV-1")] * 2,
+        )
         database.execute("DELETE FROM writes WHERE thread_id = ?", [thread_id("REV-1")])
     assert (await desk.resume()).startswith("sent to act")
     assert len(desk.acts()) == 1
@@ -356,3 +379,12 @@ async def test_two_workers_resume_one_review_the_site_moves_once(desk: Desk) -> 
         await desk.act(job)
         desk.ledger.finish(job, now=desk.bench.clock())
     assert desk.bench.reading("gpu-20", "pages") == 1
+
+
+async def test_checkpoints_hold_plain_values_only(desk: Desk) -> None:
+    """They must be readable without our classes, by a later version and under strict msgpack."""
+    await desk.ask()
+    desk.decide("approve")
+    await desk.resume()
+    state = await desk.review_graph.aget_state(config_of(thread_id("REV-1")))
+    assert json.loads(json.dumps(state.values)) == state.values

@@ -10,6 +10,7 @@ from prompts import (
     TASKS,
     AlertInput,
     ChatInput,
+    DecideInput,
     StepInput,
     SummaryInput,
     Task,
@@ -18,7 +19,7 @@ from prompts import (
     renderer,
     template_hash,
 )
-from setpoint.contracts import Fact, FactSheet
+from setpoint.contracts import Evidence, Fact, FactSheet
 from setpoint.errors import ConfigError
 
 FACTS = (
@@ -98,5 +99,21 @@ def test_the_hash_covers_the_shared_fragments(task: Task, shared: str) -> None:
 
 
 def test_every_template_file_belongs_to_a_prompt() -> None:
-    used = {name for task in TASKS for name in renderer._files_of(f"{task}.j2")} | {"system.j2"}
+    tasks = [*TASKS, "decide"]
+    used = {name for task in tasks for name in renderer._files_of(f"{task}.j2")} | {
+        "system.j2",
+        "decide_system.j2",
+    }
     assert used == {path.name for path in renderer.TEMPLATES.iterdir()}
+
+
+def test_a_model_that_decides_sees_ids_and_never_slots(snapshot: SnapshotAssertion) -> None:
+    evidence = Evidence(
+        id="E1", kind="event", text="Coolant pump {failed}\n on cdu-3.", source="ev-1", sheet=SHEET
+    )
+    candidates = (
+        ("coolant_pump_failure", "A coolant pump stopped."),
+        ("unknown", "The evidence names none."),
+    )
+    prompt = render("decide", DecideInput(evidence=(evidence,), candidates=candidates))
+    assert f"{prompt.system}\n---\n{prompt.user}\n" == snapshot

@@ -19,11 +19,27 @@ from tools.actions import CATALOG, catalog_markdown, describe, json_schema, spec
 from tools.guards import GUARDS
 
 SITE = load_site(DEMO)
-VOCABULARY = (
-    "cap_gpu_power lock_gpu_clock set_batch_limit set_kv_watermark drain_node cordon_node reset_gpu pause_job migrate_job "
-    "switch_to_smaller_model set_coolant_flow set_supply_temp start_standby_pump close_leak_valve charge_ess "
-    "discharge_ess shed_load open_ticket page"
-).split()
+VOCABULARY = [
+    "cap_gpu_power",
+    "lock_gpu_clock",
+    "set_batch_limit",
+    "set_kv_watermark",
+    "drain_node",
+    "cordon_node",
+    "reset_gpu",
+    "pause_job",
+    "migrate_job",
+    "switch_to_smaller_model",
+    "set_coolant_flow",
+    "set_supply_temp",
+    "start_standby_pump",
+    "close_leak_valve",
+    "charge_ess",
+    "discharge_ess",
+    "shed_load",
+    "open_ticket",
+    "page",
+]
 
 
 def test_it_holds_the_vocabulary_and_nothing_else() -> None:
@@ -115,7 +131,11 @@ def test_telling_people_works_for_assets_nobody_has_described() -> None:
 def test_a_site_may_narrow_a_bound_and_never_widen_it() -> None:
     arg = spec_of("cap_gpu_power").args[0]
     assert arg.bounds(SITE) == (200.0, 700.0)
-    wide = Site(name="wide", assets=(Asset(name="cdu-1", kind="cdu"),), limits={"flow_max_lpm": 9e9, "flow_min_lpm": -5})
+    wide = Site(
+        name="wide",
+        assets=(Asset(name="cdu-1", kind="cdu"),),
+        limits={"flow_max_lpm": 9e9, "flow_min_lpm": -5},
+    )
     assert spec_of("set_coolant_flow").args[0].bounds(wide) == (20.0, 1200.0)
 
 
@@ -132,6 +152,8 @@ def test_whatever_is_given_comes_out_in_bounds_or_refused(value: float | int | s
 def test_every_action_reads_as_one_line(name: str) -> None:
     spec = spec_of(name)
     values = {a.name: a.default if a.default is not None else a.maximum for a in spec.args}
-    line = describe(Action(name=name, asset="the-asset", args={k: v for k, v in values.items() if v is not None}))
+    line = describe(
+        Action(name=name, asset="the-asset", args={k: v for k, v in values.items() if v is not None})
+    )
     assert "the-asset" in line
     assert "{" not in line

@@ -239,7 +239,9 @@ def test_died_before_the_move_and_the_token_ran_out_meanwhile(bench: Bench) -> N
     bench.clock.forward(2000)
     outcome = bench.executor().run(order)
     assert outcome.state == "refused"
-    assert outcome.message.startswith("Interrupted before it moved anything, then refused: approval token: it expired")
+    assert outcome.message.startswith(
+        "Interrupted before it moved anything, then refused: approval token: it expired"
+    )
     assert bench.reading("gpu-20", "power_cap_w") == 700.0
 
 

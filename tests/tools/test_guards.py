@@ -190,10 +190,14 @@ def test_no_telemetry_at_all_refuses(bench: Bench) -> None:
 def test_a_reading_from_the_future_refuses(bench: Bench) -> None:
     ahead = datetime(2026, 3, 14, 21, 5, tzinfo=UTC)
     with pytest.raises(ActionRefused, match="old, at most"):
-        check(bench.situation(FLOW_180, read=lambda asset: Reading(asset, ahead, {"flow_setpoint_lpm": 150.0})))
+        check(
+            bench.situation(FLOW_180, read=lambda asset: Reading(asset, ahead, {"flow_setpoint_lpm": 150.0}))
+        )
 
 
-@pytest.mark.parametrize(("kind", "what"), [("fire_panel", "life safety"), ("door", "life safety"), ("cdu", "cooling")])
+@pytest.mark.parametrize(
+    ("kind", "what"), [("fire_panel", "life safety"), ("door", "life safety"), ("cdu", "cooling")]
+)
 def test_load_that_feeds_life_safety_or_cooling_is_never_shed(kind: str, what: str) -> None:
     fed = Asset.model_validate({"name": "fed", "kind": kind, "on": ("pdu-1",)})
     site = Site(name="s", assets=(Asset(name="pdu-1", kind="pdu"), fed))

@@ -8,7 +8,7 @@ from setpoint.errors import ActionRefused, InputError
 from tests.tools.bench import Bench
 from tools.actions import validate
 from tools.guards import refusals
-from tools.proposals import propose, proposal
+from tools.proposals import proposal, propose
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,9 @@ def test_the_storage_covers_the_excess_over_the_contract(bench: Bench) -> None:
     assert found.args["power_kw"] == pytest.approx(1.1 * 40.0)
 
 
-@pytest.mark.parametrize("name", ["discharge_ess", "charge_ess", "set_coolant_flow", "set_supply_temp", "shed_load"])
+@pytest.mark.parametrize(
+    "name", ["discharge_ess", "charge_ess", "set_coolant_flow", "set_supply_temp", "shed_load"]
+)
 def test_what_is_proposed_on_a_quiet_site_passes_the_guards(bench: Bench, name: str) -> None:
     trouble = "cdu-1" if "set_" in name else "feed-a"
     found = propose(name, trouble, bench.site, bench.adapter.read)
@@ -96,7 +98,9 @@ def test_defaults_stand_without_telemetry(bench: Bench) -> None:
 
 def test_a_proposal_is_complete_and_stable(bench: Bench) -> None:
     made = [
-        proposal("drain_node", "gpu-20", bench.site, incident_id="INC-1", why="GPU off the bus", evidence=("E1",))
+        proposal(
+            "drain_node", "gpu-20", bench.site, incident_id="INC-1", why="GPU off the bus", evidence=("E1",)
+        )
         for _ in range(2)
     ]
     assert made[0] == made[1]

@@ -70,8 +70,12 @@ def test_changes_and_maintenance(tools: dict[str, BaseTool], bench: Bench) -> No
     assert call(tools, "changes", asset="gpu-31")["maintenance"][0]["what"] == "memory modules replaced"
 
 
-@pytest.mark.parametrize(("name", "args"), [("site_state", {"asset": "gpu-99"}), ("incident", {"id": "INC-9999"})])
-def test_what_does_not_exist_is_answered_in_words(tools: dict[str, BaseTool], name: str, args: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    ("name", "args"), [("site_state", {"asset": "gpu-99"}), ("incident", {"id": "INC-9999"})]
+)
+def test_what_does_not_exist_is_answered_in_words(
+    tools: dict[str, BaseTool], name: str, args: dict[str, str]
+) -> None:
     answer = tools[name].invoke(args)
     assert isinstance(answer, str)
     assert next(iter(args.values())) in answer

@@ -118,7 +118,9 @@ def test_a_damaged_key_is_not_used(tmp_path: Path) -> None:
 
 def test_processes_that_start_together_share_one_key(tmp_path: Path) -> None:
     code = f"from pathlib import Path; from tools.tokens import Signer; print(Signer.open(Path({str(tmp_path)!r})).key.hex())"
-    started = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(3)
+    ]
     keys = {process.communicate(timeout=120)[0].strip() for process in started}
     assert len(keys) == 1
     assert len(keys.pop()) == 64

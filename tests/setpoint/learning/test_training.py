@@ -25,6 +25,12 @@ from setpoint.learning.training import Run, answer_loss, train  # noqa: E402
 TINY = Shape(width=64, layers=1, heads=2, hidden=96, context=512)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _single_thread() -> None:
+    # Tiny matrices: more threads only wait for each other on a busy machine.
+    torch.set_num_threads(1)
+
+
 @pytest.fixture(scope="module")
 def tokenizer() -> Tokenizer:
     return train_tokenizer(seed=1, examples=400)

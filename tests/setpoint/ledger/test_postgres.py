@@ -48,7 +48,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def _running(folder: Path, port: int, owner: tuple[int, int]) -> Iterator[str]:
     user, group = owner
     data = str(folder / "data")
-    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1"
+    # No syncing: this is about the SQL, not about this machine's disk.
+    options = f"-p {port} -k {folder} -c listen_addresses=127.0.0.1 -c fsync=off -c full_page_writes=off"
 
     def call(*command: str) -> None:
         subprocess.run(
@@ -61,7 +62,7 @@ def _running(folder: Path, port: int, owner: tuple[int, int]) -> Iterator[str]:
             stdout=subprocess.DEVNULL,
         )
 
-    call("initdb", "-D", data, "-A", "trust", "-U", "setpoint", "-E", "UTF8")
+    call("initdb", "-D", data, "-A", "trust", "-U", "setpoint", "-E", "UTF8", "--no-sync")
     call("pg_ctl", "-D", data, "-l", str(folder / "log"), "-o", options, "-w", "start")
     try:
         yield f"postgresql+psycopg://setpoint@127.0.0.1:{port}/postgres"

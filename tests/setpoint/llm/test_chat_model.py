@@ -202,9 +202,16 @@ def test_leaving_a_stream_early_frees_the_model(tiny: LlamaChat) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(None, "cannot read the model file"), (b"", "not a GGUF"), (b"PK\x03\x04", "not a GGUF"), (b"GGUF" * 9, "cannot load")],
+    [
+        (None, "cannot read the model file"),
+        (b"", "not a GGUF"),
+        (b"PK\x03\x04", "not a GGUF"),
+        (b"GGUF" * 9, "cannot load"),
+    ],
 )
-def test_a_missing_or_broken_file_names_path_and_remedy(tmp_path: Path, content: bytes | None, said: str) -> None:
+def test_a_missing_or_broken_file_names_path_and_remedy(
+    tmp_path: Path, content: bytes | None, said: str
+) -> None:
     path = tmp_path / "broken.gguf"
     if content is not None:
         path.write_bytes(content)
@@ -249,7 +256,7 @@ def test_loading_leaves_the_terminal_alone(tiny_gguf: Path) -> None:
 import sys, threading
 from pathlib import Path
 from setpoint.llm.chat_model import LlamaChat
-chats = [LlamaChat(path=Path({str(tiny_gguf)!r})) for _ in range(20)]
+chats = [LlamaChat(path=Path({str(tiny_gguf)!r})) for _ in range(8)]
 done = threading.Event()
 def load():
     for chat in chats:

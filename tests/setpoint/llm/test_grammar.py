@@ -1,0 +1,73 @@
+"""The words grammar: it compiles for any sheet and lets nothing through but words and this sheet's slots."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from setpoint.contracts import Fact, FactSheet
+from setpoint.llm import BUNDLED, words_grammar
+from setpoint.llm.chat_model import LlamaChat
+
+SLOTS = ("asset", "asset2", "value", "limit", "count", "time", "code", "place", "x")
+
+
+def sheet_of(condition: str, slots: list[str]) -> FactSheet:
+    facts = tuple(Fact(slot=slot, kind="name", text="x", evidence_id="e") for slot in slots)
+    return FactSheet(condition=condition, facts=facts)
+
+
+sheets = st.builds(
+    sheet_of,
+    st.text(max_size=60)
+    | st.sampled_from(["coolant pump failed", 'XID 79 "off the bus"', "a\\b [x] ::= {y}\n"]),
+    st.lists(st.sampled_from(SLOTS), max_size=6, unique=True),
+)
+
+
+def foreign(text: str, sheet: FactSheet) -> str:
+    """What is left of `text` when the condition as given, slots and plain words are taken out."""
+    condition = " ".join(sheet.condition.split()).rstrip(".;:,!")
+    if condition:
+        text = re.sub(re.escape(condition), "", text, flags=re.IGNORECASE)
+    for slot in sheet.slots:
+        text = text.replace(f"{{{slot}}}", "")
+    return re.sub(r"[A-Za-z ,.;:'-]", "", text)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(sheet=sheets, seed=st.integers(0, 2**16))
+def test_every_sheet_compiles_and_only_its_slots_come_out(
+    tiny: LlamaChat, sheet: FactSheet, seed: int
+) -> None:
+    reply = tiny.invoke("hello", grammar=words_grammar(sheet), temperature=1.5, seed=seed, max_tokens=120)
+    assert foreign(str(reply.content), sheet) == ""
+
+
+def test_the_end_is_a_full_stop_and_sentences_are_bounded(tiny: LlamaChat) -> None:
+    grammar = words_grammar(sheet_of("pump failed", ["asset"]), max_words=6)
+    for seed in range(10):
+        reply = tiny.invoke("hello", grammar=grammar, temperature=1.5, seed=seed, max_tokens=450)
+        text = str(reply.content)
+        if reply.response_metadata["finish_reason"] == "stop":
+            assert text.endswith(".")
+        assert all(len(sentence.split()) <= 6 for sentence in text.split(". "))
+
+
+def test_a_condition_of_plain_words_needs_no_literal() -> None:
+    assert '"pump' not in words_grammar(sheet_of("pump failed, standby did not start", []))
+    assert '"GPU lost (XID 79)"' in words_grammar(sheet_of("GPU lost (XID 79).", []))
+
+
+@pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled model is not in this checkout")
+def test_the_bundled_model_stays_inside(tmp_path: Path) -> None:
+    chat = LlamaChat(path=BUNDLED, max_tokens=80)
+    sheet = sheet_of("coolant pump failed", ["asset", "value", "limit"])
+    for seed in range(5):
+        text = str(chat.invoke("alert", grammar=words_grammar(sheet), temperature=1.0, seed=seed).content)
+        assert foreign(text, sheet) == ""
+    chat.close()
