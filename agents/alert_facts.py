@@ -17,7 +17,7 @@ _UNIT_OF_SUFFIX = {
     "c": "C", "celsius": "C", "k": "K", "kw": "kW", "w": "W", "watts": "W", "mw": "MW", "kwh": "kWh", "lpm": "lpm",
     "rpm": "rpm", "pct": "%", "percent": "%", "v": "V", "volts": "V", "a": "A", "amps": "A", "ms": "ms", "s": "s",
     "seconds": "s", "bytes": "B", "hz": "Hz", "mhz": "MHz", "bar": "bar", "kpa": "kPa", "ppm": "ppm", "gbps": "Gbps",
-    "ratio": "", "total": "",
+    "ratio": "", "perc": "", "total": "",
 }  # fmt: skip
 _UNIT = {
     "celsius": "C", "degc": "C", "\u00b0c": "C", "cel": "C", "percent": "%", "pct": "%", "watt": "W", "watts": "W",

@@ -78,8 +78,8 @@ class Weights(BaseModel):
     bias: tuple[float, float, float, float]
     weights: dict[str, tuple[float, float, float, float]]
     """By feature, one weight a priority."""
-    temperature: float
-    """Divides the scores: calibration on sources held out."""
+    temperature: dict[str, float]
+    """Divides the scores, by form ("line", "alert"): calibration on sources held out."""
     severity: dict[str, tuple[float, float, float, float]]
     """Added to the scores for the source's own level, by `form:severity`."""
 
@@ -117,8 +117,9 @@ class TextRanker:
             if row := self.weights.weights.get(name):
                 for place, weight in enumerate(row):
                     scores[place] += weight * value
-        scores = [score / self.weights.temperature for score in scores]
-        hint = self.weights.severity.get(f"{'alert' if alert else 'line'}:{severity}")
+        form = "alert" if alert else "line"
+        scores = [score / self.weights.temperature[form] for score in scores]
+        hint = self.weights.severity.get(f"{form}:{severity}")
         if hint:
             scores = [score + extra for score, extra in zip(scores, hint, strict=True)]
         top = max(scores)

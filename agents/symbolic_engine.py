@@ -17,7 +17,9 @@ from setpoint.contracts import Context, Event, Judgement, Priority, Triage, one_
 from setpoint.contracts.site import Asset, Site
 
 CACHE_SIZE = 50_000
-_LOW_IS_BAD = re.compile(r"low|below|min|flow|free|available|remaining|margin|headroom|soc\b|battery|rpm|fan|pressure")
+_LOW_IS_BAD = re.compile(
+    r"low|below|min|flow|free|available|remaining|margin|headroom|soc\b|battery|rpm|fan|pressure"
+)
 _CODE = re.compile(r"\b(s?xid)\b\W{0,3}(?:\([^)]{0,60}\))?\W{0,3}(\d{1,5})\b", re.IGNORECASE)
 _DOUBTFUL_FLAGS = frozenset({"contradiction", "time-in-future"})
 _WRITTEN_AS_ALERT = frozenset({"alertmanager", "cloudevents", "redfish"})
@@ -43,7 +45,7 @@ class SymbolicEngine:
         site: Site | None = None,
         text_ranker: TextRanker | None = None,
         *,
-        decide_from: float = 0.42,
+        decide_from: float = 0.38,
         doubt_below: float = 0.5,
     ) -> None:
         """`decide_from`: least probability with which the ranker decides; under it the rank goes one level up.
@@ -57,7 +59,7 @@ class SymbolicEngine:
         """Priority with its three reasons, who decided, and how sure it is."""
         context = context or Context()
         asset = self._asset(event.asset)
-        decision = self._adapt(self._decide(event, asset, context), asset, context)
+        decision = self._adapt(self._decide(event, asset, context), event, asset, context)
         doubtful = decision.confidence < self._doubt_below or bool(_DOUBTFUL_FLAGS.intersection(event.flags))
         return Triage.model_construct(
             event_id=event.id,
@@ -78,17 +80,17 @@ class SymbolicEngine:
 
     def _decide(self, event: Event, asset: Asset, context: Context) -> Decision:
         """What the wording says, from the cache where the same wording was judged before."""
-        masked = mask(event.message)
+        kind, masked = _kind_of(event), mask(event.message)
         limit_state = _limit_state(event)
         labels = tuple((key, event.labels.get(key, "")) for key in self._book.label_keys)
         tier = context.tier or (asset.tier if asset is not _UNKNOWN else "")
         passed = self._numbers_passed(event)
-        key = (event.kind, masked, event.source, event.severity, event.status, event.format, asset.kind, tier,
+        key = (kind, event.kind, masked, event.source, event.severity, event.status, event.format, asset.kind, tier,
                event.metric, limit_state, labels, passed)  # fmt: skip
         decision = self._decided.get(key)
         if decision is None:
             subject = Subject(
-                kind=_kind_of(event),
+                kind=kind,
                 text=searchable(event.kind, masked),
                 source=event.source,
                 severity=event.severity,
@@ -113,32 +115,30 @@ class SymbolicEngine:
         if value is None or not event.metric:
             return ()
         return tuple(
-            (w.above is None or value > w.above) and (w.below is None or value < w.below) for w in self._book.numeric
+            (w.above is None or value > w.above) and (w.below is None or value < w.below)
+            for w in self._book.numeric
         )
 
     def _rank_text(self, event: Event, text: str) -> Decision:
         if self._ranker is None:
-            return _unknown(0.3, ())
+            return _UNKNOWN_TEXT
         alert = bool(event.kind) or event.format in _WRITTEN_AS_ALERT
         chances = self._ranker.probabilities(text, alert=alert, severity=event.severity)
         priority = max(chances, key=lambda name: chances[name])
         confidence = round(chances[priority], 3)
         if confidence < self._decide_from:
-            return _undecided(priority, confidence, self._ranker.version)
+            return _undecided(_between(chances), confidence, self._ranker.version)
         telling = self._ranker.telling(text, alert=alert, priority=priority)
         return _ranked(priority, confidence, self._ranker.version, telling)
 
-    def _adapt(self, decision: Decision, asset: Asset, context: Context) -> Decision:
+    def _adapt(self, decision: Decision, event: Event, asset: Asset, context: Context) -> Decision:
         """The modifiers that hold, in order. Each sees what the ones before it made."""
         for modifier in self._book.modifiers:
             if modifier.lowers and decision.firm:
                 continue
-            if _holds(modifier.when, decision, asset, context, self._downstream(context, asset)):
-                decision = _modified(decision, modifier, _slots(asset, context, self._downstream(context, asset)))
+            if _holds(modifier.when, decision, event, asset, context):
+                decision = _modified(decision, modifier, asset, context)
         return decision
-
-    def _downstream(self, context: Context, asset: Asset) -> int:
-        return context.downstream
 
 
 def _kind_of(event: Event) -> str:
@@ -174,39 +174,53 @@ def _ranked(priority: Priority, confidence: float, ranker: str, telling: tuple[s
     )
 
 
-def _undecided(priority: Priority, confidence: float, ranker: str) -> Decision:
-    """One level up, and it says so."""
-    raised = _ranked(one_level_up(priority), confidence, ranker)
-    reason = "no rule knows this message and the ranker is not sure: ranked one level up"
+def _between(chances: dict[Priority, float]) -> Priority:
+    """The less urgent of the two likeliest priorities, or the likeliest where they are far apart."""
+    first, second = sorted(chances, key=lambda name: -chances[name])[:2]
+    less_urgent = max(first, second)
+    return less_urgent if one_level_up(less_urgent) <= first else first
+
+
+def _undecided(lower: Priority, confidence: float, ranker: str) -> Decision:
+    """One level above `lower`, and it says so."""
+    raised = _ranked(one_level_up(lower), confidence, ranker)
+    reason = f"no rule knows this message and the ranker is not sure of {lower}: ranked one level up"
     complexity = Judgement(level="high", reason=reason)
     return replace(raised, complexity=complexity, decided_by=(ranker, "undecided"), undecided=True)
 
 
-def _unknown(confidence: float, decided_by: tuple[str, ...]) -> Decision:
-    """No rule and no ranker: P2, one above the usual P3."""
-    return replace(_undecided("P3", confidence, "no-ranker"), decided_by=(*decided_by, "undecided"))
+_UNKNOWN_TEXT = _undecided("P3", 0.3, "no-ranker")
+"""No rule, and no ranker to ask: P2, one above the usual P3."""
 
 
-def _holds(when: Situation, decision: Decision, asset: Asset, context: Context, downstream: int) -> bool:
-    if when.verdicts and decision.verdict not in when.verdicts:
+def _holds(when: Situation, decision: Decision, event: Event, asset: Asset, context: Context) -> bool:
+    allowed = (
+        (when.priorities, decision.priority),
+        (when.verdicts, decision.verdict),
+        (when.tier, context.tier or asset.tier),
+        (when.severity, event.severity),
+    )
+    if any(names and actual not in names for names, actual in allowed):
         return False
-    if when.priorities and decision.priority not in when.priorities:
-        return False
-    if when.tier and (context.tier or asset.tier) not in when.tier:
-        return False
-    if context.repeats < when.repeats or context.burst_assets < when.burst_assets or downstream < when.downstream:
-        return False
+    reached = (
+        context.repeats >= when.repeats
+        and context.burst_assets >= when.burst_assets
+        and context.downstream >= when.downstream
+        and decision.confidence < when.sure_below
+    )
     facts = (
         (when.redundant, bool(asset.redundant_with)),
         (when.new_pattern, context.new_pattern),
         (when.flapping, context.flapping),
         (when.maintenance, bool(context.maintenance)),
         (when.known, decision.known),
+        (when.written_as_alert, event.format in _WRITTEN_AS_ALERT),
     )
-    return all(wanted is None or wanted == actual for wanted, actual in facts)
+    return reached and all(wanted is None or wanted == actual for wanted, actual in facts)
 
 
-def _modified(decision: Decision, modifier: Modifier, slots: dict[str, str | int]) -> Decision:
+def _modified(decision: Decision, modifier: Modifier, asset: Asset, context: Context) -> Decision:
+    slots = _slots(asset, context)
     urgency, impact, complexity = (
         judged(text.format_map(slots)) if text else current
         for text, current in (
@@ -225,12 +239,13 @@ def _modified(decision: Decision, modifier: Modifier, slots: dict[str, str | int
     )
 
 
-def _slots(asset: Asset, context: Context, downstream: int) -> dict[str, str | int]:
+def _slots(asset: Asset, context: Context) -> dict[str, str | int]:
+    """What a modifier's reason may name."""
     return {
         "tier": context.tier or asset.tier,
         "tenant": asset.tenant or "of this asset",
         "peers": ", ".join(asset.redundant_with),
-        "downstream": downstream,
+        "downstream": context.downstream,
         "repeats": context.repeats,
         "burst_assets": context.burst_assets,
         "since_change": f"since {context.since_change}" if context.since_change else "",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from setpoint.contracts import Event, Priority, Severity
 from setpoint.errors import UsageError
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+_PLACEHOLDER = re.compile(r"\{\{.*?\}\}")
 LOGHUB = ("Linux", "OpenSSH", "OpenStack", "Hadoop", "Spark", "Zookeeper")
 _PROMETHEUS_GOLD: dict[str, Priority] = {"critical": "P1", "warning": "P2", "info": "P3"}
 _PROMETHEUS_ACCEPT: dict[str, frozenset[Priority]] = {
@@ -75,7 +77,11 @@ def redfish(data: Path, *, severity: bool = False) -> list[Labelled]:
 def _redfish(row: dict[str, str], severity: bool) -> Labelled:
     level = _REDFISH_SEVERITY[row["severity"]] if severity else "unknown"
     event = _event(
-        row["message"], kind=row["message_id"], source="redfish", severity=level, fmt="redfish" if severity else "csv"
+        row["message"],
+        kind=row["message_id"],
+        source="redfish",
+        severity=level,
+        fmt="redfish" if severity else "csv",
     )
     return Labelled(event, _REDFISH_GOLD[row["severity"]], _REDFISH_ACCEPT[row["severity"]], row["message"])
 
@@ -84,7 +90,11 @@ def prometheus(data: Path) -> list[Labelled]:
     """Alerting rules by name and description, without their severity; critical P1 (or P0), warning P2, info P3."""
     return [
         Labelled(
-            _event(row["description"], kind=row["alertname"].replace(" ", ""), source=row["service"]),
+            _event(
+                _PLACEHOLDER.sub("x", row["description"]),
+                kind=row["alertname"].replace(" ", ""),
+                source=row["service"],
+            ),
             _PROMETHEUS_GOLD[row["severity"]],
             _PROMETHEUS_ACCEPT[row["severity"]],
             f"{row['alertname']}: {row['description']}",

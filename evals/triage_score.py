@@ -20,12 +20,14 @@ from agents.symbolic_engine import SymbolicEngine
 from evals import triage_data
 from evals.triage_data import Labelled
 from knowledge.rulebook import RuleBook
-from setpoint.contracts import PRIORITIES, Event, Priority
+from setpoint.contracts import Event, Priority
 
 PAGES: frozenset[Priority] = frozenset({"P0", "P1"})
 Ranker = Callable[[Event], Priority]
 _URGENT = re.compile(r"\b(fatal|panic|critical|emerg\w*|alert|fail\w*|down|lost|dead|uncorrect\w*)\b", re.I)
-_WARNING = re.compile(r"\b(err\w*|warn\w*|timeout|timed out|refused|denied|degraded|exceed\w*|invalid)\b", re.I)
+_WARNING = re.compile(
+    r"\b(err\w*|warn\w*|timeout|timed out|refused|denied|degraded|exceed\w*|invalid)\b", re.I
+)
 
 
 @dataclass(frozen=True)
@@ -172,9 +174,14 @@ def main(argv: Sequence[str] | None = None) -> None:
             )
     print("\nroutine logs: pages / tickets per 10,000 lines")
     for way, logs in found["routine"].items():  # type: ignore[attr-defined]
-        print(f"  {way:15s} " + "  ".join(f"{n} {v['pages_per_10k']:g}/{v['tickets_per_10k']:g}" for n, v in logs.items()))
+        print(
+            f"  {way:15s} "
+            + "  ".join(f"{n} {v['pages_per_10k']:g}/{v['tickets_per_10k']:g}" for n, v in logs.items())
+        )
     engine = SymbolicEngine(RuleBook.load(), None, TextRanker.load())
-    pooled = [item for items in (triage_data.redfish(data), by_wording(triage_data.mercury(data))) for item in items]
+    pooled = [
+        item for items in (triage_data.redfish(data), by_wording(triage_data.mercury(data))) for item in items
+    ]
     print("\ncalibration on redfish and mercury wordings: confidence, share right, count")
     for confidence, right, count in calibration(pooled, engine):
         print(f"  {confidence:.2f}  {right:.2f}  {count}")

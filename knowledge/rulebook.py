@@ -98,7 +98,12 @@ class When(_Closed):
     def specificity(self) -> int:
         """Kind beats a number beyond a limit, which beats labels, place and text."""
         numbers = self.above is not None or self.below is not None or bool(self.limit)
-        parts = (50 * bool(self.kind), 30 * numbers, 20 * bool(self.text or self.metric), 10 * len(self.labels))
+        parts = (
+            50 * bool(self.kind),
+            30 * numbers,
+            20 * bool(self.text or self.metric),
+            10 * len(self.labels),
+        )
         places = (self.asset, self.tier, self.source, self.severity, self.status, self.format)
         return sum(parts) + 5 * sum(map(bool, places))
 
@@ -212,6 +217,11 @@ class Situation(_Closed):
     maintenance: bool | None = None
     known: bool | None = None
     """True: a rule decided; False: the ranker did, or nobody."""
+    severity: tuple[str, ...] = ()
+    written_as_alert: bool | None = None
+    """True: a person chose the level when writing the alert; False: a log's native level."""
+    sure_below: float = 1.01
+    """Only where the decision so far is less sure than this."""
 
 
 class Modifier(_Closed):
@@ -279,12 +289,14 @@ class RuleBook:
         """Raises ConfigError on a doubled rule id or an unknown verdict."""
         self.verdicts = dict(verdicts)
         self.modifiers = tuple(modifiers)
-        self.rules = tuple(sorted(rules, key=_first_specific))
+        self.rules = tuple(rules)
         self.by_id = {rule.id: rule for rule in self.rules}
         self._check()
         self._decisions = {rule.id: self._decision_of(rule) for rule in self.rules}
+        pairs = [(rule, when) for rule in self.rules for when in rule.when]
+        self._conditions = tuple(sorted(pairs, key=_most_specific_first))
         self._by_kind, self._general = self._indexed()
-        whens = [when for rule in self.rules for when in rule.when]
+        whens = [when for _, when in pairs]
         self.label_keys = tuple(sorted({key for when in whens for key in when.labels}))
         """Labels that some rule looks at."""
         self.numeric = tuple(w for w in whens if w.above is not None or w.below is not None)
@@ -302,35 +314,38 @@ class RuleBook:
         verdicts = {name: verdict for file in reversed(files) for name, verdict in file.verdicts.items()}
         rules = {rule.id: rule for file in reversed(files) for rule in reversed(file.rules)}
         return cls(
-            reversed(rules.values()), verdicts, (modifier for file in reversed(files) for modifier in file.modifiers)
+            reversed(rules.values()),
+            verdicts,
+            (modifier for file in reversed(files) for modifier in file.modifiers),
         )
 
     def decide(self, subject: Subject) -> Decision | None:
-        """What the first rule that holds says; None where no rule knows the event."""
-        for rule in self._candidates(subject):
-            if any(when.holds(subject) for when in rule.when):
+        """What the first condition that holds says; None where no rule knows the event."""
+        for rule, when in self._candidates(subject):
+            if when.holds(subject):
                 return self._decisions[rule.id]
         return None
 
     def decision(self, rule_id: str) -> Decision:
+        """What that rule says. Raises KeyError where there is none."""
         return self._decisions[rule_id]
 
-    def _candidates(self, subject: Subject) -> Iterable[Rule]:
-        """Rules in order; those bound to other kinds are left out at once."""
+    def _candidates(self, subject: Subject) -> Iterable[tuple[Rule, When]]:
+        """Conditions in order; those bound to other kinds are left out at once."""
         short = subject.kind.split(".")[-1]
         keyed = self._by_kind.get(subject.kind) or self._by_kind.get(short)
-        pairs = heapq.merge(keyed, self._general, key=_place_in_order) if keyed else self._general
-        return (rule for _, rule in pairs)
+        places = heapq.merge(keyed, self._general) if keyed else self._general
+        return (self._conditions[place] for place in places)
 
-    def _indexed(self) -> tuple[dict[str, list[tuple[int, Rule]]], list[tuple[int, Rule]]]:
-        by_kind: dict[str, list[tuple[int, Rule]]] = {}
-        general: list[tuple[int, Rule]] = []
-        for place, rule in enumerate(self.rules):
-            if all(when.kind for when in rule.when):
-                for kind in {kind.lower() for when in rule.when for kind in when.kind}:
-                    by_kind.setdefault(kind, []).append((place, rule))
-            else:
-                general.append((place, rule))
+    def _indexed(self) -> tuple[dict[str, list[int]], list[int]]:
+        """Places of the conditions by the kinds they name, and of those that name none."""
+        by_kind: dict[str, list[int]] = {}
+        general: list[int] = []
+        for place, (_, when) in enumerate(self._conditions):
+            for kind in {kind.lower() for kind in when.kind}:
+                by_kind.setdefault(kind, []).append(place)
+            if not when.kind:
+                general.append(place)
         return by_kind, general
 
     def _check(self) -> None:
@@ -340,7 +355,9 @@ class RuleBook:
         for rule in self.rules:
             if rule.verdict not in self.verdicts:
                 known = ", ".join(sorted(self.verdicts))
-                raise ConfigError(f"unknown verdict {rule.verdict!r}", where=rule.id, remedy=f"Use one of {known}")
+                raise ConfigError(
+                    f"unknown verdict {rule.verdict!r}", where=rule.id, remedy=f"Use one of {known}"
+                )
 
     def _decision_of(self, rule: Rule) -> Decision:
         verdict = self.verdicts[rule.verdict]
@@ -362,12 +379,9 @@ class RuleBook:
         )
 
 
-def _place_in_order(pair: tuple[int, Rule]) -> int:
-    return pair[0]
-
-
-def _first_specific(rule: Rule) -> int:
-    return -(rule.order + max(when.specificity for when in rule.when))
+def _most_specific_first(pair: tuple[Rule, When]) -> int:
+    rule, when = pair
+    return -(rule.order + when.specificity)
 
 
 _CATALOGS = ("xid", "sxid", "edac", "redfish")

@@ -6,7 +6,8 @@ import re
 
 _NUMBERS = re.compile(
     r"""(?P<keep>\b(?:status|code|xid|sxid|exit(?:ed\ with)?|rc|errno|http/\d\.\d"?)\b[^\w]{0,4}-?\d+|\b[1-5]xx\b)"""
-    r"""|(?P<hex>\b0x[0-9a-f]+|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b)"""
+    r"""|(?P<hex>\b0x[0-9a-f]+)"""
+    r"""|(?P<name>\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b(?=[0-9a-f]*\d)[0-9a-f]{12,}\b)"""
     r"""|(?P<zero>(?<![\w.:])0(?![\w.:]))"""
     r"""|(?P<number>\d+)""",
     re.IGNORECASE | re.VERBOSE,
@@ -28,6 +29,8 @@ def mask(message: str) -> str:
 def _masked(match: re.Match[str]) -> str:
     if match["number"]:
         return "9"
+    if match["name"]:
+        return "id"
     return "0x9" if match["hex"] else match[0]
 
 

@@ -12,6 +12,7 @@ from prompts.tasks import (
     SummaryInput,
     Task,
     TaskInput,
+    WordInput,
 )
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "SummaryInput",
     "Task",
     "TaskInput",
+    "WordInput",
     "render",
     "template_hash",
 ]

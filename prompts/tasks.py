@@ -71,4 +71,6 @@ class DecideInput:
     """Cause id and its meaning."""
 
 
-TaskInput = AlertInput | StepInput | SummaryInput | ChatInput | DecideInput
+WordInput = AlertInput | StepInput | SummaryInput | ChatInput
+"""Inputs of the tasks that word a fact sheet."""
+TaskInput = WordInput | DecideInput

@@ -22,10 +22,9 @@ from setpoint.contracts import (
     Review,
 )
 from setpoint.contracts.site import Site
-from setpoint.errors import ActionRefused, BackendError, InputError, ModelFailed
+from setpoint.errors import ActionRefused, BackendError, InputError
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
-from setpoint.llm import RoleModel
 from setpoint.settings import Settings
 from tools.actions import describe, spec_of
 from tools.adapter import SiteAdapter
@@ -113,23 +112,6 @@ class NoSite:
 
     def settle(self, seconds: float) -> None:
         return None
-
-
-class ModelDecider:
-    """A role's model as a decider: JSON under a schema."""
-
-    def __init__(self, model: RoleModel) -> None:
-        self._model, self.name = model, model.name
-
-    def structured(self, system: str, user: str, schema: dict[str, Any]) -> tuple[dict[str, Any], int]:
-        from langchain_core.messages import HumanMessage, SystemMessage
-
-        chain = self._model.chat.with_structured_output(schema, include_raw=True)
-        answer: Any = chain.invoke([SystemMessage(system), HumanMessage(user)])
-        if not isinstance(answer.get("parsed"), dict):
-            raise ModelFailed("the answer does not fit its schema", where=self.name)
-        usage = getattr(answer["raw"], "usage_metadata", None) or {}
-        return answer["parsed"], int(usage.get("total_tokens", 0))
 
 
 def load_case(ledger: Ledger, site: Site, adapter: SiteAdapter | None, incident_id: str) -> Case:

@@ -205,6 +205,26 @@ def doctor(as_json: Json = False, site: SiteFile = None, store: Store = None, se
     raise typer.Exit(examine(settings_from(sets, site, store), as_json))
 
 
+@app.command()
+def stop(
+    release: Annotated[bool, typer.Option("--release", help="Let actions run again.")] = False,
+    why: Annotated[str, typer.Option(help="The reason; it is kept.")] = "",
+    store: Store = None,
+) -> None:
+    """Stop every action at once: no model, no database, no second person. `--release` lets them run again."""
+    import getpass
+
+    from tools.stop import StopSwitch
+
+    switch = StopSwitch(settings_from(None, None, store).settings.store.dir / "STOP")
+    if release:
+        switch.release()
+        typer.echo("actions may run again")
+    else:
+        switch.engage(os.environ.get("SETPOINT_USER") or getpass.getuser(), why or "no reason given")
+        typer.echo(f"stopped: nothing is executed while {switch.path} exists")
+
+
 def _mount() -> None:
     """The noun groups live in files of their own; they import nothing heavy either."""
     from setpoint.app.cli_desk import GROUPS
@@ -226,3 +246,6 @@ def root(
 
 
 _mount()
+
+if __name__ == "__main__":
+    main()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from setpoint.contracts import (
     PRIORITIES,
@@ -37,6 +37,7 @@ FULL_FILES = 200
 """Incidents, most urgent first, whose single events are kept."""
 REPLAY_LAG_S = 900.0
 """Where most events are read this long after they happened, the input is a recording."""
+_SAME = timedelta(milliseconds=1)
 _DOUBTFUL_TIME = {"time-in-future", "time-very-old", "time-missing"}
 
 
@@ -114,11 +115,16 @@ class IncidentFile:
         last = max(known, key=lambda event: event.received)
         return last.time + (moment - last.received)
 
-    def first_alert_at(self, moment: datetime) -> datetime:
-        """Where its first notice belongs: at the event that set its rank."""
-        ranks = [s for s in self.sightings if s.has_sure_time]
-        cause = next((s.event for s in ranks if self.triage and s.event.id == self.triage.event_id), None)
-        return cause.time + (moment - cause.received) if cause else self.placed(moment)
+    def noticed(self, version: NoticeVersion, sent: datetime) -> datetime:
+        """When a notice went out, on the clock of the events: at the event that caused it plus the real latency."""
+        received = next((d.received for d in version.deliveries if d.received), None)
+        if received is None:
+            return self.placed(sent)
+        causes = [
+            s.event for s in self.sightings if s.has_sure_time and abs(s.event.received - received) < _SAME
+        ]
+        leading = [event for event in causes if self.triage and event.id == self.triage.event_id]
+        return (leading or causes)[0].time + (sent - received) if causes else self.placed(sent)
 
 
 @dataclass

@@ -98,8 +98,9 @@ def names(items: Sequence[str], shown: int = 4) -> str:
 def counted(many: int, word: str) -> str:
     """`1 event`, `3 events`.
 
-    >>> counted(1, "event"), counted(0, "entry")
-    ('1 event', '0 entries')
+    >>> counted(1, "event"), counted(0, "entry"), counted(2, "analysis")
+    ('1 event', '0 entries', '2 analyses')
     """
-    plural = f"{word[:-1]}ies" if word.endswith("y") else f"{word}s"
+    endings = {"y": "ies", "sis": "ses"}
+    plural = next((word.removesuffix(old) + new for old, new in endings.items() if word.endswith(old)), f"{word}s")
     return f"{many} {word if many == 1 else plural}"

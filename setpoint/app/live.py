@@ -110,8 +110,8 @@ class Live:
             body.append(f"[{advice.citation.passage_id}]\n", "cyan")
         body.append(f"words: {diagnosis.written_by}; cause decided in mode {diagnosis.mode}; "
                     f"{diagnosis.seconds:.1f} s, {diagnosis.tokens} tokens", "dim")  # fmt: skip
-        for fallback in diagnosis.fallbacks:
-            body.append(f"\nfell back to plain facts: {fallback}", "magenta")
+        for problem, parts in _by_problem(diagnosis.fallbacks).items():
+            body.append(f"\n{', '.join(parts)} fell back to plain facts: {problem}", "magenta")
         self._console.print(Padding(body, (0, 0, 0, INDENT)))
 
     def _on_review(self, review: Review) -> None:
@@ -162,3 +162,12 @@ class Live:
 def _others(diagnosis: Diagnosis) -> str:
     rest = [f"{h.title} {h.score:.0%}" for h in diagnosis.hypotheses[1:3] if h.score >= 0.03]
     return f"  (else: {', '.join(rest)})" if rest else ""
+
+
+def _by_problem(fallbacks: Sequence[str]) -> dict[str, list[str]]:
+    """`step 1: reason`, `summary: reason` as one entry a reason."""
+    found: dict[str, list[str]] = {}
+    for fallback in fallbacks:
+        part, _, problem = fallback.partition(": ")
+        found.setdefault(problem, []).append(part)
+    return found

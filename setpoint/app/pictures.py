@@ -117,9 +117,9 @@ def _alerts(file: IncidentFile) -> Iterator[Mark]:
             "escalation",
             "storm",
         ):
-            first = version.notice.stage == "first"
-            place = file.first_alert_at(sent) if first else file.placed(sent)
-            yield Mark("alert", place, f"{version.notice.stage} notice: {version.notice.title}")
+            yield Mark(
+                "alert", file.noticed(version, sent), f"{version.notice.stage} notice: {version.notice.title}"
+            )
 
 
 def _analyses(file: IncidentFile) -> Iterator[Mark]:
@@ -184,7 +184,7 @@ def _ticks(axis: Axis, zone: ZoneInfo, height: float, most: int = 10) -> Markup:
 def _lane(file: IncidentFile, marks: Sequence[Mark], axis: Axis, y: float, zone: ZoneInfo) -> Markup:
     incident = file.incident
     label = f"{incident.id}: {incident.title}"
-    shown = one_line(incident.title, 36)
+    shown = one_line(incident.title, 40)
     badge = _tag(
         "rect",
         x=4.0,
@@ -286,27 +286,57 @@ def anchor(prefix: str, name: str) -> str:
 
 PLOT_W, PLOT_H = 380.0, 148.0
 _PLOT_LEFT, _PLOT_RIGHT, _PLOT_TOP, _PLOT_BOTTOM = 50.0, 14.0, 26.0, 22.0
-_AROUND_S = 3600.0
+_BEFORE, _AFTER = timedelta(hours=2), timedelta(hours=1)
 """Readings of the same metric this long before and after the incident are drawn along, for comparison."""
 
 
-def plots(file: IncidentFile, dossier: Dossier) -> list[Markup]:
-    """One picture for each metric that the incident's events carry; the most urgent first, MAX_PLOTS at most."""
+@dataclass(frozen=True)
+class Single:
+    """A reading with nothing to compare it to but its limit."""
+
+    event: Event
+    priority: Priority
+
+    @property
+    def beyond(self) -> str:
+        """How far from the limit, in words."""
+        limit, value = self.event.threshold, self.event.value
+        if limit is None or value is None:
+            return ""
+        if value == limit:
+            return "at the limit"
+        side = "above" if value > limit else "below"
+        return f"{number(abs(value - limit))} {side}"
+
+
+def readings(file: IncidentFile, dossier: Dossier) -> tuple[list[Markup], list[Single]]:
+    """For each metric that the incident's events carry a picture, where there are at least two readings, else the
+    one reading. The most urgent first, MAX_PLOTS pictures at most."""
+    pictures: list[Markup] = []
+    singles: list[Single] = []
     ranks = {s.event.id: s.priority for s in file.sightings}
-    keys = dict.fromkeys(
-        (s.event.asset, s.event.metric)
-        for s in sorted(file.sightings, key=lambda s: PRIORITIES.index(s.priority))
-        if s.event.metric and s.event.value is not None
-    )
-    first, last = (t.timestamp() for t in (file.incident.opened, file.incident.updated))
-    made = []
-    for asset, metric in list(keys)[:MAX_PLOTS]:
-        near = [
-            event for event in dossier.readings.get((asset, str(metric)), ())
-            if event.id in ranks or first - _AROUND_S <= event.time.timestamp() <= last + _AROUND_S
-        ]  # fmt: skip
-        made.append(plot(near, ranks, dossier.site.zone))
-    return made
+    for sighting in _first_of_each_metric(file):
+        near = _near(file, sighting.event, dossier, ranks)
+        if len(near) < 2:
+            singles.append(Single(sighting.event, sighting.priority))
+        elif len(pictures) < MAX_PLOTS:
+            pictures.append(plot(near, ranks, dossier.site.zone))
+    return pictures, singles
+
+
+def _first_of_each_metric(file: IncidentFile) -> list[Sighting]:
+    first: dict[tuple[str, str | None], Sighting] = {}
+    for sighting in sorted(file.sightings, key=lambda s: PRIORITIES.index(s.priority)):
+        if sighting.event.metric and sighting.event.value is not None:
+            first.setdefault((sighting.event.asset, sighting.event.metric), sighting)
+    return list(first.values())
+
+
+def _near(file: IncidentFile, event: Event, dossier: Dossier, ranks: dict[str, Priority]) -> list[Event]:
+    """Readings of that metric in the incident and around it."""
+    first, last = file.incident.opened - _BEFORE, file.incident.updated + _AFTER
+    series = dossier.readings.get((event.asset, str(event.metric)), ())
+    return [one for one in series if one.id in ranks or first <= one.time <= last]
 
 
 def plot(events: Sequence[Event], ranks: dict[str, Priority], zone: ZoneInfo) -> Markup:
@@ -370,7 +400,13 @@ def _limit_line(limit: float, y: float, axis: Axis) -> list[Markup]:
             y2=y,
             **{"class": "plot-limit"},
         ),
-        _text(axis.right - 4, y - 4, f"limit {number(limit)}", "plot-limit-text", text_anchor="end"),
+        _text(
+            axis.right - 4,
+            y - 4 if y > _PLOT_TOP + 18 else y + 13,
+            f"limit {number(limit)}",
+            "plot-limit-text",
+            text_anchor="end",
+        ),
         _text(axis.left - 5, y + 4, number(limit), "tick", text_anchor="end"),
     ]
 

@@ -42,6 +42,7 @@ MODES = {
     "assisted": "Code named the candidate causes; the model ordered them.",
     "free": "The model decided the cause; code verified it.",
 }
+_CODE = re.compile(r"`([^`\n]+)`")
 _TAG = re.compile(r"\s*\{action:\s*([a-z_]+)\}\s*$")
 
 
@@ -120,10 +121,11 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
         "names": formatting.names,
         "line": formatting.one_line,
         "bullets": bullets,
+        "runbook": runbook,
         "words": lambda text: str(text).replace("_", " "),
     }
     functions: tuple[Callable[..., Any], ...] = (
-        pictures.anchor, pictures.plots, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
+        pictures.anchor, pictures.readings, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
         formatting.counted, formatting.period, story, steps_of, changed, verdict, decided_when, before_after, passage_of,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
@@ -146,20 +148,26 @@ class Row:
     time: datetime
     """On the clock of the events."""
     after_s: float | None
-    """Since its first event was read; None for events themselves."""
+    """Real time since the event that set the incident's rank was read; None for events and for what came before."""
     item: TimelineItem
 
 
 def story(file: IncidentFile) -> list[Row]:
     """What happened, on one clock."""
-    read = min((s.event.received for s in file.sightings), default=None)
+    read = next(
+        (s.event.received for s in file.sightings if file.triage and s.event.id == file.triage.event_id), None
+    )
+    versions = {delivery.key: version for version in file.notices for delivery in version.deliveries}
     rows = []
     for item in file.story:
         if item.kind == "event":
             rows.append(Row(item.time, None, item))
-        else:
-            after = (item.time - read).total_seconds() if read else None
-            rows.append(Row(file.placed(item.time), after, item))
+            continue
+        version = versions.get(item.ref) if item.kind == "notice" else None
+        place = file.noticed(version, item.time) if version else file.placed(item.time)
+        rows.append(
+            Row(place, (item.time - read).total_seconds() if read and item.time >= read else None, item)
+        )
     return sorted(rows, key=lambda row: row.time)
 
 
@@ -180,6 +188,11 @@ def bullets(text: str) -> list[str]:
     ['at once', 'if GPUs throttle']
     """
     return re.split(r"\s- ", text[2:]) if text.startswith("- ") else [text]
+
+
+def runbook(text: str) -> Markup:
+    """Runbook text with what stands between backticks as code."""
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(formatting.visible(text)))))
 
 
 def changed(review: Review, dossier: Dossier) -> list[tuple[str, Any, Any]]:
@@ -273,7 +286,7 @@ def _marked(text: str, quotes: Iterable[str]) -> Iterable[Markup]:
         words = re.sub(r"^\s*(\d+\.|-)\s+", "", bare)
         hit = bool(words.strip()) and any(words in quote or quote in words for quote in said)
         label = Markup(' <code class="tag">{}</code>').format(tag[1]) if tag else ""
-        yield (Markup("<mark>{}</mark>{}").format(bare, label) if hit else escape(bare) + label)
+        yield (Markup("<mark>{}</mark>{}").format(runbook(bare), label) if hit else runbook(bare) + label)
 
 
 def writers(dossier: Dossier) -> list[tuple[str, list[tuple[str, int]]]]:

@@ -298,7 +298,7 @@ class Runtime:
     # ---- jobs -----------------------------------------------------------------------------------------------------
 
     async def _do_fast(self, job: Job) -> None:
-        context = FastContext(self.ledger, self._light, self.site, self.settings.models.light.timeout_s)
+        context = FastContext(self.ledger, self._light, self.alerter, self.settings.models.light.timeout_s)
         first = {"incident_id": job.key, "payload": dict(job.payload)}
         await run_to_stop(self._fast, f"fast:{job.key}:{job.id}", first, context)
         await asyncio.to_thread(self.ledger.finish, job)
@@ -329,7 +329,7 @@ class Runtime:
             causes=load_causes(),
             sections=load_corpus(),
             writer=self._heavy if wants_model else None,
-            decider=adapters.ModelDecider(self._heavy) if wants_model and heavy.mode != "facts" else None,
+            decider=self._heavy if wants_model and heavy.mode != "facts" else None,
             mode=heavy.mode,
             action_names=frozenset(CATALOG),
             asset_names=frozenset(asset.name for asset in self.site.assets),

@@ -16,7 +16,7 @@ _ASSET = ("asset", "node", "nodename", "node_name", "hostname", "host", "device_
 """Labels that name what an alert is about, most telling first: an `instance` may be only the exporter's address."""
 _PORT = re.compile(r"^(\[[0-9A-Fa-f:]+\]|[^:/\[\]]+):\d{1,5}$")
 _SAID_VALUE = re.compile(r"\bVALUE ?= ?(\S+)")
-_TEMPLATE_TAIL = re.compile(r"\s*\b(?:VALUE|LABELS) ?= ?.*", re.DOTALL)
+_TEMPLATE_TAIL = re.compile(r"\b(?:VALUE|LABELS) ?= ?.*", re.DOTALL)
 _NEVER = "0001-01-01"
 
 
@@ -91,7 +91,7 @@ def _moment(item: Mapping[str, object], field: str) -> str | None:
 def _message(notes: Mapping[str, str], kind: str) -> str:
     summary = notes.get("summary") or notes.get("title") or ""
     detail = notes.get("description") or notes.get("message") or ""
-    detail = _TEMPLATE_TAIL.sub("", detail)
+    detail = _TEMPLATE_TAIL.sub("", detail).strip()
     if not detail or detail in summary:
         return summary or kind
     return detail if not summary or summary in detail else f"{summary.rstrip('. ')}. {detail}"

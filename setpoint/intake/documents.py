@@ -10,7 +10,9 @@ from setpoint.intake.limits import DEFAULT_LIMITS, KIB, Limits
 from setpoint.intake.stream import Line
 from setpoint.intake.text import decode
 
-_FRAME = re.compile(rb"(\d{1,6}) (?=<\d{1,3}>)")
+_FRAME = re.compile(rb"\s*(\d{1,6}) (?=<\d{1,3}>)")
+_NEXT = re.compile(rb"\s*(?:$|\d{1,6}(?:$| (?:$|<)))")
+"""What may follow a message: the end, or the length of the next one."""
 _PRIORITY = re.compile(rb"<\d{1,3}>")
 
 
@@ -63,31 +65,45 @@ def is_object(raw: bytes) -> bool:
 
 
 class OpenFrame:
-    """A syslog message behind its length in bytes (RFC 6587, octet counting); it may hold line feeds."""
+    """Syslog messages behind their length in bytes (RFC 6587, octet counting); a message may hold line feeds."""
 
     def __init__(self, first: Line) -> None:
         self.first = first
-        self._data = first.raw.lstrip()
-        match = _FRAME.match(self._data)
-        self._start = match.end() if match else 0
-        self._length = int(match[1]) if match else 0
+        self._data = bytearray(first.raw.lstrip())
+        self._needed = 0
 
     @staticmethod
     def begins(raw: bytes) -> bool:
         return _FRAME.match(raw) is not None
 
-    def add(self, line: Line) -> None:
+    def add(self, line: Line) -> bool:
+        """Take one more line; True once the message that was open is complete."""
         self._data += b"\n" + line.raw
+        return len(self._data) >= self._needed
 
-    def is_complete(self, limits: Limits) -> bool:
-        """The stated length is reached (a last line feed may count), or was never meant as one."""
-        return not 0 < self._length <= limits.line or len(self._data) - self._start >= self._length - 1
+    def take(self, limits: Limits) -> tuple[list[bytes], bytes | None]:
+        """The complete messages. Then None where the next is awaited, else what follows and is no frame.
 
-    def parts(self, limits: Limits) -> tuple[bytes, bytes]:
-        """The message, and what follows it. A number that fits no frame is dropped: the line is the message."""
-        body = self._data[self._start :]
-        rest = body[self._length :].lstrip()
-        if self._length > limits.line or (rest and not self.begins(rest)):
-            line, _, later = body.partition(b"\n")
-            return line, later
-        return body[: self._length], rest
+        A message's last line feed may count and still be on its way.
+        """
+        data, position, messages = bytes(self._data), 0, []
+        while match := _FRAME.match(data, position):
+            length, start = int(match[1]), match.end()
+            if not 0 < length <= limits.line:
+                break
+            if len(data) - start < length - 1:
+                self._data = bytearray(data[position:])
+                self._needed = start - position + length - 1
+                return messages, None
+            if not _NEXT.match(data, start + length):
+                break
+            messages.append(data[start : start + length])
+            position = start + length
+            while data[position : position + 1].isspace():
+                position += 1
+        return messages, data[position:]
+
+    @staticmethod
+    def without_length(raw: bytes) -> bytes:
+        """A line whose number turned out to be no length."""
+        return _FRAME.sub(b"", raw, count=1)

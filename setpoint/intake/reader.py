@@ -89,7 +89,7 @@ class _Reader:
         self.document: OpenDocument | None = None
         self.row: list[Line] = []
         self.frame: OpenFrame | None = None
-        self.documents_allowed = True
+        self.documents_allowed = self.frames_allowed = True
         self.unrecognised = 0
         self.began = self.said = False
 
@@ -119,8 +119,8 @@ class _Reader:
         if self.document:
             yield from self._document_line(self.document, line)
         elif self.frame:
-            self.frame.add(line)
-            yield from self._frame_line(self.frame, line)
+            if self.frame.add(line) or not (line.ended and line.whole):
+                yield from self._frame_line(self.frame, line)
         elif self.row:
             yield from self._row_line(line)
         else:
@@ -137,7 +137,10 @@ class _Reader:
         elif raw[0] in b"{[" and not _CONSOLE.match(raw):
             yield from self._json_line(line, raw)
         elif OpenFrame.begins(raw):
-            yield from self._frame_line(OpenFrame(line), line)
+            if self.frames_allowed:
+                yield from self._frame_line(OpenFrame(line), line)
+            else:
+                yield from self._text_line(line._replace(raw=OpenFrame.without_length(line.raw)))
         elif self.table is None or raw[0] == 0x3C:  # "<"
             yield from self._text_line(line)
         else:
@@ -278,14 +281,19 @@ class _Reader:
     # Syslog messages that state their length
 
     def _frame_line(self, frame: OpenFrame, line: Line) -> Iterator[Read]:
-        if not frame.is_complete(self.limits) and line.ended and line.whole:
-            self.frame = frame
-            return
+        """What is complete of it. A length that fits nothing shows that the input has none after all."""
         self.frame = None
-        message, rest = frame.parts(self.limits)
-        yield from self._text_line(frame.first._replace(raw=message))
-        for later in rest.split(b"\n") if rest else ():
-            yield from self._line(line._replace(raw=later))
+        messages, rest = frame.take(self.limits)
+        for message in messages:
+            yield from self._text_line(frame.first._replace(raw=message))
+        if rest is None and line.ended and line.whole:
+            self.frame = frame
+        elif rest is None:
+            yield self._quarantine(_short_frame(), line.raw, self._at(line))
+        elif rest:
+            self.frames_allowed = False
+            for later in rest.split(b"\n"):
+                yield from self._line(line._replace(raw=later))
 
     # Ends
 

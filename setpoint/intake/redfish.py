@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from setpoint.errors import InputError
 from setpoint.intake.draft import Draft
 from setpoint.intake.fields import add_severity
+from setpoint.intake.limits import DEFAULT_LIMITS
 from setpoint.intake.measure import number
 from setpoint.intake.text import shown
 
@@ -30,6 +31,8 @@ _READING = re.compile(
     r"reading of (?P<value>[+-]?\d+(?:\.\d+)?) ?(?P<unit>degrees \(C\)|L/min|kPa|%|percent|Hz|[VAW])?\W"
 )
 _UNITS = {"degrees (C)": "C", "percent": "%"}
+_ARGUMENT_CHARS = 300
+"""A message may name one argument thousands of times."""
 _ARGUMENT = re.compile(r"%(\d)")
 
 
@@ -110,7 +113,7 @@ def _arguments(item: Mapping[str, object]) -> list[str]:
         return []
     if not isinstance(given, list):
         raise InputError(f"MessageArgs is {shown(given)}, not a list", remedy="Send a list of texts")
-    return [str(arg) for arg in given[:16]]
+    return [str(arg)[:_ARGUMENT_CHARS] for arg in given[:16]]
 
 
 def _message(item: Mapping[str, object], kind: str, args: list[str]) -> str:
@@ -118,4 +121,5 @@ def _message(item: Mapping[str, object], kind: str, args: list[str]) -> str:
     text = _text(item, "Message")
     if not text:
         return f"{kind}: {', '.join(args)}" if args else kind
+    text = text[: 2 * DEFAULT_LIMITS.message_chars]
     return _ARGUMENT.sub(lambda m: args[int(m[1]) - 1] if 0 < int(m[1]) <= len(args) else m[0], text)

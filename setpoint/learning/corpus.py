@@ -25,7 +25,7 @@ from prompts import (
     StepInput,
     SummaryInput,
     Task,
-    TaskInput,
+    WordInput,
     render,
 )
 from prompts.renderer import capital, inner
@@ -48,7 +48,7 @@ class Example:
     system: str
     user: str
     answer: str
-    inputs: TaskInput | None = None
+    inputs: WordInput | None = None
 
 
 def task_example(rng: Random, split: Split, task: Task) -> Example:
@@ -204,7 +204,7 @@ def data_hash() -> str:
     return digest.hexdigest()[:16]
 
 
-def _alert(rng: Random, split: Split) -> tuple[TaskInput, str]:
+def _alert(rng: Random, split: Split) -> tuple[WordInput, str]:
     inputs = AlertInput(
         priority=rng.choice(PRIORITIES),
         sheet=_sheet(rng, split),
@@ -214,13 +214,13 @@ def _alert(rng: Random, split: Split) -> tuple[TaskInput, str]:
     return inputs, alert_answer(rng, inputs)
 
 
-def _step(rng: Random, split: Split) -> tuple[TaskInput, str]:
+def _step(rng: Random, split: Split) -> tuple[WordInput, str]:
     relations: tuple[Relation, ...] = ("supports", "contradicts", "absent")
     inputs = StepInput(title=title(rng, split), relation=rng.choice(relations), sheet=_sheet(rng, split))
     return inputs, step_answer(rng, inputs)
 
 
-def _summary(rng: Random, split: Split) -> tuple[TaskInput, str]:
+def _summary(rng: Random, split: Split) -> tuple[WordInput, str]:
     certainties: tuple[Certainty, ...] = ("clear", "likely", "open")
     inputs = SummaryInput(
         cause=rng.choice(["named"] * 6 + ["unknown", "no_fault"]),
@@ -232,13 +232,13 @@ def _summary(rng: Random, split: Split) -> tuple[TaskInput, str]:
     return inputs, summary_answer(rng, inputs)
 
 
-def _chat(rng: Random, split: Split) -> tuple[TaskInput, str]:
+def _chat(rng: Random, split: Split) -> tuple[WordInput, str]:
     intent = _in_split(lambda: str(rng.choice(_words()["intents"])), split, tries=20)
     inputs = ChatInput(intent=intent, sheet=_sheet(rng, split))
     return inputs, chat_answer(rng, inputs)
 
 
-_MAKERS: dict[Task, Callable[[Random, Split], tuple[TaskInput, str]]] = {
+_MAKERS: dict[Task, Callable[[Random, Split], tuple[WordInput, str]]] = {
     "alert": _alert,
     "step": _step,
     "summary": _summary,

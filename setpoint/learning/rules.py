@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from prompts import AlertInput, StepInput, SummaryInput, TaskInput
+from prompts import AlertInput, StepInput, SummaryInput, WordInput
 from prompts.renderer import inner
 
 _SLOT = re.compile(r"\{([a-z]+[0-9]?)\}")
@@ -16,7 +16,7 @@ _FORBIDDEN = re.compile(
 )
 
 
-def problems(inputs: TaskInput, answer: str) -> list[str]:
+def problems(inputs: WordInput, answer: str) -> list[str]:
     """What is wrong with `answer`; empty where nothing is.
 
     Slots: only the sheet's, each at most once, required ones present. Words: no digit, brace, number or unit
@@ -35,10 +35,15 @@ def problems(inputs: TaskInput, answer: str) -> list[str]:
     found += ["does not end"] if not answer.rstrip().endswith(".") else []
     given = " ".join(_phrases(inputs)).lower()
     found += [f"word {word!r}" for word in _FORBIDDEN.findall(words) if word.lower() not in given]
-    return found + [f"phrase lost: {text}" for text in _phrases(inputs) if text.lower() not in answer.lower()]
+    return found + [f"phrase lost: {text}" for text in lost_phrases(inputs, answer)]
 
 
-def _phrases(inputs: TaskInput) -> list[str]:
+def lost_phrases(inputs: WordInput, answer: str) -> list[str]:
+    """Given phrases that do not stand verbatim in `answer`."""
+    return [text for text in _phrases(inputs) if text.lower() not in answer.lower()]
+
+
+def _phrases(inputs: WordInput) -> list[str]:
     phrases = [inputs.sheet.condition]
     if isinstance(inputs, AlertInput):
         phrases += [inputs.impact, inputs.todo]

@@ -11,7 +11,6 @@ import argparse
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -19,7 +18,7 @@ from tokenizers import Tokenizer
 from setpoint.learning import parity
 from setpoint.learning.corpus import data_hash
 from setpoint.learning.export import export
-from setpoint.learning.score import score, slot_grammar
+from setpoint.learning.score import score_all
 from setpoint.learning.tokenizer import train_tokenizer
 from setpoint.learning.training import Run, train
 
@@ -36,16 +35,10 @@ def main() -> None:
         **asdict(run),
         "bytes": arguments.out.stat().st_size,
         "parity": asdict(parity.measure(model, tokenizer, arguments.out)),
-        "score": _scores(arguments.out, arguments.each),
+        "score": [asdict(found) for found in score_all(arguments.out, arguments.each)],
     }
     arguments.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(json.dumps({key: value for key, value in record.items() if key != "curve"}, indent=1))
-
-
-def _scores(path: Path, each: int) -> list[dict[str, Any]]:
-    return [
-        asdict(result) for grammar in (None, slot_grammar) for result in score(path, "test", each, grammar)
-    ]
 
 
 def _tokenizer(work: Path, seed: int) -> Tokenizer:

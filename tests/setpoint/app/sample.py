@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -32,7 +32,6 @@ from setpoint.contracts import (
     Priority,
     Quarantined,
     ReasoningStep,
-    RecoveryGuide,
     Review,
     Triage,
 )
@@ -142,17 +141,23 @@ def _triage(ledger: Ledger, told: list[Told]) -> None:
     for one in told:
         stories.setdefault(_story_of(one), []).append(one)
     for story, members in stories.items():
-        incident = _incident(story, members)
-        ranked = tuple(_ranked(one, incident, place) for place, one in enumerate(members))
-        first = next(one for one in members if one.priority == incident.priority)
-        notices = (_notice(incident, "first", "template"),) if incident.priority in ("P0", "P1") else ()
-        batch = hashlib.sha256(story.encode()).hexdigest()
-        now = wall(first.event.time, 0.012)
-        ledger.commit_triage(
-            Dispatch(batch_id=batch, time=now, ranked=ranked, incidents=(incident,), new_incidents=(incident.id,),
-                     notices=notices), now=now,
-        )  # fmt: skip
+        whole = _incident(story, members)
+        first = next(place for place, one in enumerate(members) if one.priority == whole.priority)
+        for batch in (members[:first], members[first:]):  # forerunners, then from the event that sets the rank on
+            if batch:
+                _commit(ledger, whole, batch, notify=batch[0] is members[first])
     _deliver(ledger)
+
+
+def _commit(ledger: Ledger, incident: Incident, members: list[Told], *, notify: bool) -> None:
+    notices = (_notice(incident, "first", "template"),) if notify and incident.priority in ("P0", "P1") else ()
+    now = wall(members[0].event.time, 0.012)
+    dispatch = Dispatch(
+        batch_id=hashlib.sha256(members[0].event.id.encode()).hexdigest(), time=now,
+        ranked=tuple(_ranked(one, incident, place) for place, one in enumerate(members)), incidents=(incident,),
+        new_incidents=(incident.id,), notices=notices,
+    )  # fmt: skip
+    ledger.commit_triage(dispatch, now=now)
 
 
 def _incident(story: str, members: list[Told]) -> Incident:
@@ -310,11 +315,3 @@ def hostile_line(minute: float = 161.0) -> Line:
         "{{ 7*7 }} ]]> ::error::owned \u202egnp.exe"
     )
     return Line(START + timedelta(minutes=minute), text, "pump_under_surge", "P1", "coolant_pump_failure")
-
-
-def without_steps(diagnosis: Diagnosis) -> Diagnosis:
-    """The same with nothing but a cause."""
-    return diagnosis.model_copy(update={"steps": (), "guide": RecoveryGuide(steps=()), "evidence": (), "proposals": ()})
-
-
-__all__ = ["BEGAN", "Sample", "build", "facts", "hostile_line", "incident_id", "replace", "wall", "without_steps"]

@@ -4,7 +4,8 @@
 
 The last child is left alone and finishes. LOG gets a line for each thing somebody outside was told or that
 happened outside: A event acknowledged, S notice at the sink, X action executed. The children fork from this
-process, since importing takes longer than living.
+process, since importing takes longer than living. Prints how many were killed, and how many of these after having
+told something.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import sys
 import time
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from setpoint.contracts import Action, Event, Outcome
 from setpoint.contracts.dispatch import Dispatch, JobRequest
@@ -39,7 +41,7 @@ class Worker:
         os.write(self.log, "".join(f"{kind} {name}\n" for name in names).encode())
 
     def run(self) -> None:
-        sent = self.ledger.stats().events // _BATCH * _BATCH
+        sent = sum(1 for _ in self.ledger.iter_events()) // _BATCH * _BATCH
         busy = True
         while busy:
             busy = sent < self.events
@@ -90,32 +92,49 @@ def _dispatch(pending: list[Event]) -> Dispatch:
     )
 
 
-def _live(path: str, log: str, events: int) -> None:
+def _live(path: str, log: str, events: int, ready: int) -> None:
+    """The child: says that it is about to work, and works until it is done or killed."""
     code = 1
     try:
-        Worker(path, log, events).run()
+        worker = Worker(path, log, events)
+        os.write(ready, b"!")
+        worker.run()
         code = 0
     finally:
         os._exit(code)
 
 
+def _kill_soon(child: int, ready: int, delay_s: float) -> None:
+    """Kill once the child works: killing it while it only opens its files would test little."""
+    if os.read(ready, 1):
+        time.sleep(delay_s)  # the instant of the kill is what is tested
+    with suppress(ProcessLookupError):
+        os.kill(child, signal.SIGKILL)
+
+
 def main(path: str, log: str, events: int, kills: int, seed: int) -> int:
+    Ledger.open(path).close()  # migrate before, since nothing is acknowledged until then
+    Path(log).touch()
+    told = 0
     chance = random.Random(seed)
     deadline = datetime.now(UTC) + timedelta(minutes=5)
-    killed = 0
+    killed = killed_at_work = 0
     while datetime.now(UTC) < deadline:
+        ready, says_ready = os.pipe()
         child = os.fork()
         if child == 0:
-            _live(path, log, events)
+            _live(path, log, events, says_ready)
+        os.close(says_ready)
         if killed < kills:
-            time.sleep(chance.uniform(0.002, 0.06))  # the instant of the kill is what is tested
-            with suppress(ProcessLookupError):
-                os.kill(child, signal.SIGKILL)
+            _kill_soon(child, ready, chance.uniform(0.0, 0.2))
+        os.close(ready)
         status = os.waitpid(child, 0)[1]
         if os.WIFSIGNALED(status):
             killed += 1
+            told, before = os.stat(log).st_size, told
+            killed_at_work += told > before
             continue
-        print(killed)
+        print(killed, killed_at_work)
         return os.waitstatus_to_exitcode(status)
     return 3
 

@@ -23,7 +23,8 @@ def test_nothing_is_lost_or_doubled_by_kills(tmp_path: Path) -> None:
         [*command, str(_EVENTS), str(_KILLS), "7"], capture_output=True, text=True, check=False
     )
     assert run.returncode == 0, run.stderr
-    assert int(run.stdout) >= _KILLS // 3  # it was killed often while it worked
+    _, killed_at_work = run.stdout.split()
+    assert int(killed_at_work) >= _KILLS // 3
 
     told = [line.split(maxsplit=1) for line in log.read_text().splitlines()]
     acknowledged = {name for kind, name in told if kind == "A"}
