@@ -6,14 +6,20 @@ Each piece carries the same facts as a sheet, so that a model can word it withou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import count
 
+from agents.alert_facts import limit, metric_name, quantity, reading
 from setpoint.contracts import Event, Evidence, Fact, FactSheet, Incident, Triage
 from setpoint.contracts.site import Site
 
+UNNAMED = "a message without a known meaning"
+NEW_PATTERN = "a message never seen here before"
+"""Conditions of what no rule names."""
+CLEARED = "condition cleared"
+"""What the rules call the end of something."""
 MAX_GROUPS = 10
 MAX_NAMED_ASSETS = 4
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+(\.\d+)*", re.IGNORECASE)
@@ -60,13 +66,33 @@ class EventGroup:
 
 
 def group_events(case: Case) -> list[EventGroup]:
-    """Events of like meaning together, in the order they began; the least important are left out last."""
+    """Events of like meaning together, in the order they began; the least important are left out first."""
     groups: dict[tuple[str, str, str], list[Event]] = {}
-    for event in case.events:
+    for event in telling_events(case):
         groups.setdefault(_likeness(event, case.site), []).append(event)
     made = [EventGroup(tuple(events), _condition(events, case.triages)) for events in groups.values()]
     important = sorted(made, key=lambda group: (_best_priority(group, case.triages), group.first.time))
     return sorted(important[:MAX_GROUPS], key=lambda group: group.first.time)
+
+
+def telling_events(case: Case) -> tuple[Event, ...]:
+    """Without the routine (P3) that merely fell into the incident. Kept is what says on an asset that matters here
+    that something ended, and what no rule calls routine. Where all is routine, all of it is kept."""
+    matter = {e.asset for e in case.events if priority_in(case, e) < "P3"}
+    return tuple(e for e in case.events if _tells(case, e, matter)) or case.events
+
+
+def _tells(case: Case, event: Event, matter: Collection[str]) -> bool:
+    if priority_in(case, event) < "P3":
+        return True
+    named = case.triages[event.id].condition if event.id in case.triages else ""
+    return event.asset in matter and (event.status == "resolved" or named in ("", CLEARED))
+
+
+def priority_in(case: Case, event: Event) -> str:
+    """The event's own priority; P3 where it was never ranked."""
+    triage = case.triages.get(event.id)
+    return triage.priority if triage else "P3"
 
 
 def gather(case: Case) -> tuple[list[Evidence], dict[str, str]]:
@@ -86,18 +112,19 @@ def gather(case: Case) -> tuple[list[Evidence], dict[str, str]]:
     return evidence, of_event
 
 
+def most_urgent(case: Case, evidence_of: Mapping[str, str]) -> list[str]:
+    """Ids of the evidence that holds an event of the incident's own, highest priority."""
+    best = min((priority_in(case, event) for event in case.events), default="P3")
+    ids = [evidence_of[e.id] for e in case.events if priority_in(case, e) == best and e.id in evidence_of]
+    return list(dict.fromkeys(ids))
+
+
 def clock(time: datetime, site: Site) -> str:
     """A time as the site's operators read it: `23:40:12 CET`.
 
     The date is left out on purpose: an incident's page carries it once.
     """
     return time.astimezone(site.zone).strftime("%H:%M:%S %Z")
-
-
-def quantity(value: float, unit: str | None) -> str:
-    """A value with its unit, without false digits: `41 lpm`, `88.5 C`, `2310 ms`."""
-    number = f"{value:.4g}" if abs(value) < 10_000 else f"{value:,.0f}".replace(",", " ")
-    return f"{number} {unit}".strip() if unit else number
 
 
 def name_list(names: Sequence[str]) -> str:
@@ -114,23 +141,28 @@ def _from_events(identifier: str, group: EventGroup, site: Site) -> Evidence:
     event, worst = group.first, group.worst
     facts = [_fact("asset", "asset", name_list(group.assets), identifier, required=True)]
     facts.append(_fact("time", "time", clock(event.time, site), identifier))
-    reading = ""
-    if worst.value is not None:
-        facts.append(_fact("value", "quantity", quantity(worst.value, worst.unit), identifier, required=True))
-        reading = quantity(worst.value, worst.unit)
+    measured = reading(worst)
+    if measured:
+        facts.append(_fact("value", "quantity", measured, identifier, required=True))
         if worst.threshold is not None:
-            facts.append(_fact("limit", "limit", quantity(worst.threshold, worst.unit), identifier))
-            reading += f", limit {quantity(worst.threshold, worst.unit)}"
+            facts.append(_fact("limit", "limit", limit(worst), identifier))
+            measured += f", limit {limit(worst)}"
     if len(group.events) > 1:
         facts.append(_fact("count", "count", str(len(group.events)), identifier))
-    said = _quoted(event.message)
-    times = clock(event.time, site)
-    if len(group.events) > 1:
-        times += f" to {clock(group.events[-1].time, site)}, {len(group.events)} events"
-    text = f"{name_list(group.assets)}: {said} ({'; '.join(filter(None, (reading, times)))})"
-    sheet = FactSheet(condition=group.condition or "a message of this kind was logged", facts=tuple(facts))
+    details = "; ".join(filter(None, (measured, _when(group.events, site))))
+    text = f"{name_list(group.assets)}: {_quoted(event.message)} ({details})"
+    sheet = FactSheet(condition=group.condition or UNNAMED, facts=tuple(facts))
     source = f"{event.source} event {event.id}"
     return Evidence(id=identifier, kind="event", text=text, source=source, sheet=sheet)
+
+
+def _when(events: Sequence[Event], site: Site) -> str:
+    """`23:15:00 CET`, or `23:15:00 to 00:16:00 CET, 4 events`."""
+    first, last = clock(events[0].time, site), clock(events[-1].time, site)
+    if len(events) == 1:
+        return first
+    span_of = first if first == last else f"{first.split()[0]} to {last}"
+    return f"{span_of}, {len(events)} events"
 
 
 def _topology(case: Case) -> _Made | None:
@@ -223,7 +255,11 @@ def _likeness(event: Event, site: Site) -> tuple[str, str, str]:
 
 
 def _condition(events: Iterable[Event], triages: Mapping[str, Triage]) -> str:
-    return next((t.condition for e in events if (t := triages.get(e.id)) and t.condition), "")
+    """The rules' own phrase; for what no rule knows, whether its pattern is new here."""
+    known = [triage for event in events if (triage := triages.get(event.id))]
+    named = next((triage.condition for triage in known if triage.condition), "")
+    new = any(rule.startswith("change.new-pattern") for triage in known for rule in triage.decided_by)
+    return named or (NEW_PATTERN if new else "")
 
 
 def _best_priority(group: EventGroup, triages: Mapping[str, Triage]) -> str:
@@ -236,11 +272,12 @@ def _quoted(message: str) -> str:
 
 
 def _metric(metric: str, value: float) -> str:
-    name, _, unit = metric.rpartition("_")
-    return f"{name.replace('_', ' ')} {quantity(value, _UNITS.get(unit, unit))}" if unit in _UNITS else f"{metric} {value:.4g}"
+    """`supply temperature 31.2 C`."""
+    unit = _UNITS.get(metric.rpartition("_")[2], "")
+    return f"{metric_name(metric)} {quantity(float(f'{value:.4g}'), unit)}"
 
 
-_UNITS = {"c": "C", "kw": "kW", "w": "W", "lpm": "L/min", "pct": "%", "ms": "ms", "mhz": "MHz", "rpm": "rpm", "kpa": "kPa",
+_UNITS = {"c": "C", "kw": "kW", "w": "W", "lpm": "lpm", "pct": "%", "ms": "ms", "mhz": "MHz", "rpm": "rpm", "kpa": "kPa",
           "kwh": "kWh", "v": "V"}  # fmt: skip
 
 

@@ -7,10 +7,11 @@ deterministic sentence that is marked as such. The facts are the same either way
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from agents.evidence import UNNAMED
 from agents.verification import verify_answer
 from knowledge.causes import NO_FAULT, UNKNOWN
 from prompts import AlertInput, Certainty, ChatInput, Prompt, Relation, StepInput, SummaryInput, render
@@ -106,7 +107,7 @@ def explain(
     for number, (relation, piece) in enumerate(_chain(top, evidence), 1):
         progress(f"step {number}")
         inputs = StepInput(title=top.title, relation=relation, sheet=piece.sheet)
-        said = say(writer, "step", inputs, piece.sheet, _plain_step(relation, piece, top), budget)
+        said = say(writer, "step", inputs, piece.sheet, _plain_step(relation, piece, top, number == 1), budget)
         steps.append(ReasoningStep(text=said.text, evidence=(piece.id,), written_by=said.written_by))
         if said.problem:
             fallbacks.append(f"step {number}: {said.problem}")
@@ -116,6 +117,20 @@ def explain(
     if summary.problem:
         fallbacks.append(f"summary: {summary.problem}")
     return steps, summary, fallbacks
+
+
+def subject_of(evidence: Sequence[Evidence], top: Hypothesis, urgent: Collection[str], count: int) -> FactSheet:
+    """What the conclusion is about: the first of the most urgent things seen that is not the cause itself, else the
+    cause's best evidence. `urgent` holds the ids of the evidence with the incident's own priority."""
+    seen = [piece for piece in evidence if piece.kind == "event"] or list(evidence)
+    known = [piece for piece in seen if piece.sheet.condition not in (UNNAMED, top.title)] or seen
+    first = next(
+        (piece for piece in known if piece.id in urgent),
+        next((piece for piece in known if piece.id in top.supports), known[0]),
+    )
+    facts = {fact.slot: fact.text for fact in first.sheet.facts}
+    said = str(count) if count > 1 else ""
+    return subject_sheet(first.sheet.condition, facts.get("asset", ""), said, facts.get("time", ""), first.id)
 
 
 def subject_sheet(condition: str, asset: str, count: str, began: str, evidence_id: str) -> FactSheet:
@@ -130,23 +145,27 @@ def subject_sheet(condition: str, asset: str, count: str, began: str, evidence_i
 
 
 def _chain(top: Hypothesis, evidence: Mapping[str, Evidence]) -> Sequence[tuple[Relation, Evidence]]:
-    """Supports in the order they happened, then what speaks against it."""
-    found: list[tuple[Relation, Evidence]] = []
-    found += [("supports", evidence[key]) for key in sorted(top.supports, key=_number)[:MAX_STEPS] if key in evidence]
+    """The best supports in the order they happened, then what speaks against it."""
+    best = sorted(top.supports[:MAX_STEPS], key=_number)
+    found: list[tuple[Relation, Evidence]] = [("supports", evidence[key]) for key in best if key in evidence]
     found += [("contradicts", evidence[key]) for key in top.contradicts[:1] if key in evidence]
     if not found:
         found = [("supports", piece) for piece in list(evidence.values())[:2]] if top.cause != UNKNOWN else []
     return found
 
 
-def _plain_step(relation: Relation, piece: Evidence, top: Hypothesis) -> str:
-    verdict = {"supports": "This fits", "contradicts": "This does not fit", "absent": "This would be expected for"}
-    return f"{piece.text.rstrip('.')}. {verdict[relation]}: {top.title}."
+def _plain_step(relation: Relation, piece: Evidence, top: Hypothesis, first: bool) -> str:
+    """The evidence as it stands and, once, what it points to."""
+    fits = f"This points to: {top.title}" if first else "This agrees"
+    verdict = {"supports": fits, "contradicts": "This speaks against it", "absent": "This would be expected"}
+    return f"{piece.text.rstrip('.')}. {verdict[relation]}."
 
 
 def _plain_summary(top: Hypothesis, certainty: Certainty, subject: FactSheet, todo: str) -> str:
     facts = {fact.slot: fact.text for fact in subject.facts}
-    where = f"{subject.condition[:1].upper()}{subject.condition[1:]} on {facts['asset']} since {facts['time']}."
+    place = f" on {facts['asset']}" if "asset" in facts else ""
+    since = f" since {facts['time']}" if "time" in facts else ""
+    where = f"{subject.condition[:1].upper()}{subject.condition[1:]}{place}{since}."
     if top.cause == UNKNOWN:
         return f"{where} The evidence does not name a cause."
     if top.cause == NO_FAULT:

@@ -5,13 +5,19 @@ No step is invented: the words are the runbook's own, so a citation can be check
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 
+from agents.evidence import Case, telling_events
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause
 from knowledge.runbooks import Section, Step, slug
+from prompts import Certainty
 from setpoint.contracts import Citation, GuideStep, Hypothesis, Passage, RecoveryGuide
 
 MAX_CHECKS, MAX_STEPS = 2, 6
+LONGEST_FIRST_WORDS = 16
+_SPLIT = re.compile(r"[^a-z0-9]+")
+_BULLET = re.compile(r"^\s*[-*]\s+", re.MULTILINE)
 
 
 def queries(hypotheses: Sequence[Hypothesis], causes: Mapping[str, Cause], conditions: Sequence[str]) -> list[str]:
@@ -22,14 +28,37 @@ def queries(hypotheses: Sequence[Hypothesis], causes: Mapping[str, Cause], condi
 
 
 def choose_section(
-    top: Hypothesis, causes: Mapping[str, Cause], sections: Mapping[str, Section], passages: Sequence[Passage]
+    top: Hypothesis,
+    causes: Mapping[str, Cause],
+    sections: Mapping[str, Section],
+    passages: Sequence[Passage],
+    said: str = "",
 ) -> Section | None:
-    """The section to follow: the cause's own, preferring one that retrieval found too; for an open cause, the
-    general section of its catalog entry."""
-    own = [key for key in causes[top.cause].sections if key in sections]
+    """The section to follow, of those the catalog names for the cause: the one whose own tags stand in what was
+    `said`, the first named having a start; of equals the one that stands first, then the one retrieval found."""
+    own = [sections[key] for key in causes[top.cause].sections if key in sections]
+    if not own:
+        return None
+    common = set.intersection(*(set(section.tags) for section in own))
+    text = " ".join(_SPLIT.split(said.lower()))
     found = [passage.section for passage in passages]
-    ordered = sorted(own, key=lambda key: (found.index(key) if key in found else len(found) + own.index(key)))
-    return sections[ordered[0]] if ordered else None
+
+    def fit(section: Section) -> tuple[int, int, int]:
+        tags = sum(_says(text, tag) for tag in section.tags if tag not in common) + (section is own[0])
+        return tags, -own.index(section), section.id in found
+
+    return max(own, key=fit)
+
+
+def _says(text: str, tag: str) -> bool:
+    return f" {' '.join(_SPLIT.split(tag))} " in f" {text} "
+
+
+def words_of(case: Case) -> str:
+    """Everything that was said of a case, for choosing its runbook."""
+    kinds = {event.asset: found.kind for event in case.events if (found := case.site.find(event.asset))}
+    lines = [f"{event.kind} {event.message} {event.metric or ''}" for event in telling_events(case)]
+    return " ".join([*kinds.values(), *lines])
 
 
 def write_guide(section: Section | None) -> RecoveryGuide:
@@ -41,23 +70,43 @@ def write_guide(section: Section | None) -> RecoveryGuide:
     made = [_step("safety", section, "steps", step) for step in safety]
     made += [_step("check", section, "checks", step) for step in section.checks[:MAX_CHECKS]]
     made += [_step("step", section, "steps", step) for step in steps]
-    if text := section.parts.get("escalate-when", ""):
-        quote = " ".join(text.split())
-        made.append(
-            GuideStep(
-                kind="escalate",
-                text=quote,
-                citation=Citation(passage_id=f"{section.id}#{slug('Escalate when')}", quote=quote),
-            )
-        )
+    made += _escalations(section)
     return RecoveryGuide(steps=tuple(made))
 
 
-def called_for(guide: RecoveryGuide, cause: Cause) -> list[str]:
+def _escalations(section: Section) -> Iterator[GuideStep]:
+    """Each condition by itself, in the runbook's words."""
+    passage = f"{section.id}#{slug('Escalate when')}"
+    for line in _BULLET.split(section.parts.get("escalate-when", "")):
+        if quote := " ".join(line.split()):
+            yield GuideStep(kind="escalate", text=quote, citation=Citation(passage_id=passage, quote=quote))
+
+
+def first_thing(section: Section | None, certainty: Certainty) -> str:
+    """What to do first, as a phrase without facts: the first step, or the first plain check while the cause is open;
+    "" where that is no plain phrase."""
+    if section is None:
+        return ""
+    steps = [step for step in section.steps if not step.is_safety][:1]
+    chosen = section.checks[: MAX_CHECKS + 1] if certainty == "open" else steps
+    return next((sentence for step in chosen if (sentence := _plain(step.text))), "")
+
+
+def _plain(text: str) -> str:
+    """The first sentence where it is short and holds no figure, path or question."""
+    sentence = re.split(r"(?<=[.?])\s", text)[0].rstrip(".")
+    good = len(sentence.split()) <= LONGEST_FIRST_WORDS and not re.search(r'[0-9{}"`?/:]', sentence)
+    return sentence if good else ""
+
+
+def called_for(guide: RecoveryGuide, cause: Cause, certainty: Certainty = "clear") -> list[str]:
     """Names of the catalog actions that this guide's steps call for and the cause's remedies admit, in the
-    remedies' order. A guide may mention an action for a branch that does not apply here; the catalog decides."""
+    remedies' order. A guide may mention an action for a branch that does not apply here; the catalog decides.
+    A cause that is open moves nothing: somebody is asked to look."""
+    if certainty == "open":
+        return ["open_ticket"]
     mentioned = {step.action for step in guide.steps if step.action}
-    return [name for name in cause.remedies if name in mentioned] or list(cause.remedies[:1])
+    return ([name for name in cause.remedies if name in mentioned] or list(cause.remedies))[:MAX_ACTIONS]
 
 
 def _step(kind: str, section: Section, heading: str, step: Step) -> GuideStep:

@@ -12,7 +12,7 @@ from functools import lru_cache
 
 from agents.filter import TextRanker
 from knowledge.rulebook import Decision, LimitState, Modifier, RuleBook, Situation, Subject, judged
-from knowledge.text import mask, searchable
+from knowledge.text import mask, searchable, words_of
 from setpoint.contracts import Context, Event, Judgement, Priority, Triage, one_level_up, priority_of
 from setpoint.contracts.site import Asset, Site
 
@@ -22,7 +22,8 @@ _LOW_IS_BAD = re.compile(
 )
 _CODE = re.compile(r"\b(s?xid)\b\W{0,3}(?:\([^)]{0,60}\))?\W{0,3}(\d{1,5})\b", re.IGNORECASE)
 _DOUBTFUL_FLAGS = frozenset({"contradiction", "time-in-future"})
-_WRITTEN_AS_ALERT = frozenset({"alertmanager", "cloudevents", "redfish"})
+_CODED_KIND = re.compile(r"(?:s?xid|edac|mce|aer|pcie)\b", re.IGNORECASE)
+_ALERT_FORMATS = frozenset({"alertmanager", "cloudevents", "redfish"})
 _UNKNOWN = Asset(name="unknown")
 _RANKED_REASONS: dict[Priority, tuple[str, str, str]] = {
     "P0": ("high: by its wording, loss for many", "high: by its wording, something shared is hit",
@@ -122,7 +123,7 @@ class SymbolicEngine:
     def _rank_text(self, event: Event, text: str) -> Decision:
         if self._ranker is None:
             return _UNKNOWN_TEXT
-        alert = bool(event.kind) or event.format in _WRITTEN_AS_ALERT
+        alert = _written_as_alert(event)
         chances = self._ranker.probabilities(text, alert=alert, severity=event.severity)
         priority = max(chances, key=lambda name: chances[name])
         confidence = round(chances[priority], 3)
@@ -146,6 +147,16 @@ def _kind_of(event: Event) -> str:
     if not event.kind and (found := _CODE.search(event.message)):
         return f"{found[1].lower()}-{int(found[2])}"
     return event.kind.lower()
+
+
+def _written_as_alert(event: Event) -> bool:
+    """Whether somebody wrote it as an alert: by its format, or because its kind is a name of several words.
+
+    A one-word kind ("RAS", "syslog") is a record type, and a code such as xid-79 a kernel line.
+    """
+    return event.format in _ALERT_FORMATS or (
+        " " in words_of(event.kind) and not _CODED_KIND.match(event.kind) and event.format != "syslog"
+    )
 
 
 def _limit_state(event: Event) -> LimitState:
@@ -214,7 +225,7 @@ def _holds(when: Situation, decision: Decision, event: Event, asset: Asset, cont
         (when.flapping, context.flapping),
         (when.maintenance, bool(context.maintenance)),
         (when.known, decision.known),
-        (when.written_as_alert, event.format in _WRITTEN_AS_ALERT),
+        (when.written_as_alert, _written_as_alert(event)),
     )
     return reached and all(wanted is None or wanted == actual for wanted, actual in facts)
 

@@ -8,23 +8,31 @@ ordering with a feeling for distance, not a calibrated probability.
 
 from __future__ import annotations
 
+import itertools
 import math
+import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from agents.evidence import Case
+from agents.evidence import Case, priority_in, telling_events
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause, Signature
 from prompts import Certainty
 from setpoint.contracts import Event, Evidence, Hypothesis
 
 STRONG, WEAK, AGAINST, MISSING = 3.0, 0.9, -2.5, -0.6
-HINT = 2.0
-"""A triage rule that knows the cause (an XID table row, say) is as good as two thirds of a strong pattern."""
+HINT, LEAST_HINT = 2.0, 0.6
+"""A triage rule that knows the cause (an XID table row, say) is as good as two thirds of a strong pattern; one that
+names several shares it out."""
 FIRST = 1.0
 """Causes come before effects: the pattern that matches the incident's first serious events counts more."""
 CARRIES = 1.2
 """A cause on an asset that carries the other assets explains them."""
-UNKNOWN_SCORE = 2.2
+EXPLAINS, UNEXPLAINED = 0.5, -2.0
+"""A cause has to fit the worst of what happened, not only something on the way to it."""
+UNKNOWN_SCORE = 2.5
+CLEAR, LIKELY = 0.8, 0.5
+"""Shares from which a cause may be called the cause, and the likely cause (likelier than all others together)."""
 SHOWN = 4
 
 
@@ -46,7 +54,7 @@ def rank_causes(
 
     `evidence_of` maps event ids to evidence ids. The list is never empty: "unknown" is always weighed.
     """
-    firing = [event for event in case.events if event.status == "firing"]
+    firing = _speaking(case)
     found = [
         finding
         for cause in causes.values()
@@ -59,44 +67,77 @@ def rank_causes(
     return [_hypothesis(finding, math.exp(finding.score) / total) for finding in ranked]
 
 
+def _speaking(case: Case) -> list[Event]:
+    """What may name a cause: firing events above P3. Routine that fell into the incident may not, unless all is
+    routine."""
+    firing = [event for event in case.events if event.status == "firing"]
+    return [event for event in firing if priority_in(case, event) < "P3"] or firing
+
+
 def certainty(hypotheses: Sequence[Hypothesis]) -> Certainty:
     """How firmly the first cause may be said: clear, likely or open."""
     top = hypotheses[0]
     if top.cause in (UNKNOWN, NO_FAULT):
         return "open"
-    if top.score >= 0.8 and not top.contradicts:
+    if top.score >= CLEAR and not top.contradicts:
         return "clear"
-    return "likely" if top.score >= 0.45 else "open"
+    return "likely" if top.score >= LIKELY else "open"
 
 
 def _weigh(
     case: Case, cause: Cause, signature: Signature, firing: Sequence[Event], evidence_of: Mapping[str, str]
 ) -> Finding | None:
     texts = [(event, _text(event, case)) for event in firing]
-    strong = [event for event, text in texts if any(p.search(text) for p in signature.strong)]
-    hinted = [e for e in firing if (t := case.triages.get(e.id)) and cause.id in t.cause_hints]
-    if not strong and not hinted:
-        weak_only = [event for event, text in texts if any(p.search(text) for p in signature.weak)]
-        if not weak_only:
-            return None
-    weak = [event for event, text in texts if any(p.search(text) for p in signature.weak) and event not in strong]
-    against = [event for event, text in texts if any(p.search(text) for p in signature.against)]
-    everything = [_text(event, case) for event in case.events]
-    missing = [e.what for e in signature.expects if not any(e.pattern.search(text) for text in everything)]
+    strong = _often([e for e, text in texts if _any(signature.strong, text)], signature.at_least)
+    hinted = [e for e in firing if cause.id in _hints(e, case)]
+    weak = [e for e, text in texts if e not in strong and _any((*signature.weak, *signature.strong), text)]
+    if not strong and not hinted and not weak:
+        return None
+    everything = [(event, _text(event, case)) for event in telling_events(case)]
+    against = [event for event, text in everything if _any(signature.against, text)]
+    expected = [[event for event, text in everything if e.pattern.search(text)] for e in signature.expects]
+    missing = [e.what for e, seen in zip(signature.expects, expected, strict=True) if not seen]
     score = math.log(signature.prior) + MISSING * len(missing)
-    score += STRONG * bool(strong) + HINT * bool(hinted) + AGAINST * bool(against)
+    score += STRONG * bool(strong) + _hint_weight(cause, hinted, case) + AGAINST * bool(against)
     score += 0.5 * (_kinds(strong) > 1) + WEAK * min(_kinds(weak), 3)
+    score += EXPLAINS if _explains([*strong, *hinted, *weak], firing, case) else UNEXPLAINED
     source = strong or hinted
     if source:
         score += FIRST * _comes_first(source[0], firing, case) + CARRIES * _carries(source, firing, case)
-    supports = _evidence_ids([*strong, *hinted, *weak], evidence_of)
+    supports = _evidence_ids([*strong, *hinted, *weak, *itertools.chain(*expected)], evidence_of)
     return Finding(cause, score, supports, _evidence_ids(against, evidence_of), tuple(missing))
+
+
+def _any(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
+    return any(pattern.search(text) for pattern in patterns)
+
+
+def _often(events: list[Event], least: int) -> list[Event]:
+    """Those of assets that said it often enough."""
+    times = Counter(event.asset for event in events)
+    return [event for event in events if times[event.asset] >= least]
+
+
+def _hints(event: Event, case: Case) -> tuple[str, ...]:
+    triage = case.triages.get(event.id)
+    return triage.cause_hints if triage else ()
+
+
+def _hint_weight(cause: Cause, hinted: Sequence[Event], case: Case) -> float:
+    """A rule that names one cause says more than a rule that names several; the most telling one counts."""
+    return max((max(LEAST_HINT, HINT - math.log(len(_hints(event, case)))) for event in hinted), default=0.0)
 
 
 def _comes_first(event: Event, firing: Sequence[Event], case: Case) -> bool:
     """Among the events that are P0 or P1 (or all, where none is), nothing came clearly earlier."""
-    serious = [e for e in firing if (t := case.triages.get(e.id)) and t.priority in ("P0", "P1")] or list(firing)
+    serious = [e for e in firing if priority_in(case, e) < "P2"] or list(firing)
     return (event.time - serious[0].time).total_seconds() <= 5.0
+
+
+def _explains(fitting: Sequence[Event], firing: Sequence[Event], case: Case) -> bool:
+    """Whether the cause fits any of the most urgent things that happened."""
+    best = min((priority_in(case, event) for event in firing), default="P3")
+    return any(priority_in(case, event) == best for event in fitting)
 
 
 def _carries(source: Sequence[Event], firing: Sequence[Event], case: Case) -> float:
@@ -105,8 +146,7 @@ def _carries(source: Sequence[Event], firing: Sequence[Event], case: Case) -> fl
     others = {event.asset for event in firing} - roots
     if not others:
         return 0.0
-    explained = {name for root in roots for name in (*case.site.downstream(root), root)}
-    # A pump stands beside the CDU it feeds in no topology file's words, yet everything on the CDU depends on it.
+    explained = {name for root in roots for name in case.site.downstream(root)}
     return len(others & explained) / len(others)
 
 
@@ -129,7 +169,7 @@ def _unknown(cause: Cause) -> Finding:
 
 def _no_fault(case: Case, cause: Cause, firing: Sequence[Event]) -> Finding:
     """Gains where all that fired was routine or in maintenance; loses with every serious event."""
-    serious = sum((t := case.triages.get(e.id)) is not None and t.priority in ("P0", "P1", "P2") for e in firing)
+    serious = sum(priority_in(case, event) < "P3" for event in firing)
     return Finding(cause, 3.0 if not serious else 0.5 - 0.5 * min(serious, 6), (), (), ())
 
 

@@ -1,4 +1,4 @@
-"""How often the troubleshooter names the true cause: `python -m evals.rca_night --seeds 20 [--json] [--show]`.
+"""How often the troubleshooter names the true cause: `python -m evals.rca_night --seeds 20 [--json]`.
 
 Generated nights are played through intake, correlation and ranking; every incident above P3 that belongs to a story
 is analysed in mode facts, without a model. A story told in several incidents counts by the one that holds most of it;
@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from agents.evidence import Case, gather
 from agents.troubleshooter import rank_causes
@@ -68,25 +68,50 @@ def analyse(case: Case) -> list[Hypothesis]:
     return rank_causes(case, load_causes(), of_event, evidence)
 
 
-def report(judged: Sequence[Judged]) -> dict[str, object]:
-    """By story and in all: top-1 and top-3 of the main incidents, and top-1 of the others."""
+@dataclass(frozen=True)
+class Row:
+    """Figures of some incidents."""
+
+    incidents: int
+    top1: float
+    low: float
+    high: float
+    """Wilson's 95 % interval of `top1`."""
+    top3: float
+
+
+@dataclass(frozen=True)
+class Miss:
+    """One kind of wrong answer."""
+
+    story: str
+    truth: str
+    said: str
+    incident: str
+    times: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Main incidents by story and together, the others, and what was wrong."""
+
+    stories: dict[str, Row]
+    whole: Row
+    others: Row
+    misses: tuple[Miss, ...]
+
+
+def report(judged: Sequence[Judged]) -> Report:
+    """By story and in all."""
     mains = [one for one in judged if one.main]
-    others = [one for one in judged if not one.main]
-    rows = {
-        story.name: _row([one for one in mains if one.story == story.name])
-        for story in STORIES
-        if any(one.story == story.name for one in mains)
-    }
+    told = {one.story for one in mains}
     wrong = Counter((one.story, one.truth, one.ranked[0].cause, one.incident) for one in judged if not one.right)
-    return {
-        "stories": rows,
-        "all": _row(mains),
-        "other incidents": _row(others),
-        "wrong": [
-            {"story": story, "truth": truth, "said": said, "incident": incident, "times": times}
-            for (story, truth, said, incident), times in wrong.most_common()
-        ],
-    }
+    return Report(
+        stories={s.name: _row([one for one in mains if one.story == s.name]) for s in STORIES if s.name in told},
+        whole=_row(mains),
+        others=_row([one for one in judged if not one.main]),
+        misses=tuple(Miss(*key, times) for key, times in wrong.most_common()),
+    )
 
 
 def _main(played: Played, cases: Sequence[Case]) -> str:
@@ -94,15 +119,11 @@ def _main(played: Played, cases: Sequence[Case]) -> str:
     return max(cases, key=lambda case: sum(played.truth[event.id].story == story for event in case.events)).incident.id
 
 
-def _row(judged: Sequence[Judged]) -> dict[str, float | int | list[float]]:
-    right = sum(one.right for one in judged)
-    low, high = wilson(right, len(judged))
-    return {
-        "incidents": len(judged),
-        "top1": right / len(judged) if judged else 0.0,
-        "interval": [low, high],
-        "top3": sum(1 <= one.place <= 3 for one in judged) / len(judged) if judged else 0.0,
-    }
+def _row(judged: Sequence[Judged]) -> Row:
+    right, total = sum(one.right for one in judged), len(judged)
+    near = sum(1 <= one.place <= 3 for one in judged)
+    low, high = wilson(right, total)
+    return Row(total, right / max(total, 1), low, high, near / max(total, 1))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -113,15 +134,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     judged = [one for seed in range(1, options.seeds + 1) for one in judge(seed)]
     found = report(judged)
     if options.json:
-        print(json.dumps(found, indent=2))
+        print(json.dumps(asdict(found), indent=2))
         return
-    rows: dict[str, dict[str, object]] = {**found["stories"], "all": found["all"], "others": found["other incidents"]}  # type: ignore[dict-item]
-    print(f"{'story':<18} {'incidents':>9} {'top-1':>6} {'95 % interval':>15} {'top-3':>6}")
-    for name, row in rows.items():
-        low, high = row["interval"]  # type: ignore[misc]
-        print(f"{name:<18} {row['incidents']:>9} {row['top1']:>6.2f} {f'{low:.2f} to {high:.2f}':>15} {row['top3']:>6.2f}")
-    for wrong in found["wrong"]:  # type: ignore[attr-defined]
-        print(f"wrong {wrong['times']:>3} x  {wrong['story']}: said {wrong['said']}, is {wrong['truth']} ({wrong['incident']})")
+    print(table(found))
+
+
+def table(found: Report) -> str:
+    """The report as a person reads it."""
+    lines = [f"{'story':<18} {'incidents':>9} {'top-1':>6} {'95 % interval':>15} {'top-3':>6}"]
+    for name, row in {**found.stories, "all": found.whole, "other incidents": found.others}.items():
+        between = f"{row.low:.2f} to {row.high:.2f}"
+        lines.append(f"{name:<18} {row.incidents:>9} {row.top1:>6.2f} {between:>15} {row.top3:>6.2f}")
+    for miss in found.misses:
+        what = f"{miss.story}: said {miss.said}, is {miss.truth} ({miss.incident})"
+        lines.append(f"wrong {miss.times:>3} x  {what}")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from agents.decider import Decider, as_corrected, decide
-from agents.evidence import Case, clock, gather
-from agents.explainer import TEMPLATE, Budget, Writer, explain, subject_sheet
-from agents.guide import called_for, choose_section, queries, write_guide
+from agents.evidence import Case, gather, most_urgent
+from agents.explainer import TEMPLATE, Budget, Writer, explain, subject_of
+from agents.guide import called_for, choose_section, first_thing, queries, words_of, write_guide
 from agents.troubleshooter import certainty, rank_causes
 from agents.verification import verify_diagnosis
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause
@@ -74,6 +74,8 @@ class SlowState(TypedDict, total=False):
     revision: int
     started: float
     evidence: list[dict[str, Any]]
+    urgent: list[str]
+    """Ids of the evidence with the incident's own priority."""
     hypotheses: list[dict[str, Any]]
     decided_by: str
     passages: list[dict[str, Any]]
@@ -90,6 +92,7 @@ class SlowState(TypedDict, total=False):
 class Gathered(TypedDict, total=False):
     started: float
     evidence: list[dict[str, Any]]
+    urgent: list[str]
     hypotheses: list[dict[str, Any]]
     decided_by: str
     fallbacks: list[str]
@@ -139,6 +142,7 @@ async def gather_evidence(state: SlowState, runtime: Runtime[SlowPorts]) -> Gath
     return {
         "started": time.time(),
         "evidence": [piece.model_dump(mode="json") for piece in evidence],
+        "urgent": most_urgent(case, evidence_of),
         "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in verdict.hypotheses],
         "decided_by": verdict.decided_by,
         "fallbacks": [verdict.problem] if verdict.problem else [],
@@ -164,18 +168,11 @@ async def reason(state: SlowState, runtime: Runtime[SlowPorts]) -> Reasoned:
     ports, identifier = runtime.context, state["incident_id"]
     case = await asyncio.to_thread(ports.load_case, identifier)
     hypotheses, evidence = _hypotheses(state), {piece.id: piece for piece in _evidence(state)}
-    top, budget = hypotheses[0], ports.new_budget()
-    first = next(iter(evidence.values()))
-    subject = subject_sheet(
-        first.sheet.condition,
-        next((fact.text for fact in first.sheet.facts if fact.slot == "asset"), case.incident.assets[0]),
-        str(len(case.events)) if len(case.events) > 1 else "",
-        clock(case.incident.opened, case.site),
-        first.id,
-    )
-    todo = _todo(top, ports)
+    top, budget, sure = hypotheses[0], ports.new_budget(), certainty(hypotheses)
+    subject = subject_of(list(evidence.values()), top, state["urgent"], len(case.events))
+    todo = first_thing(_section(state, case, top, ports), sure) if top.cause not in (UNKNOWN, NO_FAULT) else ""
     steps, summary, fallbacks = await asyncio.to_thread(
-        explain, ports.writer, top, certainty(hypotheses), evidence, subject, todo, budget,
+        explain, ports.writer, top, sure, evidence, subject, todo, budget,
         lambda stage: ports.progress(identifier, f"writing {stage}"),
     )  # fmt: skip
     writers = {step.written_by for step in steps} | {summary.written_by}
@@ -192,17 +189,18 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
     """Quote the steps of the fitting runbook and propose the actions they call for."""
     ports = runtime.context
     ports.progress(state["incident_id"], "writing the recovery guide")
-    top = _hypotheses(state)[0]
-    passages = [Passage.model_validate(item) for item in state["passages"]]
-    section = choose_section(top, ports.causes, ports.sections, passages)
+    hypotheses = _hypotheses(state)
+    top = hypotheses[0]
+    case = await asyncio.to_thread(ports.load_case, state["incident_id"])
+    section = _section(state, case, top, ports)
     made = write_guide(section)
     # What the guide quotes is part of the analysis, whether retrieval found it or the catalog named it.
+    passages = _passages(state)
     cited = list(section.passages()) if section else []
     passages += [passage for passage in cited if passage.id not in {known.id for known in passages}]
     proposals: list[ActionProposal] = []
     if top.cause != NO_FAULT:
-        case = await asyncio.to_thread(ports.load_case, state["incident_id"])
-        for name in called_for(made, ports.causes[top.cause]):
+        for name in called_for(made, ports.causes[top.cause], certainty(hypotheses)):
             if (proposal := ports.propose(name, case, top.supports)) is not None:
                 proposals.append(proposal)
     return {
@@ -289,9 +287,9 @@ def _hypotheses(state: SlowState) -> list[Hypothesis]:
     return [Hypothesis.model_validate(item) for item in state["hypotheses"]]
 
 
-def _todo(top: Hypothesis, ports: SlowPorts) -> str:
-    """What to do first: the title of the first remedy, without facts."""
-    if top.cause in (UNKNOWN, NO_FAULT):
-        return ""
-    remedies = ports.causes[top.cause].remedies
-    return remedies[0].replace("_", " ").replace("gpu", "GPU").replace("ess", "ESS") if remedies else ""
+def _passages(state: SlowState) -> list[Passage]:
+    return [Passage.model_validate(item) for item in state["passages"]]
+
+
+def _section(state: SlowState, case: Case, top: Hypothesis, ports: SlowPorts) -> Section | None:
+    return choose_section(top, ports.causes, ports.sections, _passages(state), words_of(case))

@@ -31,6 +31,8 @@ class Signature:
     weak: tuple[re.Pattern[str], ...]
     against: tuple[re.Pattern[str], ...]
     expects: tuple[Expectation, ...]
+    at_least: int = 1
+    """Strong patterns count only where so many events of one asset match them: once is no flapping."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +87,7 @@ def _signature(item: dict[str, Any]) -> Signature:
         weak=_patterns(item.get("weak")),
         against=_patterns(item.get("against")),
         expects=tuple(Expectation(e["what"], _compiled(e["pattern"])) for e in item.get("expects") or ()),
+        at_least=int(item.get("at_least", 1)),
     )
 
 

@@ -46,10 +46,15 @@ GROUPS = {
 def _call(store: Path | None, name: str, **arguments: Any) -> Any:
     from setpoint.app.cli import settings_from
     from setpoint.app.client import caller
-    from setpoint.app.wiring import local_desk
 
     loaded = settings_from(None, None, store)
-    return caller(loaded.settings.store.dir, lambda: local_desk(loaded.settings))(name, **arguments)
+
+    def here() -> Any:
+        from setpoint.app.wiring import local_desk  # takes seconds to import; a running server spares it
+
+        return local_desk(loaded.settings)
+
+    return caller(loaded.settings.store.dir, here)(name, **arguments)
 
 
 def _person(who: str) -> str:

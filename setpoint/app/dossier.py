@@ -53,6 +53,17 @@ class Sighting:
         return not _DOUBTFUL_TIME.intersection(self.event.flags)
 
 
+def verdict(review: Review) -> str:
+    """The state of a review in a word or three."""
+    words = {
+        "approve": "approved",
+        "edit": "approved with changes",
+        "reject": "rejected",
+        "respond": "answered",
+    }
+    return words[review.decision.type] if review.decision else review.state
+
+
 @dataclass(frozen=True)
 class NoticeVersion:
     """One version of a notification and what became of it at each sink."""
@@ -86,12 +97,19 @@ class IncidentFile:
     actions: list[ActionRecord] = field(default_factory=list)
     corrections: list[Feedback] = field(default_factory=list)
     """A person's, of the incident itself."""
+    grouping: Counter[str] = field(default_factory=Counter)
+    """Why each of its events is in it, in words, and how many share that reason."""
     story: list[TimelineItem] = field(default_factory=list)
     """Everything that happened to it, oldest first; only where it was asked for."""
 
     @property
     def diagnosis(self) -> Diagnosis | None:
         return self.diagnoses[-1] if self.diagnoses else None
+
+    @property
+    def verdicts(self) -> list[tuple[str, int]]:
+        """How its reviews stand: ("approved", 3), ("pending", 1)."""
+        return list(Counter(verdict(review) for review in self.reviews).items())
 
     @property
     def is_routine(self) -> bool:
@@ -187,8 +205,9 @@ def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False) -> Dossie
     for item in feedback:
         _put(files, item.subject, "corrections", item)
     quarantine = [
-        item for state in ("held", "replayed") for item in ledger.list_quarantine(state=state, limit=ALL)
-    ]  # type: ignore[arg-type]
+        *ledger.list_quarantine(state="held", limit=ALL),
+        *ledger.list_quarantine(state="replayed", limit=ALL),
+    ]
     dossier = Dossier(
         site, ledger.stats(), list(files.values()), reviews, feedback, quarantine,
         ledger.list_silences(), ledger.verify_chain(), notices,
@@ -231,6 +250,7 @@ def _read_events(dossier: Dossier, ranked: Iterable[Ranked]) -> None:
             readings[event.asset, event.metric].append(event)
         if file is not None:
             _lead(file, item.triage)
+            file.grouping[item.grouped_by] += 1
             if item.incident_id in full:
                 file.sightings.append(sighting)
     for file in dossier.files:

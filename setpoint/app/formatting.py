@@ -102,5 +102,7 @@ def counted(many: int, word: str) -> str:
     ('1 event', '0 entries', '2 analyses')
     """
     endings = {"y": "ies", "sis": "ses"}
-    plural = next((word.removesuffix(old) + new for old, new in endings.items() if word.endswith(old)), f"{word}s")
+    plural = next(
+        (word.removesuffix(old) + new for old, new in endings.items() if word.endswith(old)), f"{word}s"
+    )
     return f"{many} {word if many == 1 else plural}"

@@ -24,6 +24,8 @@ from setpoint.ledger import Ledger
 from setpoint.ledger.records import HeldItem
 
 WIDTH = 118
+MAX_ROWS = 60
+"""Of the text table, and of the unreadable items below it; the other formats hold all."""
 FAILING = ("P0", "P1")
 _LEVEL = {"P0": "error", "P1": "warning", "P2": "notice"}
 """Workflow command of each priority; P3 says nothing."""
@@ -228,10 +230,12 @@ def as_text(dossier: Dossier, run: RunFacts) -> str:
     console = Console(file=screen, width=WIDTH, color_system=None, highlight=False, emoji=False, markup=False)
     notable = [file for file in dossier.files if not file.is_routine]
     if notable:
-        console.print(_table(notable, dossier))
+        console.print(_table(notable[:MAX_ROWS], dossier))
+    if len(notable) > MAX_ROWS:
+        console.print(f"and {counted(len(notable) - MAX_ROWS, 'less urgent incident')}")
     for line in headline(dossier, run):
         console.print(line)
-    for held in dossier.held:
+    for held in dossier.held[:MAX_ROWS]:
         console.print(
             f"not readable: {one_line(held.item.origin)}: {one_line(held.item.reason)}. {one_line(held.item.remedy)}"
         )
@@ -241,10 +245,7 @@ def as_text(dossier: Dossier, run: RunFacts) -> str:
 def _table(files: Iterable[IncidentFile], dossier: Dossier) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     for column in ("", "incident", "what", "most likely cause", "events", "began", "decisions"):
-        justify = "right" if column == "events" else "left"
-        table.add_column(
-            column, overflow="fold", justify=justify, no_wrap=column in ("", "incident", "began")
-        )  # type: ignore[arg-type]
+        table.add_column(column, overflow="fold", no_wrap=column in ("", "incident", "events", "began"))
     for file in files:
         found, diagnosis = file.incident, file.diagnosis
         cause = f"{diagnosis.top.title} {diagnosis.top.score:.0%}" if diagnosis else "not analysed"
@@ -257,10 +258,7 @@ def _table(files: Iterable[IncidentFile], dossier: Dossier) -> Table:
 
 
 def _decisions(file: IncidentFile) -> str:
-    said = [review.decision.type if review.decision else review.state for review in file.reviews]
-    return ", ".join(
-        f"{said.count(word)} {word}" if said.count(word) > 1 else word for word in dict.fromkeys(said)
-    )
+    return ", ".join(f"{many} {word}" if many > 1 else word for word, many in file.verdicts)
 
 
 def headline(dossier: Dossier, run: RunFacts) -> list[str]:
@@ -291,7 +289,9 @@ def headline(dossier: Dossier, run: RunFacts) -> list[str]:
         if dossier.chain.ok
         else f"BROKEN at row {dossier.chain.broken_at}: {dossier.chain.problem}"
     )
-    lines.append(f"Audit chain {chain} ({dossier.chain.rows} rows). Models: {_models(run)}. Ran {span(run.wall_s)}.")
+    lines.append(
+        f"Audit chain {chain} ({dossier.chain.rows} rows). Models: {_models(run)}. Ran {span(run.wall_s)}."
+    )
     return lines
 
 

@@ -231,21 +231,40 @@ def _dots(sightings: Iterable[Sighting], axis: Axis, y: float, zone: ZoneInfo) -
 
 
 def _marks(marks: Sequence[Mark], axis: Axis, y: float, zone: ZoneInfo) -> Iterator[Markup]:
-    """Each at its time, or just after the one before where they would cover each other."""
+    """Those of one moment are gathered by kind, with their number; each stands at its time, or just after the one
+    before where they would cover each other."""
     free = 0.0
-    for mark in marks:
-        x = min(max(axis.x(mark.time), free), axis.right + 10)
+    for group in _gathered(marks, axis):
+        x = min(max(axis.x(group[0].time), free), axis.right + 10)
         free = x + APART
-        yield shape(mark.kind, x, y, f"{time_of_day(mark.time, zone)} {mark.words}")
+        yield shape(group[0].kind, x, y, "\n".join(f"{time_of_day(m.time, zone)} {m.words}" for m in group))
+        if len(group) > 1:
+            yield _text(x + 6.5, y + 3.5, str(len(group)), "mark-count")
+            free += 6.0
+
+
+def _gathered(marks: Sequence[Mark], axis: Axis) -> Iterator[list[Mark]]:
+    """Marks of like kind that fall on one place of the picture, in order of time."""
+    place, groups = float("-inf"), dict[MarkKind, list[Mark]]()
+    for mark in marks:
+        if axis.x(mark.time) - place > APART:
+            yield from groups.values()
+            place, groups = axis.x(mark.time), {}
+        groups.setdefault(mark.kind, []).append(mark)
+    yield from groups.values()
+
+
+_CORNERS: dict[MarkKind, tuple[tuple[float, float], ...]] = {
+    "alert": ((0, -5), (5, 4), (-5, 4)),
+    "analysis": ((0, -5.5), (5.5, 0), (0, 5.5), (-5.5, 0)),
+    "decision": ((-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)),
+}
+"""Signs that are not a circle, around their middle."""
 
 
 def shape(kind: MarkKind, x: float, y: float, words: str) -> Markup:
     """The sign of one kind of mark, also for the legend."""
-    points = {
-        "alert": [(0, -5), (5, 4), (-5, 4)],
-        "analysis": [(0, -5.5), (5.5, 0), (0, 5.5), (-5.5, 0)],
-        "decision": [(-4.2, -4.2), (4.2, -4.2), (4.2, 4.2), (-4.2, 4.2)],
-    }.get(kind)
+    points = _CORNERS.get(kind)
     if points is None:
         return _tag("circle", _title(words), cx=x, cy=y, r=4.3, **{"class": f"mark-{kind}"})
     placed = " ".join(f"{x + dx:.1f},{y + dy:.1f}" for dx, dy in points)
@@ -374,14 +393,23 @@ def plot(events: Sequence[Event], ranks: dict[str, Priority], zone: ZoneInfo) ->
     parts += _scale(values, y, taken)
     for event, value in zip(events, values, strict=True):
         parts.append(_reading(event, value, axis.x(event.time), y(value), ranks.get(event.id), unit, zone))
-    for place, time in ((axis.left, events[0].time), (axis.right, events[-1].time))[
-        : 1 if len(events) == 1 else 2
-    ]:
-        middle = len(events) == 1
+    if len(events) == 1:
         parts.append(
-            _text((axis.left + axis.right) / 2 if middle else place, PLOT_H - 7, time_of_day(time, zone), "tick",
-                  text_anchor="middle" if middle else "start" if place == axis.left else "end")
-        )  # fmt: skip
+            _text(
+                axis.x(events[0].time),
+                PLOT_H - 7,
+                time_of_day(events[0].time, zone),
+                "tick",
+                text_anchor="middle",
+            )
+        )
+    else:
+        parts.append(
+            _text(axis.left, PLOT_H - 7, time_of_day(events[0].time, zone), "tick", text_anchor="start")
+        )
+        parts.append(
+            _text(axis.right, PLOT_H - 7, time_of_day(events[-1].time, zone), "tick", text_anchor="end")
+        )
     words = f"{head}: {', '.join(number(v) for v in values[:6])}" + (
         f"; limit {number(limits[-1])}" if limits else ""
     )

@@ -23,7 +23,7 @@ from markupsafe import Markup, escape
 
 from knowledge.runbooks import load_corpus
 from setpoint.app import formatting, pictures
-from setpoint.app.dossier import FULL_FILES, Dossier, IncidentFile, NoticeVersion, read_dossier
+from setpoint.app.dossier import FULL_FILES, Dossier, IncidentFile, NoticeVersion, read_dossier, verdict
 from setpoint.app.runfacts import RunFacts
 from setpoint.contracts import PRIORITIES, Diagnosis, Passage, Review
 from setpoint.contracts.site import Site
@@ -37,6 +37,7 @@ MAX_ROUTINE = 300
 MAX_QUARANTINED = 500
 FIRST_ROWS = 40
 """Rows of one incident's timeline before the rest is folded away."""
+FIRST_NOTICES = 6
 MODES = {
     "facts": "Code ranked the causes and chose the citations from symbolic signatures; a model wrote words at most.",
     "assisted": "Code named the candidate causes; the model ordered them.",
@@ -83,6 +84,7 @@ def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
         max_routine=MAX_ROUTINE,
         max_quarantined=MAX_QUARANTINED,
         first_rows=FIRST_ROWS,
+        first_notices=FIRST_NOTICES,
         priorities=PRIORITIES,
         picture=pictures.timeline(dossier),
         passages=passages,
@@ -207,17 +209,6 @@ def changed(review: Review, dossier: Dossier) -> list[tuple[str, Any, Any]]:
     return [
         (key, before.get(key, "not set"), value) for key, value in after.items() if before.get(key) != value
     ]
-
-
-def verdict(review: Review) -> str:
-    """The state of a review in one word or two."""
-    words = {
-        "approve": "approved",
-        "edit": "approved with changes",
-        "reject": "rejected",
-        "respond": "answered",
-    }
-    return words[review.decision.type] if review.decision else review.state
 
 
 def decided_when(review: Review, dossier: Dossier) -> datetime | None:

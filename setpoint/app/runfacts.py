@@ -25,7 +25,7 @@ class RunFacts:
     versions: Mapping[str, str] = field(default_factory=dict)
     """Versions or hashes of rules, prompts, catalogs, corpus."""
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Settings of note by dotted key: those that differ from their defaults."""
+    """Settings of note by dotted key."""
 
     @property
     def wall_s(self) -> float:

@@ -86,7 +86,8 @@ class OpenFrame:
 
         A message's last line feed may count and still be on its way.
         """
-        data, position, messages = bytes(self._data), 0, []
+        data, position = bytes(self._data), 0
+        messages: list[bytes] = []
         while match := _FRAME.match(data, position):
             length, start = int(match[1]), match.end()
             if not 0 < length <= limits.line:

@@ -48,13 +48,14 @@ def lines(source: bytes | BinaryIO, limits: Limits) -> Iterator[Line]:
 
 
 def _chunks(source: bytes | BinaryIO) -> Iterator[bytes]:
-    """Pieces as they come; b"" after a short piece, which tells that the source waits."""
+    """Pieces as they come; b"" after a short piece of a stream, which tells that it may wait."""
+    at_hand = isinstance(source, bytes | bytearray | memoryview)
     stream = io.BytesIO(source) if isinstance(source, bytes | bytearray | memoryview) else source
     read = getattr(stream, "read1", stream.read)
     try:
         while chunk := read(_CHUNK):
             yield chunk
-            if len(chunk) < _CHUNK:
+            if len(chunk) < _CHUNK and not at_hand:
                 yield b""
     except OSError as error:
         raise InputError(f"reading stopped: {error}", remedy="Check the source and read it again") from error

@@ -86,6 +86,7 @@ def _write_origin(writer: GGUFWriter, run: Run) -> None:
     record = {
         "seed": run.seed,
         "data_hash": run.data_hash,
+        "warm_start": run.warm_start,
         "parameters": run.parameters,
         "tokens": run.tokens,
         "steps": run.steps,

@@ -13,7 +13,7 @@ from torch.nn import functional
 class Shape:
     """Sizes of the model. Widths are multiples of 32, the block of Q8_0."""
 
-    vocabulary: int = 2048
+    vocabulary: int = 3072
     width: int = 192
     layers: int = 6
     heads: int = 6

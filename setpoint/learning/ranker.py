@@ -36,6 +36,8 @@ MIN_TEXTS_PER_WORD = 4
 INVERSE_REGULARISATION = 0.6
 TEMPERATURE = {"line": 1.6, "alert": 2.1}
 """As fitted last; used where a ranker is trained only to be scored."""
+CLASS_SHARE: dict[Priority, float] = {"P0": 0.12, "P1": 0.23, "P2": 0.2, "P3": 0.45}
+"""Weight of each priority within our own lines."""
 SEVERITY_HINTS: dict[str, tuple[float, float, float, float]] = {
     # Alerts: people chose the level. Lines: info is nearly always harmless, error and fatal prove little
     # (on one machine 204 of 347 FATAL lines were harmless).
@@ -159,11 +161,18 @@ def _kept_features(rows: list[dict[str, float]]) -> list[dict[str, float]]:
 
 
 def _sample_weights(examples: Sequence[Example]) -> NDArray[Any]:
-    """Sources by `SOURCE_WEIGHT`, whatever their size; scaled to 2,500 texts in all."""
-    totals: Counter[str] = Counter()
-    for example in examples:
-        totals[example.source] += example.weight  # type: ignore[assignment]
-    raw = np.array([SOURCE_WEIGHT[e.source] * e.weight / totals[e.source] for e in examples])
+    """Sources by `SOURCE_WEIGHT`, whatever their size; our own by `CLASS_SHARE` within; 2,500 texts in all."""
+    totals: dict[str, float] = {}
+    shares = [CLASS_SHARE[e.gold] if e.source.startswith("own") else 1.0 for e in examples]
+    cells = [f"{e.source}:{e.gold}" if e.source.startswith("own") else e.source for e in examples]
+    for example, cell in zip(examples, cells, strict=True):
+        totals[cell] = totals.get(cell, 0.0) + example.weight
+    raw = np.array(
+        [
+            SOURCE_WEIGHT[e.source] * share * e.weight / totals[cell]
+            for e, share, cell in zip(examples, shares, cells, strict=True)
+        ]
+    )
     scaled: NDArray[Any] = raw / raw.sum() * 2500
     return scaled
 
@@ -222,7 +231,9 @@ def held_out_scores(data: Path, examples: Sequence[Example]) -> dict[str, dict[s
     found = {}
     for name, items in sets.items():
         wordings = by_wording(items)
-        text = TextRanker(train([e for e in examples if e.source != name], temperature=TEMPERATURE), Lexicon.load())
+        text = TextRanker(
+            train([e for e in examples if e.source != name], temperature=TEMPERATURE), Lexicon.load()
+        )
         engines = {
             "ranker alone": SymbolicEngine(RuleBook((), book.verdicts), None, text),
             "rules+ranker": SymbolicEngine(book, None, text),
@@ -238,7 +249,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Train the text ranker")
     parser.add_argument("--data", type=Path, default=None, help="folder of the public data")
     parser.add_argument("--out", type=Path, default=RANKER_DIR / "weights.json")
-    parser.add_argument("--held-out", action="store_true", help="print figures on sources held out; writes nothing")
+    parser.add_argument(
+        "--held-out", action="store_true", help="print figures on sources held out; writes nothing"
+    )
     options = parser.parse_args(argv)
     data = triage_data.data_dir(options.data)
     examples = own_examples() + public_examples(data)
@@ -248,8 +261,12 @@ def main(argv: Sequence[str] | None = None) -> None:
                 print(f"{name:11s} {way:13s} {figures}")
         return
     weights = train(examples, temperature=fitted_temperatures(examples))
-    options.out.write_text(json.dumps(weights.model_dump(), indent=0, sort_keys=True) + "\n", encoding="utf-8")
-    print(f"{options.out}: {len(weights.weights)} features, temperature {weights.temperature}, {weights.trained_on}")
+    options.out.write_text(
+        json.dumps(weights.model_dump(), indent=0, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    print(
+        f"{options.out}: {len(weights.weights)} features, temperature {weights.temperature}, {weights.trained_on}"
+    )
 
 
 if __name__ == "__main__":

@@ -27,13 +27,14 @@ from setpoint.learning.rules import lost_phrases
 from setpoint.llm import load_role
 from setpoint.settings import ModelSettings
 
-Source = Literal["held-out", "product"]
+Source = Literal["held-out", "product", "product-unseen"]
 Way = Literal["free", "bound"]
 TRIES = 2
 Speak = Callable[[Example, int], str]
 _MAKE: dict[Source, Callable[[Random, Task], Example]] = {
     "held-out": lambda rng, task: task_example(rng, "test", task),
-    "product": product_example,
+    "product": lambda rng, task: product_example(rng, task, unseen=False),
+    "product-unseen": lambda rng, task: product_example(rng, task, unseen=True),
 }
 
 
@@ -62,7 +63,7 @@ def score(path: Path, source: Source, way: Way, each: int) -> list[TaskScore]:
 
 def score_all(path: Path, each: int) -> list[TaskScore]:
     """Every source decoded in every way."""
-    sources: tuple[Source, ...] = ("held-out", "product")
+    sources: tuple[Source, ...] = ("held-out", "product", "product-unseen")
     ways: tuple[Way, ...] = ("free", "bound")
     return [found for source in sources for way in ways for found in score(path, source, way, each)]
 

@@ -1,4 +1,4 @@
-"""Byte-level BPE of 2,048 tokens; usual slots are one token each, digits stay single."""
+"""Byte-level BPE of 3,072 tokens; usual slots are one token each, digits stay single."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_token
 
 from setpoint.learning.corpus import Example, mixed_example
 
-VOCABULARY = 2048
+VOCABULARY = 3072
 START, END, PAD = "<|im_start|>", "<|im_end|>", "<|endoftext|>"
 CONTROL = (PAD, START, END)
 SLOT_NAMES = (

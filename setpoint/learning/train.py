@@ -18,18 +18,30 @@ from tokenizers import Tokenizer
 from setpoint.learning import parity
 from setpoint.learning.corpus import data_hash
 from setpoint.learning.export import export
+from setpoint.learning.model import Model, Shape
 from setpoint.learning.score import score_all
 from setpoint.learning.tokenizer import train_tokenizer
 from setpoint.learning.training import Run, train
+from setpoint.learning.warm_start import take_over
 
 
 def main() -> None:
     """Runs the whole chain; prints progress and, at the end, the record."""
     arguments = _arguments()
     torch.set_num_threads(arguments.threads)
-    run = Run(seed=arguments.seed, minutes=arguments.minutes, data_hash=data_hash(), bf16=arguments.bf16)
+    run = Run(
+        seed=arguments.seed,
+        minutes=arguments.minutes,
+        data_hash=data_hash(),
+        bf16=arguments.bf16,
+        curriculum=arguments.curriculum,
+    )
     tokenizer = _tokenizer(arguments.work, arguments.seed)
-    model = train(run, tokenizer, arguments.work)
+    torch.manual_seed(arguments.seed)
+    model = Model(Shape(vocabulary=tokenizer.get_vocab_size()))
+    if arguments.warm_start:
+        run.warm_start = take_over(model, tokenizer, arguments.warm_start)
+    train(run, tokenizer, arguments.work, model)
     export(model, tokenizer, run, arguments.out)
     record = {
         **asdict(run),
@@ -67,6 +79,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--work", type=Path, default=Path("var/learning/small"), help="checkpoints and tokenizer"
     )
+    parser.add_argument(
+        "--warm-start", type=Path, help="work folder of an earlier run whose weights to begin with"
+    )
+    parser.add_argument("--curriculum", type=float, default=0.35, help="share of the time for dense copying")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--each", type=int, default=100, help="held-out answers scored for each task")

@@ -14,11 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from setpoint.learning.batches import Batch, chunk
-from setpoint.learning.model import Model, Shape
+from setpoint.learning.model import Model
 from setpoint.learning.muon import Optimizers
 
-CURRICULUM = 0.35
-"""Share of the budget in which dense copying dominates."""
 COPY_SHARE_EARLY, COPY_SHARE_LATE = 0.75, 0.10
 CHECKPOINT_EVERY_S = 120.0
 
@@ -32,6 +30,10 @@ class Run:
     data_hash: str
     bf16: bool = False
     """Matrix products in bfloat16: faster where the CPU has the instructions, slower elsewhere."""
+    curriculum: float = 0.35
+    """Share of the budget in which dense copying dominates."""
+    warm_start: str = ""
+    """Data hash and tokens of the run whose weights were taken over."""
     parameters: int = 0
     steps: int = 0
     tokens: int = 0
@@ -46,16 +48,14 @@ class Run:
         return min(1.0, self.wall_s / (self.minutes * 60))
 
 
-def train(run: Run, tokenizer: Tokenizer, folder: Path, shape: Shape | None = None) -> Model:
-    """Trains until the budget is spent, continuing from the checkpoint in `folder` where there is one."""
-    torch.manual_seed(run.seed)
-    model = Model(shape or Shape())
+def train(run: Run, tokenizer: Tokenizer, folder: Path, model: Model) -> Model:
+    """Trains `model` until the budget is spent, continuing from the checkpoint in `folder` where there is one."""
     run.parameters = model.parameter_count
     optimizers = Optimizers(model)
     _resume(run, model, optimizers, folder)
     saved_at = run.wall_s
     while run.progress < 1.0:
-        share = COPY_SHARE_EARLY if run.progress < CURRICULUM else COPY_SHARE_LATE
+        share = COPY_SHARE_EARLY if run.progress < run.curriculum else COPY_SHARE_LATE
         loss = _train_chunk(run, model, optimizers, tokenizer, share)
         run.chunks += 1
         run.curve.append((run.tokens, round(loss, 4), share))

@@ -46,6 +46,7 @@ BEGAN = datetime(2026, 4, 2, 10, 0, tzinfo=UTC)
 """Wall clock of the replay, weeks after the night."""
 SPEED = 240.0
 MODEL = "setpoint-small"
+RANKS: dict[str, Priority] = {priority: priority for priority in PRIORITIES}
 
 TITLES = {
     "pump_under_surge": "cdu-1: coolant pump tripped, flow below minimum",
@@ -62,10 +63,19 @@ TITLES = {
     "in_maintenance": "gpu-31: in maintenance",
 }
 REASONS = {
-    "high": ("loss is happening now", "a shared service or the facility is hit", "it spans cooling, power and serving"),
+    "high": (
+        "loss is happening now",
+        "a shared service or the facility is hit",
+        "it spans cooling, power and serving",
+    ),
     "low": ("no further loss is imminent", "one standard asset", ""),
 }
-LEVELS = {"P0": ("high", "high", "high"), "P1": ("low", "high", "low"), "P2": ("high", "low", "low"), "P3": ("low",) * 3}
+LEVELS = {
+    "P0": ("high", "high", "high"),
+    "P1": ("low", "high", "low"),
+    "P2": ("high", "low", "low"),
+    "P3": ("low",) * 3,
+}
 
 
 @dataclass(frozen=True)
@@ -123,10 +133,12 @@ def _read(lines: Iterable[Line], site: Site) -> tuple[list[Told], list[Quarantin
     told, bad = [], []
     for line in lines:
         received = wall(line.time, 0.004)
-        for item in read(line.text.encode() + b"\n", origin=f"night {line.time:%H:%M}", zone=site.zone, received=received):
+        for item in read(
+            line.text.encode() + b"\n", origin=f"night {line.time:%H:%M}", zone=site.zone, received=received
+        ):
             if isinstance(item, Event):
                 # Read one by one, a future time is judged against the replay's clock; the night is in its past.
-                told.append(Told(item, line.story, line.priority or "P3"))  # type: ignore[arg-type]
+                told.append(Told(item, line.story, RANKS.get(line.priority, "P3")))
             else:
                 bad.append(item)
     return told, bad
@@ -143,14 +155,19 @@ def _triage(ledger: Ledger, told: list[Told]) -> None:
     for story, members in stories.items():
         whole = _incident(story, members)
         first = next(place for place, one in enumerate(members) if one.priority == whole.priority)
-        for batch in (members[:first], members[first:]):  # forerunners, then from the event that sets the rank on
+        for batch in (
+            members[:first],
+            members[first:],
+        ):  # forerunners, then from the event that sets the rank on
             if batch:
                 _commit(ledger, whole, batch, notify=batch[0] is members[first])
     _deliver(ledger)
 
 
 def _commit(ledger: Ledger, incident: Incident, members: list[Told], *, notify: bool) -> None:
-    notices = (_notice(incident, "first", "template"),) if notify and incident.priority in ("P0", "P1") else ()
+    notices = (
+        (_notice(incident, "first", "template"),) if notify and incident.priority in ("P0", "P1") else ()
+    )
     now = wall(members[0].event.time, 0.012)
     dispatch = Dispatch(
         batch_id=hashlib.sha256(members[0].event.id.encode()).hexdigest(), time=now,
@@ -167,7 +184,7 @@ def _incident(story: str, members: list[Told]) -> Incident:
     return Incident(
         id=incident_id(story), group_key=f"story:{story}", title=TITLES.get(story, f"{story.removeprefix('routine ')}: routine messages"),
         priority=priority, state="open", opened=min(times), updated=max(times), assets=assets, event_count=len(members),
-        path={"P0": "fast", "P3": "record"}.get(priority, "slow"),  # type: ignore[arg-type]
+        path={"P0": "fast", "P3": "record"}.get(priority, "slow"),
         grouped_by=f"events on {assets[0]} and on what it carries, within 10 min of each other" if len(assets) > 1
         else f"the same asset, {assets[0]}", revision=1 if len(members) > 3 else 0,
     )  # fmt: skip
@@ -175,7 +192,7 @@ def _incident(story: str, members: list[Told]) -> Incident:
 
 def _ranked(one: Told, incident: Incident, place: int) -> Ranked:
     urgency, impact, complexity = (
-        Judgement(level=level, reason=REASONS[level][which])  # type: ignore[arg-type]
+        Judgement(level=level, reason=REASONS[level][which])
         for which, level in enumerate(LEVELS[one.priority])
     )
     triage = Triage(
@@ -194,7 +211,7 @@ def _notice(incident: Incident, stage: str, writer: str) -> Notice:
     if writer != "template":
         text = f"{incident.assets[0]} needs you now: {incident.title.partition(': ')[2]}."
     return Notice(
-        incident_id=incident.id, dedup_key=f"setpoint/{incident.id}", version=0, stage=stage, priority=incident.priority,  # type: ignore[arg-type]
+        incident_id=incident.id, dedup_key=f"setpoint/{incident.id}", version=0, stage=stage, priority=incident.priority,
         title=incident.title, text=text, written_by=writer,
     )  # fmt: skip
 
@@ -214,7 +231,9 @@ def _work(ledger: Ledger, site: Site, story: str, members: list[Told]) -> None:
         return
     began = wall(next(one for one in members if one.priority == incident.priority).event.time)
     if incident.priority == "P0":
-        ledger.queue_notice(_notice(incident, "plain", MODEL), received=began, now=began + timedelta(seconds=0.9))
+        ledger.queue_notice(
+            _notice(incident, "plain", MODEL), received=began, now=began + timedelta(seconds=0.9)
+        )
         for delivery in ledger.list_deliveries(incident_id=incident.id, states=("queued",)):
             ledger.mark_sent(delivery.key, now=began + timedelta(seconds=1.1))
     diagnosis = _diagnose(ledger, site, incident)
@@ -233,10 +252,15 @@ def _diagnose(ledger: Ledger, site: Site, incident: Incident) -> Diagnosis:
     ranked = rank_causes(case, causes, of_event, evidence)
     section = choose_section(ranked[0], causes, sections, ())
     guide = write_guide(section)
-    proposals = [p for name in called_for(guide, causes[ranked[0].cause]) if (p := _propose(name, incident, site, ranked[0].supports))]
+    proposals = [
+        p
+        for name in called_for(guide, causes[ranked[0].cause])
+        if (p := _propose(name, incident, site, ranked[0].supports))
+    ]
     odd = incident.id == incident_id("leak")
     steps = tuple(
-        ReasoningStep(text=piece.text, evidence=(piece.id,), written_by="template" if odd else MODEL) for piece in evidence[:3]
+        ReasoningStep(text=piece.text, evidence=(piece.id,), written_by="template" if odd else MODEL)
+        for piece in evidence[:3]
     )
     return Diagnosis(
         incident_id=incident.id, revision=incident.revision, mode="facts", evidence=tuple(evidence), passages=(),
@@ -248,7 +272,14 @@ def _diagnose(ledger: Ledger, site: Site, incident: Incident) -> Diagnosis:
 
 def _propose(name: str, incident: Incident, site: Site, supports: tuple[str, ...]) -> ActionProposal | None:
     try:
-        return proposal(name, incident.assets[0], site, incident_id=incident.id, why="the runbook calls for it", evidence=supports[:2])
+        return proposal(
+            name,
+            incident.assets[0],
+            site,
+            incident_id=incident.id,
+            why="the runbook calls for it",
+            evidence=supports[:2],
+        )
     except ActionRefused:
         return None
 
@@ -267,26 +298,46 @@ def _decide(ledger: Ledger, review: Review, place: int, at: datetime) -> None:
     if place == 2:
         return
     if place == 1:
-        decision = Decision(type="reject", who="mira", reason="not while the load is this low", simulated=True)
+        decision = Decision(
+            type="reject", who="mira", reason="not while the load is this low", simulated=True
+        )
         ledger.decide(review.id, review.digest, decision, now=at)
         return
     number = next((key for key, value in action.args.items() if isinstance(value, float)), None)
     if number is None:
         decision = Decision(type="approve", who="mira", reason="agreed", simulated=True)
     else:
-        action = Action(name=action.name, asset=action.asset, args=action.args | {number: float(action.args[number]) * 0.9})
-        decision = Decision(type="edit", who="jon", reason="a little less is enough", edited=action, simulated=True)
+        action = Action(
+            name=action.name,
+            asset=action.asset,
+            args=action.args | {number: float(action.args[number]) * 0.9},
+        )
+        decision = Decision(
+            type="edit", who="jon", reason="a little less is enough", edited=action, simulated=True
+        )
     for who in ("mira", "jon"):
         now = ledger.get_review(review.id)
         if now.state == "pending":
-            said = decision if now.digest == review.digest else Decision(type="approve", who="lee", reason="agreed", simulated=True)
+            said = (
+                decision
+                if now.digest == review.digest
+                else Decision(type="approve", who="lee", reason="agreed", simulated=True)
+            )
             ledger.decide(review.id, now.digest, said.model_copy(update={"who": who}), now=at)
     _act(ledger, review, action, at + timedelta(seconds=0.4))
 
 
 def _act(ledger: Ledger, review: Review, action: Action, at: datetime) -> None:
     key = f"{review.incident_id}:{review.id}"
-    ledger.begin_action(key, action, incident_id=review.incident_id, review_id=review.id, approvers=("mira",), dry_run=False, now=at)
+    ledger.begin_action(
+        key,
+        action,
+        incident_id=review.incident_id,
+        review_id=review.id,
+        approvers=("mira",),
+        dry_run=False,
+        now=at,
+    )
     outcome = Outcome(
         action_id=key, state="done", message="Done; the readings moved as expected.", dry_run=False,
         before={"flow_lpm": 41.0, "return_temp_c": 57.3}, after={"flow_lpm": 171.0, "return_temp_c": 44.8},
@@ -297,10 +348,21 @@ def _act(ledger: Ledger, review: Review, action: Action, at: datetime) -> None:
 def _upkeep(ledger: Ledger) -> None:
     """What people did besides: a silence, a correction, an acknowledgement, a look at a doubtful input."""
     at = BEGAN + timedelta(seconds=120)
-    ledger.add_silence(until=at + timedelta(hours=2), who="jon", why="cabling work until noon", asset="ib-link-*", now=at)
+    ledger.add_silence(
+        until=at + timedelta(hours=2), who="jon", why="cabling work until noon", asset="ib-link-*", now=at
+    )
     ledger.acknowledge(incident_id("pump_under_surge"), "mira", "on my way to hall 1", now=at)
-    ledger.correct(incident_id("batch_stall"), "priority", "P1", "jon", "checkpoints of three tenants wait on it", now=at)
-    ledger.correct(incident_id("after_firmware"), "cause", "firmware_regression", "lee", "the vendor confirmed it", now=at)
+    ledger.correct(
+        incident_id("batch_stall"), "priority", "P1", "jon", "checkpoints of three tenants wait on it", now=at
+    )
+    ledger.correct(
+        incident_id("after_firmware"),
+        "cause",
+        "firmware_regression",
+        "lee",
+        "the vendor confirmed it",
+        now=at,
+    )
     doubt = Review(
         id="REV-doubt1", kind="doubtful_input", incident_id=incident_id("sensor_lost"), subject="Is temp-r-03 really silent?",
         created=at,

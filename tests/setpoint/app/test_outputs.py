@@ -56,7 +56,10 @@ def test_json_incidents_come_most_urgent_first_and_carry_their_analysis(played: 
     assert [notice["written_by"] for notice in pump["notices"]] == ["template", "setpoint-small"]
     assert pump["notices"][0]["sinks"] == {"console": "sent"}
     assert pump["actions"][0]["after"]["flow_lpm"] == 171.0
-    assert next(i for i in found if i["id"] == incident_id("after_firmware"))["corrected_cause"] == "firmware_regression"
+    assert (
+        next(i for i in found if i["id"] == incident_id("after_firmware"))["corrected_cause"]
+        == "firmware_regression"
+    )
 
 
 def test_jsonl_has_a_line_an_incident_and_a_summary_last(played: Sample) -> None:
@@ -94,14 +97,20 @@ def test_junit_has_the_usual_structure(which: str, request: pytest.FixtureReques
 
 def test_junit_fails_p0_and_p1_with_the_notice_and_errs_on_the_unreadable(played: Sample) -> None:
     root = ET.fromstring(said("junit", played))
-    failed = {case.attrib["name"].split()[0]: case for case in root.iter("testcase") if case.find("failure") is not None}
+    failed = {
+        case.attrib["name"].split()[0]: case
+        for case in root.iter("testcase")
+        if case.find("failure") is not None
+    }
     urgent = played.ledger.list_incidents(priorities=("P0", "P1"))
     assert set(failed) == {incident.id for incident in urgent}
     last = played.ledger.last_notice(incident_id("smoke"))
     assert last is not None
     assert last.text in (failed[incident_id("smoke")].findtext("failure") or "")
     held = played.ledger.list_quarantine()
-    assert sorted(error.text or "" for error in root.iter("error")) == sorted(item.item.remedy for item in held)
+    assert sorted(error.text or "" for error in root.iter("error")) == sorted(
+        item.item.remedy for item in held
+    )
 
 
 # ---- github ---------------------------------------------------------------------------------------------------
@@ -118,7 +127,9 @@ def test_github_levels_follow_the_priorities(played: Sample) -> None:
     commands = [COMMAND.match(line) for line in said("github", played).splitlines()]
     levels = [(m[1], m[2].split()[0]) for m in commands if m]
     expected = {"P0": "error", "P1": "warning", "P2": "notice"}
-    assert [rank for _, rank in levels if rank in expected] == sorted(rank for _, rank in levels if rank in expected)
+    assert [rank for _, rank in levels if rank in expected] == sorted(
+        rank for _, rank in levels if rank in expected
+    )
     assert all(expected[rank] == level for level, rank in levels if rank in expected)
     assert {rank for _, rank in levels if rank in expected} == set(expected)
 

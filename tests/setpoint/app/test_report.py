@@ -242,7 +242,9 @@ def test_an_empty_ledger_makes_a_report(empty: Ledger, played: Sample) -> None:
     assert "No event with a sure time" in text
 
 
-def test_less_urgent_incidents_past_the_limit_are_counted(played: Sample, dossier: Dossier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_less_urgent_incidents_past_the_limit_are_counted(
+    played: Sample, dossier: Dossier, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(report, "FULL_FILES", 3)
     monkeypatch.setattr(report, "MAX_ROUTINE", 2)
     text = " ".join(parsed(render_report(dossier, title="t", run=played.run)).text.split())
@@ -317,7 +319,17 @@ def test_readings_are_drawn_against_their_limit(dossier: Dossier) -> None:
 
 
 def test_one_value_without_a_limit_can_be_drawn() -> None:
-    event = Event(id="e", time=BEGAN, received=BEGAN, asset="a", source="s", kind="", message="m", metric="soc", value=0.0)
+    event = Event(
+        id="e",
+        time=BEGAN,
+        received=BEGAN,
+        asset="a",
+        source="s",
+        kind="",
+        message="m",
+        metric="soc",
+        value=0.0,
+    )
     assert "polyline" in pictures.plot([event, event], {}, ZoneInfo("UTC"))
 
 

@@ -102,9 +102,9 @@ def test_training_lowers_the_loss(tokenizer: Tokenizer) -> None:
 
 def test_a_spent_run_resumes_to_the_same_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
     first = Run(seed=1, minutes=0.001, data_hash="x")
-    model = train(first, tokenizer, tmp_path, TINY)
+    model = train(first, tokenizer, tmp_path, Model(TINY))
     again = Run(seed=1, minutes=0.001, data_hash="x")
-    resumed = train(again, tokenizer, tmp_path, TINY)
+    resumed = train(again, tokenizer, tmp_path, Model(TINY))
     assert again.steps == first.steps > 0
     assert again.curve == first.curve
     assert torch.equal(resumed.token_embd.weight, model.token_embd.weight)
@@ -117,7 +117,7 @@ def test_the_export_agrees_with_the_model(tokenizer: Tokenizer, tmp_path: Path) 
         run,
         tokenizer,
         tmp_path / "work",
-        Shape(width=64, layers=1, heads=2, hidden=96, context=512, vocabulary=tokenizer.get_vocab_size()),
+        Model(Shape(width=64, layers=1, heads=2, hidden=96, context=512, vocabulary=tokenizer.get_vocab_size())),
     )
     path = tmp_path / "tiny.gguf"
     export(model, tokenizer, run, path)
