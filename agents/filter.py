@@ -24,7 +24,7 @@ from setpoint.errors import ConfigError
 
 RANKER_DIR = Path(knowledge.__file__).parent / "ranker"
 _WORD = re.compile(r"[a-z][a-z]{2,}")
-WORD_SCALE = 0.3
+WORD_SCALE = 0.6
 """Plain words count less than what the lexicon reads: they carry over badly to other machines."""
 
 

@@ -15,6 +15,8 @@ from prompts import Certainty
 from setpoint.contracts import Citation, GuideStep, Hypothesis, Passage, RecoveryGuide
 
 MAX_CHECKS, MAX_STEPS = 2, 6
+MAX_ACTIONS = 4
+"""Actions proposed of one analysis: a person must be able to weigh each."""
 LONGEST_FIRST_WORDS = 16
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _BULLET = re.compile(r"^\s*[-*]\s+", re.MULTILINE)

@@ -54,13 +54,14 @@ class SymbolicEngine:
         self._book, self._site, self._ranker = rulebook, site, text_ranker
         self._decide_from, self._doubt_below = decide_from, doubt_below
         self._decided: dict[tuple[object, ...], Decision] = {}
+        self._in_context: dict[tuple[object, ...], tuple[Decision, Decision]] = {}
         self._asset = lru_cache(maxsize=CACHE_SIZE)(self._find_asset)
 
     def rank(self, event: Event, context: Context | None = None) -> Triage:
         """Priority with its three reasons, who decided, and how sure it is."""
         context = context or Context()
         asset = self._asset(event.asset)
-        decision = self._adapt(self._decide(event, asset, context), event, asset, context)
+        decision = self._adapted(self._decide(event, asset, context), event, asset, context)
         doubtful = decision.confidence < self._doubt_below or bool(_DOUBTFUL_FLAGS.intersection(event.flags))
         return Triage.model_construct(
             event_id=event.id,
@@ -132,6 +133,22 @@ class SymbolicEngine:
         telling = self._ranker.telling(text, alert=alert, priority=priority)
         return _ranked(priority, confidence, self._ranker.version, telling)
 
+    def _adapted(self, decision: Decision, event: Event, asset: Asset, context: Context) -> Decision:
+        """`decision` with the modifiers that hold, from the cache where the same situation was met before."""
+        key = (
+            id(decision), asset.name, event.severity, event.format, event.kind, context.tier, context.repeats,
+            context.burst_assets, context.new_pattern, context.since_change, context.flapping, context.maintenance,
+            context.downstream,
+        )  # fmt: skip
+        if found := self._in_context.get(key):
+            return found[1]
+        adapted = self._adapt(decision, event, asset, context)
+        if len(self._in_context) >= CACHE_SIZE:
+            self._in_context.clear()
+        # The first decision is kept beside the answer, so that its id stays its own.
+        self._in_context[key] = (decision, adapted)
+        return adapted
+
     def _adapt(self, decision: Decision, event: Event, asset: Asset, context: Context) -> Decision:
         """The modifiers that hold, in order. Each sees what the ones before it made."""
         for modifier in self._book.modifiers:
@@ -144,7 +161,7 @@ class SymbolicEngine:
 
 def _kind_of(event: Event) -> str:
     """The event's kind, or the XID that its text names where the source gave no kind."""
-    if not event.kind and (found := _CODE.search(event.message)):
+    if not event.kind and "id" in event.message.lower() and (found := _CODE.search(event.message)):
         return f"{found[1].lower()}-{int(found[2])}"
     return event.kind.lower()
 

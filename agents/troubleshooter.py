@@ -28,7 +28,7 @@ FIRST = 1.0
 """Causes come before effects: the pattern that matches the incident's first serious events counts more."""
 CARRIES = 1.2
 """A cause on an asset that carries the other assets explains them."""
-EXPLAINS, UNEXPLAINED = 0.5, -2.0
+EXPLAINS, UNEXPLAINED = 0.5, -3.0
 """A cause has to fit the worst of what happened, not only something on the way to it."""
 UNKNOWN_SCORE = 2.5
 CLEAR, LIKELY = 0.8, 0.5

@@ -6,16 +6,17 @@ that was cut off is taken again and comes out the same.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Literal, Protocol, TypedDict
+from typing import Literal, Protocol, TypedDict, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import RetryPolicy
+from pydantic import BaseModel
 
 from agents.dispatcher import NoticeWriter, Policy, counts, plan
 from graphs.state import Plain, dump, load
@@ -69,6 +70,13 @@ class TriageContext:
     notice: NoticeWriter
     policy: Policy = field(default_factory=Policy)
     clock: Callable[[], datetime] = _utc_now
+    checkpointed: bool = True
+    """False where the graph has no checkpointer: contracts then go from node to node as they are, and a batch costs
+    a third less."""
+
+    def carried(self, models: Iterable[BaseModel]) -> list[Plain]:
+        """What goes into the state; `load` takes both sorts."""
+        return dump(models) if self.checkpointed else cast(list[Plain], list(models))
 
 
 class TriageState(TypedDict):
@@ -108,7 +116,7 @@ class Dispatched(TypedDict, total=False):
 
 async def sense(state: TriageState, runtime: Runtime[TriageContext]) -> Sensed:
     """Take the next batch."""
-    return {"events": dump(await runtime.context.sensor.take(state["limit"]))}
+    return {"events": runtime.context.carried(await runtime.context.sensor.take(state["limit"]))}
 
 
 def after_sense(state: TriageState) -> Literal["correlate", "__end__"]:
@@ -119,13 +127,13 @@ def after_sense(state: TriageState) -> Literal["correlate", "__end__"]:
 async def correlate(state: TriageState, runtime: Runtime[TriageContext]) -> Grouped:
     """Find each event's incident and surroundings. From here on the events live in `correlated`."""
     found = runtime.context.correlator.observe(load(Event, state["events"]))
-    return {"events": [], "correlated": dump(found)}
+    return {"events": [], "correlated": runtime.context.carried(found)}
 
 
 async def rank(state: TriageState, runtime: Runtime[TriageContext]) -> Judged:
     """Judge each event."""
-    judge = runtime.context.ranker.rank
-    return {"triaged": dump(judge(one.event, one.context) for one in load(Correlated, state["correlated"]))}
+    judge, correlated = runtime.context.ranker.rank, load(Correlated, state["correlated"])
+    return {"triaged": runtime.context.carried(judge(one.event, one.context) for one in correlated)}
 
 
 async def dispatch(state: TriageState, runtime: Runtime[TriageContext]) -> Dispatched:

@@ -115,7 +115,7 @@ def _pump_under_surge(t: Teller) -> None:
                    "Prefill queue of pool-chat grew to 412 requests, three times its usual length at this hour")  # fmt: skip
     t.bms(-2, "P2", "r-02", "warning", "Rack power step of long prompts", metric="power_kw", value=38.6, unit="kW",
           threshold=36.0)  # fmt: skip
-    t.bms(0, "P0", pump, "critical", "Pump tripped on overload and stopped", metric="speed_rpm", value=0, unit="rpm",
+    t.bms(0, "P1", pump, "critical", "Pump tripped on overload and stopped", metric="speed_rpm", value=0, unit="rpm",
           threshold=1200)  # fmt: skip
     t.bms(0.2, "P0", cdu, "critical", "Coolant flow below minimum", metric="flow_lpm", value=41.0, unit="lpm",
           threshold=60.0)  # fmt: skip
@@ -125,7 +125,7 @@ def _pump_under_surge(t: Teller) -> None:
     for number in range(1, 13):
         node = f"gpu-{number:02d}"
         if number % 2:
-            t.kernel(1.2 + 0.11 * number, "P1", node,
+            t.kernel(1.2 + 0.11 * number, "P2", node,
                      f"NVRM: GPU at PCI:0000:1b:00: HW Thermal Slowdown is active, clocks reduced, temperature {88 + number % 4} C")  # fmt: skip
         else:
             t.alertmanager(1.3 + 0.1 * number, "P1", "GpuTemperatureHigh", node, "critical",
@@ -142,11 +142,11 @@ def _gpu_off_bus(t: Teller) -> None:
     node = "gpu-19"
     t.kernel(
         -6,
-        "P2",
+        "P3",
         node,
         "pcieport 0000:40:01.0: AER: Corrected error received: 0000:41:00.0 replay timer timeout",
     )
-    t.kernel(0, "P1", node, "NVRM: GPU at PCI:0000:41:00: GPU-6f1c0a52-7e0b-11ef")
+    t.kernel(0, "P3", node, "NVRM: GPU at PCI:0000:41:00: GPU-6f1c0a52-7e0b-11ef")
     t.kernel(
         0.01,
         "P1",
@@ -177,13 +177,13 @@ def _leak(t: Teller) -> None:
     t.bms(0, "P0", "leak-r-05", "critical", "Leak rope wet at rack r-05, zone 2")
     t.bms(0.6, "P1", "cdu-2", "warning", "Coolant reservoir level falling", metric="level_pct", value=71.0, unit="%",
           threshold=80.0)  # fmt: skip
-    t.bms(1.4, "P1", "cdu-2", "warning", "Loop pressure low", metric="pressure_kpa", value=164.0, unit="kPa",
+    t.bms(1.4, "P0", "cdu-2", "warning", "Loop pressure low", metric="pressure_kpa", value=164.0, unit="kPa",
           threshold=190.0)  # fmt: skip
     t.bms(3.0, "P0", "leak-r-05", "critical", "Leak rope wet at rack r-05, zone 3")
 
 
 def _smoke(t: Teller) -> None:
-    t.bms(-3, "P1", "fire-panel-2", "warning", "Aspirating smoke detector hall 2, pre-alarm", metric="obscuration_pct_m",
+    t.bms(-3, "P0", "fire-panel-2", "warning", "Aspirating smoke detector hall 2, pre-alarm", metric="obscuration_pct_m",
           value=0.09, unit="%/m", threshold=0.08)  # fmt: skip
     t.bms(0, "P0", "fire-panel-2", "critical", "Smoke alarm hall 2, aspirating detector zone 4", metric="obscuration_pct_m",
           value=0.24, unit="%/m", threshold=0.2)  # fmt: skip
@@ -203,7 +203,7 @@ def _feed_lost(t: Teller) -> None:
         threshold=360.0,
     )
     t.bms(0.02, "P0", "ups-2", "critical", "UPS on battery", metric="runtime_min", value=11.0, unit="min")
-    t.bms(0.05, "P1", "ats-1", "warning", "Transfer switch moved the cooling plant to feed A")
+    t.bms(0.05, "P2", "ats-1", "warning", "Transfer switch moved the cooling plant to feed A")
     for rack in range(1, 9):
         t.bms(
             0.1 + rack * 0.03,
@@ -240,7 +240,7 @@ def _feed_lost(t: Teller) -> None:
 def _intrusion(t: Teller) -> None:
     bmc, source = "bmc-17", "198.51.100.23"
     for attempt in range(9):
-        t.syslog(attempt * 0.12, "P1", bmc, "ipmi", f"IPMI login failed for user ADMIN from {source}", 4)
+        t.syslog(attempt * 0.12, "P2", bmc, "ipmi", f"IPMI login failed for user ADMIN from {source}", 4)
     t.syslog(
         1.3,
         "P0",

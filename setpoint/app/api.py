@@ -6,6 +6,7 @@ An event is acknowledged (202) only when the ledger has it on disk.
 from __future__ import annotations
 
 import asyncio
+import gc
 import hmac
 import logging
 import secrets
@@ -29,6 +30,10 @@ from setpoint.errors import BackendError, SetpointError, StoreLocked, UsageError
 from setpoint.settings import Loaded
 
 log = logging.getLogger("setpoint")
+SMALL = 16_384
+"""Bytes of a body that are read at once: a hop to another thread would cost more."""
+SWITCH_S = 0.0005
+"""How long one thread may hold the interpreter while the alert path waits for it (Python's default is 10 times that)."""
 STATUS = {2: 422, 3: 503, 4: 409, 5: 500}
 """HTTP status by exit code of the error."""
 
@@ -87,7 +92,10 @@ def _add_errors(app: FastAPI) -> None:
 def _add_intake(app: FastAPI, runtime: Runtime) -> None:
     async def take(request: Request, origin: str) -> JSONResponse:
         raw = await _body(request, runtime.settings.serve.max_body_mb)
-        events, bad = await asyncio.to_thread(read_items, raw, origin, runtime.site)
+        if len(raw) > SMALL:
+            events, bad = await asyncio.to_thread(read_items, raw, origin, runtime.site)
+        else:
+            events, bad = read_items(raw, origin, runtime.site)
         if not events and not bad:
             raise UsageError(
                 "the body holds no event",
@@ -198,6 +206,14 @@ def _add_desk(app: FastAPI, runtime: Runtime, token: str) -> None:
         return value
 
 
+def _tune_interpreter() -> None:
+    """For low latency: what was loaded is never collected, young garbage less often, and threads take turns faster."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+    sys.setswitchinterval(SWITCH_S)
+
+
 def serve_forever(loaded: Loaded) -> None:
     """Run until stopped. Raises UsageError where another server has this store."""
     settings = loaded.settings
@@ -206,7 +222,8 @@ def serve_forever(loaded: Loaded) -> None:
         raise UsageError(
             f"a server at {other.url} has this store already", remedy="Stop it, or use another --store"
         )
-    runtime = build_runtime(settings, live=sys.stderr)
+    runtime = build_runtime(settings, live=sys.stderr, rank_lines=sys.stderr.isatty())
+    _tune_interpreter()
     token = secrets.token_urlsafe(32)
     host = f"[{settings.serve.host}]" if ":" in settings.serve.host else settings.serve.host
     url = f"http://{host}:{settings.serve.port}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from setpoint.contracts import (
     PRIORITIES,
@@ -38,7 +38,7 @@ FULL_FILES = 200
 REPLAY_LAG_S = 900.0
 """Where most events are read this long after they happened, the input is a recording."""
 _SAME = timedelta(milliseconds=1)
-_DOUBTFUL_TIME = {"time-in-future", "time-very-old", "time-missing"}
+_DOUBTFUL_TIME = {"time-in-future", "time-missing"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +159,8 @@ class Dossier:
     silences: list[Silence]
     chain: ChainReport
     notices: list[NoticeVersion]
+    refusals: dict[str, str] = field(default_factory=dict)
+    """Why an approval led to no action, by review id."""
     first_event: datetime | None = None
     last_event: datetime | None = None
     routine_times: list[float] = field(default_factory=list)
@@ -212,6 +214,11 @@ def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False) -> Dossie
         site, ledger.stats(), list(files.values()), reviews, feedback, quarantine,
         ledger.list_silences(), ledger.verify_chain(), notices,
     )  # fmt: skip
+    dossier.refusals = {
+        row.subject: str(row.data.get("why", ""))
+        for row in ledger.list_audit(limit=ALL)
+        if row.what == "approval-refused" and isinstance(row.data, dict)
+    }
     _read_events(dossier, ledger.iter_triaged())
     if stories:
         for file in dossier.files[:FULL_FILES]:
@@ -238,12 +245,13 @@ def _read_events(dossier: Dossier, ranked: Iterable[Ranked]) -> None:
     full = {file.incident.id for file in dossier.files[:FULL_FILES]}
     readings: defaultdict[tuple[str, str], list[Event]] = defaultdict(list)
     late: Counter[bool] = Counter()
+    times: list[float] = []
     for item in ranked:
         event, file = item.event, files.get(item.incident_id)
         sighting = Sighting(event, item.triage.priority)
         if sighting.has_sure_time:
             late[(event.received - event.time).total_seconds() > REPLAY_LAG_S] += 1
-            _widen(dossier, event.time)
+            times.append(event.time.timestamp())
         if item.triage.priority == "P3":
             dossier.routine_times.append(event.time.timestamp())
         if event.metric and event.value is not None:
@@ -256,12 +264,26 @@ def _read_events(dossier: Dossier, ranked: Iterable[Ranked]) -> None:
     for file in dossier.files:
         file.sightings.sort(key=lambda s: s.event.time)
     dossier.readings = {key: sorted(events, key=lambda e: e.time) for key, events in readings.items()}
+    if times:
+        dossier.first_event, dossier.last_event = (datetime.fromtimestamp(t, UTC) for t in usual_span(times))
     dossier.replayed = late[True] > late[False]
 
 
-def _widen(dossier: Dossier, time: datetime) -> None:
-    dossier.first_event = min(dossier.first_event or time, time)
-    dossier.last_event = max(dossier.last_event or time, time)
+def usual_span(times: list[float]) -> tuple[float, float]:
+    """First and last of the times; without the outermost hundredth where that alone stretches them tenfold, as one
+    source with a clock at 1970 does.
+
+    >>> usual_span([0.0] + [1000.0 + second for second in range(50)])
+    (1000.0, 1048.0)
+    >>> usual_span([1.0, 2.0, 90.0])
+    (1.0, 90.0)
+    """
+    ordered = sorted(times)
+    cut = max(1, len(ordered) // 100)
+    inner = ordered[cut:-cut]
+    if len(inner) < 10 or (ordered[-1] - ordered[0]) <= 10 * (inner[-1] - inner[0]):
+        return ordered[0], ordered[-1]
+    return inner[0], inner[-1]
 
 
 def _lead(file: IncidentFile, triage: Triage) -> None:

@@ -88,6 +88,7 @@ def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
         priorities=PRIORITIES,
         picture=pictures.timeline(dossier),
         passages=passages,
+        paged={file.incident.id for file in files[:FULL_FILES]},
         writers=writers(dossier),
         fallbacks=[(f.incident.id, words) for f in dossier.files for d in f.diagnoses[-1:] for words in d.fallbacks],
         modes=MODES,
@@ -128,7 +129,7 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
     }
     functions: tuple[Callable[..., Any], ...] = (
         pictures.anchor, pictures.readings, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
-        formatting.counted, formatting.period, story, steps_of, changed, verdict, decided_when, before_after, passage_of,
+        formatting.counted, formatting.period, story, steps_of, changed, verdict, decided_when, effect_of, passage_of,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals["cited"] = lambda citation: f"{citation.passage_id.partition('/')[0]}" in passages
@@ -217,10 +218,20 @@ def decided_when(review: Review, dossier: Dossier) -> datetime | None:
     return said.time if said and review.decision else None
 
 
-def before_after(record: ActionRecord) -> list[tuple[str, float | None, float | None]]:
-    """Readings around an action: (metric, before, after)."""
+@dataclass(frozen=True)
+class Effect:
+    """Readings around an action."""
+
+    moved: list[tuple[str, float | None, float | None]]
+    """(metric, before, after) of those that differ."""
+    same: list[str]
+
+
+def effect_of(record: ActionRecord) -> Effect:
+    """What an action changed on the readings that were watched."""
     keys = dict.fromkeys((*record.before, *record.after))
-    return [(key, record.before.get(key), record.after.get(key)) for key in keys]
+    rows = [(key, record.before.get(key), record.after.get(key)) for key in keys]
+    return Effect([row for row in rows if row[1] != row[2]], [row[0] for row in rows if row[1] == row[2]])
 
 
 # ---- knowledge and words --------------------------------------------------------------------------------------

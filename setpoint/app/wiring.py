@@ -38,6 +38,7 @@ from setpoint import __version__
 from setpoint.app import adapters
 from setpoint.app.desk import DESK, Desk
 from setpoint.app.engine import Duties, Engine, EngineParts
+from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
 from setpoint.app.policy import Policy
 from setpoint.app.report import write_report
@@ -215,14 +216,14 @@ def _once(make: Callable[[], Any]) -> Callable[[], Any]:
 class Runtime:
     """Everything of one running Setpoint. Build with `build_runtime`; it belongs to one event loop."""
 
-    def __init__(self, settings: Settings, live: IO[str] | None) -> None:
+    def __init__(self, settings: Settings, live: IO[str] | None, rank_lines: bool = True) -> None:
         self.settings, self.site = settings, open_site(settings)
         self.ledger = open_ledger(settings)
         self.simulated = open_adapter(settings, self.site)
         self.index: Callable[[], Index] = _once(lambda: open_index(settings))
         self.desk = make_desk(settings, self.site, self.ledger, self.index)
         self.alerter = Alerter(self.site)
-        self.live = Live(Console(file=live), self.site) if live else None
+        self.live = Live(Console(file=live), self.site, rank_lines=rank_lines) if live else None
         self.began = utc_now()
         self.inputs: tuple[str, ...] = ()
         """What was read, for the report."""
@@ -240,19 +241,24 @@ class Runtime:
     # ---- life ---------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Open the checkpoints and start the engine."""
+        """Start the engine."""
+        await self.engine.start()
+
+    async def _open_graphs(self) -> None:
+        """Checkpoints and what uses them live on the lanes' loop."""
         path = self.settings.store.dir / "checkpoints.db"
         self._saver_context = AsyncSqliteSaver.from_conn_string(str(path))
         saver = await self._saver_context.__aenter__()
         path.chmod(0o600)
         self._fast, self._slow = build_fast_graph(saver), build_slow_path(saver)
         self._review, self._act = build_review_graph(saver), build_act_graph(saver)
-        await self.engine.start()
+
+    async def _close_graphs(self) -> None:
+        if self._saver_context is not None:
+            await self._saver_context.__aexit__(None, None, None)
 
     async def close(self) -> None:
         await self.engine.stop()
-        if self._saver_context is not None:
-            await self._saver_context.__aexit__(None, None, None)
         self.ledger.close()
 
     # ---- triage ---------------------------------------------------------------------------------------------------
@@ -276,7 +282,7 @@ class Runtime:
         return next(matching, "")
 
     async def _triage_batch(self, events: Sequence[Event]) -> Dispatch | None:
-        self._silences = await asyncio.to_thread(self.ledger.list_silences)
+        self._silences = self.ledger.list_silences()  # a small read; a hop to another thread costs more
         sensed = [sense(event, self.site, self.settings.triage) for event in events]
         context = TriageContext(
             sensor=adapters.Taken(sensed),
@@ -285,6 +291,7 @@ class Runtime:
             dispatcher=self._committer,
             notice=self.alerter,
             policy=DispatchPolicy.of(self.settings),
+            checkpointed=False,
         )
         await self._triage.ainvoke({"limit": len(sensed)}, context=context)
         dispatch = self._committer.last
@@ -507,11 +514,17 @@ class Runtime:
             ledger=self.ledger,
             triage=self._triage_batch,
             sinks=sinks,
-            lanes={"fast lane": ("fast",), "slow lane": ("slow",), "action lane": ("review", "resume", "act")},
-            handlers={
-                "fast": self._do_fast, "slow": self._do_slow, "review": self._do_review, "resume": self._do_resume,
-                "act": self._do_act,
-            },
+            lanes=LaneParts(
+                ledger=self.ledger,
+                lanes={"fast lane": ("fast",), "slow lane": ("slow",), "action lane": ("review", "resume", "act")},
+                patient=frozenset({"fast lane", "slow lane"}),
+                handlers={
+                    "fast": self._do_fast, "slow": self._do_slow, "review": self._do_review,
+                    "resume": self._do_resume, "act": self._do_act,
+                },
+                open=self._open_graphs,
+                close=self._close_graphs,
+            ),
             duties=Duties(each_second=(self._escalate, self._expire), each_hour=(self._prune,)),
             listeners=[self.live] if self.live else [],
         )  # fmt: skip
@@ -527,6 +540,7 @@ class _Library:
         return list(self.index().search(query, limit))
 
 
-def build_runtime(settings: Settings, *, live: IO[str] | None = None) -> Runtime:
-    """Everything of one running Setpoint. `live` is where a person watches; None for nobody."""
-    return Runtime(settings, live)
+def build_runtime(settings: Settings, *, live: IO[str] | None = None, rank_lines: bool = True) -> Runtime:
+    """Everything of one running Setpoint. `live` is where a person watches; None for nobody. `rank_lines`: a line for
+    each event worth a look, not for alerts and analyses only."""
+    return Runtime(settings, live, rank_lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from setpoint.ledger.clock import seconds
 from setpoint.ledger.quarantine import hold
 from setpoint.ledger.records import Accepted
 from setpoint.ledger.schema import inbox
-from setpoint.ledger.writing import chunks, insert_rows, known
+from setpoint.ledger.writing import chunks, insert_rows, known, to_json
 
 if TYPE_CHECKING:
     from setpoint.ledger.database import Database
@@ -23,14 +24,33 @@ _PAGE = 1000
 
 def accept(tx: Connection, events: Sequence[Event], bad: Sequence[Quarantined], origin: str) -> Accepted:
     """Insert unseen events in the order given; hold the bad items."""
-    first_of_id: dict[str, Event] = {}
-    for event in events:
-        first_of_id.setdefault(event.id, event)
-    seen = known(tx, inbox.c.id, list(first_of_id))
-    new = [event for event in first_of_id.values() if event.id not in seen]
+    new = _unseen(tx, events)
     insert_rows(tx, inbox, [_row(event, origin) for event in new])
     held = hold(tx, bad)
     return Accepted(new=len(new), duplicates=len(events) - len(new), quarantined=held)
+
+
+def _unseen(tx: Connection, events: Sequence[Event]) -> list[Event]:
+    """Events that are not in the inbox. An id that another source gave to something else is no duplicate: the
+    later event goes on under its id with a hash of what it says."""
+    stored = {event.id: _says(event) for event in get_events(tx, list({event.id for event in events}))}
+    new: dict[str, Event] = {}
+    for event in events:
+        words = _says(event)
+        taken = stored.get(event.id) or (_says(new[event.id]) if event.id in new else words)
+        if taken != words:
+            name = f"{event.id}~{hashlib.sha256(words.encode()).hexdigest()[:8]}"
+            if not known(tx, inbox.c.id, [name]):
+                new.setdefault(name, event.model_copy(update={"id": name}))
+        elif event.id not in stored:
+            new.setdefault(event.id, event)
+    return list(new.values())
+
+
+def _says(event: Event) -> str:
+    """What an event is about. Its time counts, unless it is the time of receipt."""
+    time = "" if "time-missing" in event.flags else event.time.isoformat()
+    return to_json([event.asset, event.source, event.kind, event.message, event.status, event.value, time])
 
 
 def _row(event: Event, origin: str) -> dict[str, Any]:

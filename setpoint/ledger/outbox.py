@@ -13,7 +13,7 @@ from setpoint.contracts import Notice
 from setpoint.ledger.clock import moment, moment_or_none, seconds, seconds_or_none
 from setpoint.ledger.records import Delivery
 from setpoint.ledger.schema import incidents, outbox
-from setpoint.ledger.writing import insert_rows, known
+from setpoint.ledger.writing import chunks, insert_rows, known
 
 UNSENT = ("queued", "failed")
 _REPLACEABLE = ("plain", "update")
@@ -124,12 +124,11 @@ def due(tx: Connection, now: datetime, limit: int) -> list[Delivery]:
 
 def mark_sent(tx: Connection, keys: Sequence[str], now: datetime) -> int:
     """A superseded row may have been under way: it counts as sent too."""
-    total = 0
-    for key in keys:
-        where = (outbox.c.key == key, outbox.c.state != "sent")
-        values = {"state": "sent", "sent": seconds(now), "attempts": outbox.c.attempts + 1, "error": ""}
-        total += tx.execute(update(outbox).where(*where).values(**values)).rowcount
-    return total
+    values = {"state": "sent", "sent": seconds(now), "attempts": outbox.c.attempts + 1, "error": ""}
+    return sum(
+        tx.execute(update(outbox).where(outbox.c.key.in_(part), outbox.c.state != "sent").values(**values)).rowcount
+        for part in chunks(keys)
+    )
 
 
 def mark_failed(tx: Connection, key: str, error: str, retry_at: datetime | None, now: datetime) -> None:

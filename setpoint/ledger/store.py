@@ -120,6 +120,13 @@ class Ledger:
         with self._db.write() as tx:
             return inbox.accept(tx, events, quarantined, origin)
 
+    def accept_many(
+        self, batches: Sequence[tuple[Sequence[Event], Sequence[Quarantined], str]]
+    ) -> list[Accepted]:
+        """`accept` of several inputs (events, bad items, origin) in one transaction; one answer each."""
+        with self._db.write() as tx:
+            return [inbox.accept(tx, events, bad, origin) for events, bad, origin in batches]
+
     def pending(self, limit: int = 200) -> list[Event]:
         """Events that are not yet triaged, in the order they were accepted."""
         with self._db.read() as tx:

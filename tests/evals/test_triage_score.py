@@ -37,7 +37,10 @@ def test_always_routine_scores_badly() -> None:
 
 
 def test_rows_of_one_wording_count_once() -> None:
-    assert len(by_wording([labelled("P1", "P1", "a"), labelled("P1", "P1", "a"), labelled("P1", "P1", "b")])) == 2
+    assert (
+        len(by_wording([labelled("P1", "P1", "a"), labelled("P1", "P1", "a"), labelled("P1", "P1", "b")]))
+        == 2
+    )
 
 
 def test_baseline_reads_alarming_words() -> None:
@@ -70,7 +73,10 @@ def test_mercury_floor(engine: SymbolicEngine) -> None:
 
 
 def test_titan_and_redfish_floor(engine: SymbolicEngine) -> None:
-    for items, floor in ((triage_data.titan(public()), 0.95), (triage_data.redfish(public(), severity=True), 0.9)):
+    for items, floor in (
+        (triage_data.titan(public()), 0.95),
+        (triage_data.redfish(public(), severity=True), 0.9),
+    ):
         assert score(items, [engine.rank(item.event).priority for item in items]).accepted_macro_f1 > floor
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from knowledge.causes import load_causes
+from knowledge.literals import needed
 from knowledge.rulebook import RuleBook, Subject
 from knowledge.text import mask, searchable, words_of
 from setpoint.errors import ConfigError
@@ -61,7 +62,11 @@ def test_a_sites_rule_replaces_the_shipped_one_of_its_id(tmp_path: Path, book: R
     ],
 )
 def test_a_wrong_rule_is_named_with_its_place(tmp_path: Path, wrong: str, said: str) -> None:
-    broken = {"is: at-risk": "is: dreadful", "text: 'rack 12 hums'": "text: '('", "what: rack 12": "wat: rack 12"}
+    broken = {
+        "is: at-risk": "is: dreadful",
+        "text: 'rack 12 hums'": "text: '('",
+        "what: rack 12": "wat: rack 12",
+    }
     path = written(tmp_path, SITE_RULE.replace(wrong, broken[wrong]))
     with pytest.raises(ConfigError, match=said) as caught:
         RuleBook.load([path])
@@ -116,3 +121,37 @@ def test_mask_keeps_what_changes_the_meaning() -> None:
     assert mask("job 5f2b-11 on 10.0.0.7") != mask("job on host")
     assert searchable("IBLinkDown", "Port  4") == "ib link down | port  4".replace("  ", " ")
     assert words_of("gpu_temp.high") == "gpu temp high"
+
+
+def test_needed_words_never_hide_a_match(book: RuleBook) -> None:
+    samples = (Path(__file__).parents[2] / "setpoint" / "learning" / "ranker_lines.yaml").read_text(
+        encoding="utf-8"
+    )
+    texts = [searchable("", mask(line)) for line in samples.replace("{", "").replace("}", "").splitlines()]
+    for rule in book.rules:
+        for when in rule.when:
+            pattern = re.compile(re.sub(r"\n\s*", "", when.text), re.IGNORECASE)
+            words = needed(pattern)
+            hidden = [
+                t for t in texts if words and pattern.search(t) and not any(word in t for word in words)
+            ]
+            assert not hidden, (rule.id, words)
+
+
+def test_most_rules_have_needed_words(book: RuleBook) -> None:
+    patterns = [re.compile(when.text) for rule in book.rules for when in rule.when if when.text]
+    assert sum(bool(needed(pattern)) for pattern in patterns) > 0.8 * len(patterns)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("a?b*", set()),
+        ("(?:ab|c)d", set()),
+        (r"\bups\b.{0,9}(?:off|lost)", {"ups"}),
+        ("(?!x)fire", {"fire"}),
+        ("(?:ok)?", set()),
+    ],
+)
+def test_needed_words_of_a_pattern(pattern: str, expected: set[str]) -> None:
+    assert needed(re.compile(pattern)) == expected

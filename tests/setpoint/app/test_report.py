@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from plant.nights import START, Line
+from setpoint.app import dossier as dossier_module
 from setpoint.app import formatting, pictures, report
 from setpoint.app.dossier import Dossier, read_dossier
 from setpoint.app.report import render_report, write_report
@@ -204,6 +206,21 @@ def test_what_an_edit_changed_is_said(page: Page) -> None:
     assert "changed " in incident_text(page, "vip_kv_pressure")
 
 
+def test_an_approval_that_led_to_nothing_says_why(tmp_path: Path) -> None:
+    made = build(tmp_path)
+    made.ledger.audit("setpoint", "approval-refused", "REV-doubt1", {"why": "not in the catalog's form"})
+    dossier = read_dossier(made.ledger, made.site, stories=True)
+    file = next(f for f in dossier.files if f.incident.id == incident_id("smoke"))
+    review = next(r for r in file.reviews if r.decision and r.decision.type == "approve")
+    file.actions.clear()
+    assert "Not executed yet." in parsed(render_report(dossier, title="t", run=made.run)).text
+    assert dossier.refusals == {"REV-doubt1": "not in the catalog's form"}
+    dossier.refusals[review.id] = "the token had run out"
+    assert (
+        "Not executed: the token had run out" in parsed(render_report(dossier, title="t", run=made.run)).text
+    )
+
+
 def test_corrections_name_the_person_and_the_reason(page: Page) -> None:
     assert "Set to P1 by jon: checkpoints of three tenants wait on it" in incident_text(page, "batch_stall")
     assert "Set by lee: firmware_regression. the vendor confirmed it" in incident_text(page, "after_firmware")
@@ -272,6 +289,16 @@ def test_marks_of_a_replay_stand_on_the_clock_of_the_events(dossier: Dossier) ->
     assert marks["action"] - file.incident.updated < timedelta(minutes=1)
 
 
+def test_one_clock_that_stands_at_1970_does_not_stretch_the_picture(tmp_path: Path, dossier: Dossier) -> None:
+    stray = "<3>1 1970-01-01T00:00:07.000Z gpu-05 kernel - - - booted without a clock"
+    made = build(tmp_path, extra=[Line(START, stray, "noise", "P3", "no_fault")])
+    assert min(event.time for event in made.ledger.iter_events()).year == 1970
+    assert dossier.first_event is not None
+    first = read_dossier(made.ledger, made.site).first_event
+    assert first is not None
+    assert abs(first - dossier.first_event) < timedelta(minutes=10)
+
+
 def test_rows_of_a_story_tell_the_real_time_since_the_rank_was_set(dossier: Dossier) -> None:
     file = next(f for f in dossier.files if f.incident.id == incident_id("pump_under_surge"))
     rows = report.story(file)
@@ -333,7 +360,7 @@ def test_one_value_without_a_limit_can_be_drawn() -> None:
     assert "polyline" in pictures.plot([event, event], {}, ZoneInfo("UTC"))
 
 
-@pytest.mark.parametrize("module", [formatting, pictures, report])
+@pytest.mark.parametrize("module", [dossier_module, formatting, pictures, report])
 def test_examples_in_docstrings_hold(module: object) -> None:
     result = doctest.testmod(module)  # type: ignore[arg-type]
     assert result.attempted > 0

@@ -6,18 +6,13 @@ from random import Random
 
 import pytest
 
+from agents.verification.answers import verify_answer
 from prompts import TASKS, AlertInput, StepInput, Task, render
 from setpoint.contracts import Fact, FactSheet
-from setpoint.learning.corpus import (
-    condition,
-    copy_example,
-    data_hash,
-    impact,
-    split_of,
-    task_example,
-    title,
-    todo,
-)
+from setpoint.learning import known
+from setpoint.learning.corpus import copy_example, data_hash, task_example
+from setpoint.learning.phrases import condition, impact, split_of, title, todo
+from setpoint.learning.product import product_example
 from setpoint.learning.rules import problems
 
 
@@ -59,6 +54,38 @@ def test_copying_examples_hold_their_answer_in_the_prompt() -> None:
 def test_the_same_seed_gives_the_same_data() -> None:
     assert data_hash() == data_hash()
     assert task_example(Random(1), "train", "alert") == task_example(Random(1), "train", "alert")
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_every_taught_answer_passes_the_products_own_verifier(task: Task) -> None:
+    rng = Random(f"verifier-{task}")
+    for _ in range(100):
+        example = task_example(rng, "train", task)
+        assert example.inputs is not None
+        found = verify_answer(example.answer, example.inputs)
+        # A drawn impact may say "at once" beside a low priority, which the product's own rules never do.
+        assert [p for p in found.problems if not p.startswith("makes a P")] == [], example.answer
+
+
+def test_product_examples_use_the_products_phrases_and_no_answer() -> None:
+    rng = Random(11)
+    seen = [product_example(rng, "alert", unseen=False).inputs for _ in range(50)]
+    assert {item.sheet.condition for item in seen if item} <= set(known.conditions())
+    assert all(product_example(rng, task, unseen=False).answer == "" for task in TASKS)
+
+
+def test_unseen_product_examples_stay_outside_the_training_split() -> None:
+    rng = Random(13)
+    for _ in range(50):
+        inputs = product_example(rng, "alert", unseen=True).inputs
+        assert isinstance(inputs, AlertInput)
+        assert "train" not in {split_of(inputs.sheet.condition), split_of(inputs.impact)}
+
+
+def test_known_phrases_hold_no_facts() -> None:
+    for phrases in (known.conditions(), known.impacts(), known.remedies(), known.sentences()):
+        assert phrases
+        assert not any(character.isdigit() or character in "{}" for text in phrases for character in text)
 
 
 ASSET = Fact(slot="asset", kind="asset", text="node-7", evidence_id="E1", required=True)

@@ -117,7 +117,9 @@ def test_the_export_agrees_with_the_model(tokenizer: Tokenizer, tmp_path: Path) 
         run,
         tokenizer,
         tmp_path / "work",
-        Model(Shape(width=64, layers=1, heads=2, hidden=96, context=512, vocabulary=tokenizer.get_vocab_size())),
+        Model(
+            Shape(width=64, layers=1, heads=2, hidden=96, context=512, vocabulary=tokenizer.get_vocab_size())
+        ),
     )
     path = tmp_path / "tiny.gguf"
     export(model, tokenizer, run, path)

@@ -35,6 +35,14 @@ def test_a_duplicate_does_not_change_what_came_first(ledger: Ledger) -> None:
     assert ledger.pending()[0].message == "as it was"
 
 
+def test_an_id_that_means_something_else_elsewhere_loses_no_event(ledger: Ledger) -> None:
+    mine, theirs = event(1, message="pump stopped"), event(1, message="fan stopped")
+    first, again = ledger.accept([mine, theirs]), ledger.accept([theirs, mine])
+
+    assert (first.new, again.new) == (2, 0)
+    assert [item.message for item in ledger.pending()] == ["pump stopped", "fan stopped"]
+
+
 def test_a_triaged_event_does_not_wait_again(ledger: Ledger) -> None:
     ledger.accept([event(1), event(2)])
     ledger.commit_triage(one_incident(event(1)))

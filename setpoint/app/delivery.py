@@ -1,0 +1,117 @@
+"""From the outbox to the sinks: each notice as soon as it is due, none waiting for another sink's answer.
+
+At least once: a notice is marked as sent after its sink accepted it, so a crash in between sends it again, with the
+same idempotency key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from setpoint.app.pressure import Pressure
+from setpoint.app.sinks import Sink, SinkFailed
+from setpoint.errors import StoreLocked
+from setpoint.ledger import Ledger
+from setpoint.ledger.records import Delivery
+
+log = logging.getLogger("setpoint")
+AT_ONCE = 256
+"""Deliveries looked at in one turn."""
+SENDING_AT_ONCE = 32
+"""Deliveries under way to one sink. A sink that hangs holds up its own notices only."""
+MAX_BACKOFF_S = 300.0
+MARK_AGAIN_S = 1.0
+
+
+class Deliverer:
+    """Sends what is due. It belongs to one event loop."""
+
+    def __init__(
+        self, ledger: Ledger, sinks: Mapping[str, Sink], pressure: Pressure, tell: Callable[[str, Any], None],
+        wake: Callable[[], None],
+    ) -> None:  # fmt: skip
+        self._ledger, self._sinks, self._pressure = ledger, sinks, pressure
+        self._tell, self._wake = tell, wake
+        self._under_way: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._accepted: list[Delivery] = []
+        self._marker: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._under_way)
+
+    async def turn(self) -> None:
+        """Begin every delivery that is due and not under way. A version waits in the ledger for the one before it."""
+        due = await asyncio.to_thread(self._ledger.due, AT_ONCE)
+        load = Counter(delivery.sink for delivery, _ in self._under_way.values())
+        for delivery in due:
+            if delivery.key not in self._under_way and load[delivery.sink] < SENDING_AT_ONCE:
+                load[delivery.sink] += 1
+                self._under_way[delivery.key] = (delivery, asyncio.create_task(self._send(delivery)))
+
+    async def stop(self) -> None:
+        """Give up what is under way; it stays due."""
+        tasks = [task for _, task in self._under_way.values()] + ([self._marker] if self._marker else [])
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for sink in self._sinks.values():
+            await sink.close()
+
+    async def _send(self, delivery: Delivery) -> None:
+        try:
+            with self._pressure.working():
+                error = await self._offer(delivery)
+        except Exception as unexpected:  # a sink's defect must not take the others with it
+            log.exception("sink of %s failed", delivery.key)
+            error = f"{type(unexpected).__name__}: {unexpected}"
+        if error is None:
+            self._accepted.append(delivery)
+            if self._marker is None or self._marker.done():
+                self._marker = asyncio.create_task(self._mark())
+            return
+        try:
+            await asyncio.to_thread(self._put_off, delivery, error)
+        finally:
+            self._finished(delivery)
+
+    async def _offer(self, delivery: Delivery) -> str | None:
+        """None where the sink accepted it, else why not."""
+        sink = self._sinks.get(delivery.sink)
+        if sink is None:
+            return "this sink is no longer configured"
+        try:
+            await sink.send(delivery.notice, delivery.key)
+        except SinkFailed as error:
+            return str(error)
+        return None
+
+    async def _mark(self) -> None:
+        """Note what was accepted; what is accepted meanwhile shares the next transaction."""
+        while self._accepted:
+            sent, self._accepted = self._accepted, []
+            try:
+                await asyncio.to_thread(self._ledger.mark_sent, [delivery.key for delivery in sent])
+            except StoreLocked as error:  # they stay under way, so that nothing is sent twice meanwhile
+                log.warning("delivery: %s", error)
+                self._accepted = sent + self._accepted
+                await asyncio.sleep(MARK_AGAIN_S)
+                continue
+            for delivery in sent:
+                self._finished(delivery)
+                self._tell("delivered", delivery)
+
+    def _finished(self, delivery: Delivery) -> None:
+        self._under_way.pop(delivery.key, None)
+        self._wake()
+
+    def _put_off(self, delivery: Delivery, error: str) -> None:
+        pause_s = min(MAX_BACKOFF_S, 0.5 * 2 ** min(delivery.attempts, 12))
+        again = datetime.now(UTC) + timedelta(seconds=pause_s) if delivery.sink in self._sinks else None
+        self._ledger.mark_failed(delivery.key, error, again)
+        self._tell("delivery-failed", (delivery, error))
