@@ -41,6 +41,8 @@ _MOST_ASSETS = 500
 """Assets an incident lists; its event count goes on."""
 _MOST_EVENTS = 20
 """New events a job names; the rest is read from the ledger."""
+_HARMLESS = frozenset({"time-very-old", "time-without-zone", "unknown-severity", "unknown-asset"})
+"""Flags that say something of the source, not against the event."""
 _MORE = re.compile(r" and \d+ more$")
 _PHRASE = 90
 """Characters of a raw message that a title may hold."""
@@ -221,7 +223,7 @@ def _state(ranked: Sequence[Ranked], before: Incident | None, ended: bool) -> In
 
 def _reason(ranked: Sequence[Ranked], before: Incident | None) -> str:
     """Why these events are one incident: the newest reason that says more than "one condition"."""
-    told = [one.grouped_by for one in ranked if not one.repeat and one.event.status == "firing"]
+    told = [one.grouped_by for one in ranked if not one.repeat and one.event.status == "firing" and not one.grouped_by.startswith("end of")]
     telling = [words for words in told if not words.startswith(ALONE)]
     if telling:
         return telling[-1]
@@ -297,7 +299,7 @@ def _doubt(one: Ranked, now: datetime, policy: Policy) -> Review:
         else f"{event.kind}|{one.context.template}"
     )
     name = hashlib.sha256(about.encode()).hexdigest()[:12]
-    flags = ", ".join(flag.replace("-", " ") for flag in event.flags)
+    flags = ", ".join(flag.replace("-", " ") for flag in event.flags if flag not in _HARMLESS)
     why = flags or f"confidence {one.triage.confidence:.0%}"
     quoted = " ".join(event.message.split())[:200]
     return Review(

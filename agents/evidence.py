@@ -22,6 +22,8 @@ CLEARED = "condition cleared"
 """What the rules call the end of something."""
 MAX_GROUPS = 10
 MAX_NAMED_ASSETS = 4
+MAX_READ_ASSETS, MAX_READINGS = 6, 4
+_SETTING = re.compile(r"_(cap|lock|max|min|design|setpoint|limit|watermark)_")
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+(\.\d+)*", re.IGNORECASE)
 
 
@@ -187,16 +189,24 @@ def _topology(case: Case) -> _Made | None:
 
 
 def _readings(case: Case) -> _Made | None:
+    """Measured values with a unit, those that the events speak of first; settings and flags are left out."""
+    spoken = {event.metric for event in case.events if event.metric}
     rows = [
         (asset, metric, value)
-        for asset in case.incident.assets[:6]
-        for metric, value in sorted(case.telemetry.get(asset, {}).items())
-    ][:6]
+        for asset in case.incident.assets[:MAX_READ_ASSETS]
+        for metric, value in _measured(case.telemetry.get(asset, {}), spoken)
+    ][:MAX_READINGS]
     if not rows:
         return None
     text = "Readings now: " + "; ".join(f"{asset} {_metric(metric, value)}" for asset, metric, value in rows) + "."
     facts = (_fact("asset", "asset", rows[0][0], "E1", required=True), _fact("value", "quantity", _metric(*rows[0][1:]), "E1"))
     return text, "site telemetry", FactSheet(condition="present readings were taken", facts=facts), "metric"
+
+
+def _measured(values: Mapping[str, float], spoken: Collection[str]) -> list[tuple[str, float]]:
+    """Two readings of one asset at most."""
+    known = [name for name in values if name.rpartition("_")[2] in _UNITS and not _SETTING.search(name)]
+    return [(name, values[name]) for name in sorted(known, key=lambda name: (name not in spoken, name))[:2]]
 
 
 def _change(case: Case) -> _Made | None:

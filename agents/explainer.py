@@ -119,7 +119,7 @@ def explain(
     return steps, summary, fallbacks
 
 
-def subject_of(evidence: Sequence[Evidence], top: Hypothesis, urgent: Collection[str], count: int) -> FactSheet:
+def subject_of(evidence: Sequence[Evidence], top: Hypothesis, urgent: Collection[str]) -> FactSheet:
     """What the conclusion is about: the first of the most urgent things seen that is not the cause itself, else the
     cause's best evidence. `urgent` holds the ids of the evidence with the incident's own priority."""
     seen = [piece for piece in evidence if piece.kind == "event"] or list(evidence)
@@ -129,8 +129,9 @@ def subject_of(evidence: Sequence[Evidence], top: Hypothesis, urgent: Collection
         next((piece for piece in known if piece.id in top.supports), known[0]),
     )
     facts = {fact.slot: fact.text for fact in first.sheet.facts}
-    said = str(count) if count > 1 else ""
-    return subject_sheet(first.sheet.condition, facts.get("asset", ""), said, facts.get("time", ""), first.id)
+    return subject_sheet(
+        first.sheet.condition, facts.get("asset", ""), facts.get("count", ""), facts.get("time", ""), first.id
+    )
 
 
 def subject_sheet(condition: str, asset: str, count: str, began: str, evidence_id: str) -> FactSheet:
@@ -171,8 +172,9 @@ def _plain_summary(top: Hypothesis, certainty: Certainty, subject: FactSheet, to
     if top.cause == NO_FAULT:
         return f"{where} Nothing points at a fault."
     verdict = {"clear": "The cause is", "likely": "The likely cause is", "open": "A possible cause is"}[certainty]
+    cause = "" if top.title.lower() == subject.condition.lower() else f" {verdict}: {top.title}."
     first = f" First: {todo[:1].lower()}{todo[1:].rstrip('.')}." if todo else ""
-    return f"{where} {verdict}: {top.title}.{first}"
+    return f"{where}{cause}{first}"
 
 
 def _number(evidence_id: str) -> int:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from agents.evidence import Case, telling_events
+from agents.verification.lexicon import NUMBER_WORDS
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause
 from knowledge.runbooks import Section, Step, slug
 from prompts import Certainty
@@ -18,6 +19,7 @@ MAX_CHECKS, MAX_STEPS = 2, 6
 MAX_ACTIONS = 4
 """Actions proposed of one analysis: a person must be able to weigh each."""
 LONGEST_FIRST_WORDS = 16
+SHORT_QUOTE = 24
 _SPLIT = re.compile(r"[^a-z0-9]+")
 _BULLET = re.compile(r"^\s*[-*]\s+", re.MULTILINE)
 
@@ -77,11 +79,12 @@ def write_guide(section: Section | None) -> RecoveryGuide:
 
 
 def _escalations(section: Section) -> Iterator[GuideStep]:
-    """Each condition by itself, in the runbook's words."""
-    passage = f"{section.id}#{slug('Escalate when')}"
-    for line in _BULLET.split(section.parts.get("escalate-when", "")):
-        if quote := " ".join(line.split()):
-            yield GuideStep(kind="escalate", text=quote, citation=Citation(passage_id=passage, quote=quote))
+    """Each condition by itself, in the runbook's words; one too short to prove where it stands cites them all."""
+    passage, whole = f"{section.id}#{slug('Escalate when')}", section.parts.get("escalate-when", "")
+    for line in _BULLET.split(whole):
+        if text := " ".join(line.split()):
+            quote = text if len(text) >= SHORT_QUOTE else " ".join(whole.split())
+            yield GuideStep(kind="escalate", text=text, citation=Citation(passage_id=passage, quote=quote))
 
 
 def first_thing(section: Section | None, certainty: Certainty) -> str:
@@ -97,8 +100,9 @@ def first_thing(section: Section | None, certainty: Certainty) -> str:
 def _plain(text: str) -> str:
     """The first sentence where it is short and holds no figure, path or question."""
     sentence = re.split(r"(?<=[.?])\s", text)[0].rstrip(".")
-    good = len(sentence.split()) <= LONGEST_FIRST_WORDS and not re.search(r'[0-9{}"`?/:]', sentence)
-    return sentence if good else ""
+    words = re.findall(r"[a-z]+", sentence.lower())
+    bare = not re.search(r'[0-9{}"`?/:]', sentence) and not NUMBER_WORDS & set(words)
+    return sentence if bare and len(words) <= LONGEST_FIRST_WORDS else ""
 
 
 def called_for(guide: RecoveryGuide, cause: Cause, certainty: Certainty = "clear") -> list[str]:

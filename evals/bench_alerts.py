@@ -215,6 +215,13 @@ JOIN outbox o ON o.incident_id = e.incident_id AND o.queued = t.committed AND o.
 WHERE t.priority = 'P0' AND t.repeat = 0
 """
 """The notice that the commit of a P0 event queued."""
+_REPLACED = """
+SELECT o.key, min(later.version), later.key FROM outbox o
+JOIN outbox later ON later.dedup_key = o.dedup_key AND later.sink = o.sink AND later.version > o.version
+    AND later.state != 'superseded'
+WHERE o.state = 'superseded' GROUP BY o.key
+"""
+"""An update that a newer one overtook in the outbox, and the newer one, which says all of it."""
 
 
 def _figures(ledger: Path, due_of: dict[str, float], receipts: Sequence[Receipt]) -> dict[str, Any]:
@@ -222,24 +229,28 @@ def _figures(ledger: Path, due_of: dict[str, float], receipts: Sequence[Receipt]
     for one in receipts:
         accepted.setdefault(one.key, one.at)
     database = sqlite3.connect(f"file:{ledger}?mode=ro", uri=True)
-    told = database.execute(_TOLD).fetchall()
-    in_inbox = database.execute("SELECT count(*) FROM inbox WHERE state = 'triaged'").fetchone()[0]
+    newer = {key: later for key, _, later in database.execute(_REPLACED)}
+    told = [(event, newer.get(key, key), stage, since) for event, key, stage, since in database.execute(_TOLD)]
+    ranked = database.execute("SELECT count(*) FROM inbox WHERE state = 'triaged'").fetchone()[0]
     critical = {row[0] for row in database.execute("SELECT id FROM incidents WHERE priority = 'P0'")}
-    first_keys = [row[0] for row in database.execute("SELECT key FROM outbox WHERE stage = 'first' AND priority = 'P0'")]
+    first_keys = {row[0] for row in database.execute("SELECT key FROM outbox WHERE stage = 'first' AND priority = 'P0'")}
     database.close()
-    by_event = {row[0]: accepted[row[1]] for row in told if row[1] in accepted}
     reached = {one.incident_id for one in receipts if one.stage == "first"}
+    ours = [(event, accepted[key], stage) for event, key, stage, _ in told if event in due_of and key in accepted]
+    since = {key: received for _, key, stage, received in told if key in accepted and stage == "first"}
     return {
         "p0_events": len(due_of),
         "p0_incidents": len(critical),
-        "events_ranked": in_inbox,
-        "first_ms": quantiles_ms([by_event[e] - due_of[e] for e, _, stage, _ in told if stage == "first" and e in by_event and e in due_of]),
-        "any_ms": quantiles_ms([at - due_of[event] for event, at in by_event.items() if event in due_of]),
-        "received_to_sink_ms": quantiles_ms(list({key: accepted[key] - received for _, key, _, received in told if key in accepted}.values())),
-        "lost": len(critical - reached) + len(set(first_keys) - set(accepted)) + len(set(due_of) - set(by_event)),
+        "events_ranked": ranked,
+        "first_ms": quantiles_ms([at - due_of[event] for event, at, stage in ours if stage == "first"]),
+        "any_ms": quantiles_ms([at - due_of[event] for event, at, _ in ours]),
+        "received_to_sink_ms": quantiles_ms([accepted[key] - received for key, received in since.items()]),
+        "lost_incidents": len(critical - reached),
+        "lost_first_notices": len(first_keys - set(accepted)),
+        "p0_events_not_told": len(set(due_of) - {event for event, _, _ in ours}),
         "twice_at_sink": len(receipts) - len(accepted),
         **_words(receipts),
-    }  # fmt: skip
+    }
 
 
 def _words(receipts: Sequence[Receipt]) -> dict[str, Any]:

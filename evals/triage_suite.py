@@ -1,6 +1,6 @@
 """Suite `triage`: is each event ranked as a good operator would?
 
-One sample is one wording of a labelled public set, or one line of a generated night. Public sets that are absent are
+One sample is one wording (numbers masked) of a labelled public set, or one line of a generated night. Public sets that are absent are
 skipped and named. The sets' figures stay apart: a mean over sets of different machines would mean nothing.
 """
 
@@ -23,8 +23,9 @@ from evals.figures import Figure, resampled, share
 from evals.playing import Played, play
 from evals.suites import Prepared
 from evals.triage_data import Labelled
-from evals.triage_score import PAGES, by_wording, macro_f1
+from evals.triage_score import PAGES, macro_f1
 from knowledge.rulebook import RuleBook
+from knowledge.text import mask
 from setpoint.contracts import PRIORITIES, Event, Triage
 from setpoint.errors import UsageError
 
@@ -51,7 +52,7 @@ def prepare(data: Path | None) -> Prepared:
 
 
 def _labelled_samples(name: str, items: Sequence[Labelled]) -> list[Sample]:
-    rows = by_wording(items)
+    rows = list({(mask(item.message), item.gold): item for item in items}.values())
     return [
         Sample(
             id=f"{name}-{number:04d}", input=item.message or item.event.kind, target=item.gold,
@@ -158,14 +159,14 @@ def ece(rows: Sequence[Row]) -> float:
     bins: dict[int, list[Row]] = {}
     for row in rows:
         bins.setdefault(min(BINS - 1, int(row["confidence"] * BINS)), []).append(row)
-    apart = sum(abs(sum(row["confidence"] - _right(row) for row in some)) for some in bins.values())
-    return round(apart / len(rows), 6)
+    apart = [abs(sum(float(row["confidence"]) - _right(row) for row in some)) for some in bins.values()]
+    return round(sum(apart) / len(rows), 6)
 
 
 def brier(rows: Sequence[Row]) -> float:
     """Mean squared distance of the confidence from what came true."""
-    return sum((row["confidence"] - _right(row)) ** 2 for row in rows) / len(rows)
+    return sum((float(row["confidence"]) - _right(row)) ** 2 for row in rows) / len(rows)
 
 
 def _right(row: Row) -> float:
-    return float(row["got"] in row["accept"])
+    return 1.0 if row["got"] in row["accept"] else 0.0

@@ -169,7 +169,7 @@ async def reason(state: SlowState, runtime: Runtime[SlowPorts]) -> Reasoned:
     case = await asyncio.to_thread(ports.load_case, identifier)
     hypotheses, evidence = _hypotheses(state), {piece.id: piece for piece in _evidence(state)}
     top, budget, sure = hypotheses[0], ports.new_budget(), certainty(hypotheses)
-    subject = subject_of(list(evidence.values()), top, state["urgent"], len(case.events))
+    subject = subject_of(list(evidence.values()), top, state["urgent"])
     todo = first_thing(_section(state, case, top, ports), sure) if top.cause not in (UNKNOWN, NO_FAULT) else ""
     steps, summary, fallbacks = await asyncio.to_thread(
         explain, ports.writer, top, sure, evidence, subject, todo, budget,

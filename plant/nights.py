@@ -177,7 +177,7 @@ def _leak(t: Teller) -> None:
     t.bms(0, "P0", "leak-r-05", "critical", "Leak rope wet at rack r-05, zone 2")
     t.bms(0.6, "P1", "cdu-2", "warning", "Coolant reservoir level falling", metric="level_pct", value=71.0, unit="%",
           threshold=80.0)  # fmt: skip
-    t.bms(1.4, "P0", "cdu-2", "warning", "Loop pressure low", metric="pressure_kpa", value=164.0, unit="kPa",
+    t.bms(1.4, "P1", "cdu-2", "warning", "Loop pressure low", metric="pressure_kpa", value=164.0, unit="kPa",
           threshold=190.0)  # fmt: skip
     t.bms(3.0, "P0", "leak-r-05", "critical", "Leak rope wet at rack r-05, zone 3")
 

@@ -19,6 +19,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from setpoint.errors import ConfigError
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml's, where it is there: ten times faster, and a start must be quick."""
 AssetKind = Literal[
     "gpu_node", "gpu", "host", "switch", "link", "storage", "service", "cdu", "pump", "leak_sensor", "chiller",
     "crah", "sensor", "pdu", "ups", "ess", "ats", "feed", "bmc", "fire_panel", "door", "rack", "row", "hall", "site",
@@ -175,7 +177,7 @@ def _expanded(item: dict[Any, Any]) -> Iterator[dict[str, Any]]:
 def load_site(path: Path) -> Site:
     """Read a site file. Raises ConfigError with file, field and remedy."""
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise ConfigError(f"cannot read the site file: {error.strerror}", where=str(path)) from error
     except yaml.YAMLError as error:

@@ -22,7 +22,7 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
     (
         "security",
         r"intrusion|unauthori[sz]ed|failed (?:password|login)|login fail|authentication fail|break-?in"
-        r"|brute.?force|tamper|door (?:forced|held|open)|invalid user|privilege",
+        r"|(?:login|logon|session|account) .{0,60}(?:outside|unknown|foreign|administrator|created)|brute.?force|tamper|door (?:forced|held|open)|invalid user|privilege",
     ),
     ("leak", r"\bleak|moisture|water (?:detected|on the floor)"),
     (
@@ -35,7 +35,7 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
     (
         "gpu",
         r"\bs?xid\b|nvrm|(?:fallen|fell) off|double.?bit|nvlink|nvswitch|\bgpu.{0,40}(?:ecc|hang|hung|lost|error|fail"
-        r"|fault|page retire|row.?remap|reset)|row.?remap|\bhbm\b|(?:ecc|page retire).{0,30}gpu|nccl",
+        r"|fault|page retire|row.?remap|reset)|row.?remap|\bhbm\b|reports? \S+ of \S+ gpus|gpu ?count|(?:ecc|page retire).{0,30}gpu|nccl",
     ),
     (
         "slo",

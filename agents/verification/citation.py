@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from setpoint.contracts import Citation, Passage, Verification
 
 MIN_QUOTE_CHARS = 12
+_ITEM = re.compile(r"(?m)^\s*(?:[-*]|\d+[.)])\s+")
 _STEP = re.compile(r"(?P<passage>.+)/(?P<number>\d+)")
 
 
@@ -29,10 +30,15 @@ def _problems(citation: Citation, passage: Passage) -> Iterator[str]:
         yield f"cites {citation.passage_id!r}, the passage is {passage.id!r}"
         return
     quote = _flat(citation.quote)
-    if len(quote) < MIN_QUOTE_CHARS:
+    if len(quote) < MIN_QUOTE_CHARS and quote not in _items(passage):
         yield f"the quote {quote!r} is too short to prove anything"
     elif quote not in _flat(_cited_part(citation, passage)):
         yield f"the quote is not in {citation.passage_id!r}: {quote!r}"
+
+
+def _items(passage: Passage) -> set[str]:
+    """Whole items of the passage's lists: even a short one is a quotation of its own."""
+    return {_flat(item) for item in _ITEM.split(passage.text)} - {""}
 
 
 def _cited_part(citation: Citation, passage: Passage) -> str:

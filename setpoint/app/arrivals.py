@@ -77,9 +77,8 @@ class Door:
     async def _commit(self, group: Sequence[Arrival]) -> None:
         batches = [(arrival.events, arrival.bad, arrival.origin) for arrival in group]
         taken = await asyncio.to_thread(self._ledger.accept_many, batches)
-        for arrival, accepted in zip(group, taken, strict=True):
-            if not accepted.duplicates:  # which ones are new, only the ledger knows then
-                self._handover.put(arrival.events)
+        for arrival, (accepted, new) in zip(group, taken, strict=True):
+            self._handover.put(new)
             if not arrival.on_disk.done():
                 arrival.on_disk.set_result(accepted)
 

@@ -38,6 +38,8 @@ class Deliverer:
         self._ledger, self._sinks, self._pressure = ledger, sinks, pressure
         self._tell, self._wake = tell, wake
         self._under_way: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._ended: set[str] = set()
+        """Ended since the outbox was last read: that reading may still show them as due."""
         self._accepted: list[Delivery] = []
         self._marker: asyncio.Task[None] | None = None
 
@@ -47,10 +49,12 @@ class Deliverer:
 
     async def turn(self) -> None:
         """Begin every delivery that is due and not under way. A version waits in the ledger for the one before it."""
+        self._ended.clear()
         due = await asyncio.to_thread(self._ledger.due, AT_ONCE)
         load = Counter(delivery.sink for delivery, _ in self._under_way.values())
         for delivery in due:
-            if delivery.key not in self._under_way and load[delivery.sink] < SENDING_AT_ONCE:
+            known = delivery.key in self._under_way or delivery.key in self._ended
+            if not known and load[delivery.sink] < SENDING_AT_ONCE:
                 load[delivery.sink] += 1
                 self._under_way[delivery.key] = (delivery, asyncio.create_task(self._send(delivery)))
 
@@ -108,6 +112,7 @@ class Deliverer:
 
     def _finished(self, delivery: Delivery) -> None:
         self._under_way.pop(delivery.key, None)
+        self._ended.add(delivery.key)
         self._wake()
 
     def _put_off(self, delivery: Delivery, error: str) -> None:

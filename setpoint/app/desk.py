@@ -6,24 +6,34 @@ Every function takes and returns JSON values, so that the same call works in pro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import difflib
+import math
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, get_args
 
 from pydantic import JsonValue, ValidationError
 
 from knowledge.causes import load_causes
-from knowledge.index import Index
-from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review
+from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review, ReviewKind
 from setpoint.contracts.feedback import FeedbackField
 from setpoint.contracts.incident import IncidentState
+from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.triage import PRIORITIES, Priority
 from setpoint.errors import NotDecidable, UsageError
 from setpoint.ledger import Ledger
-from tools.actions import validate
+from tools.actions import describe, spec_of, validate
 
+if TYPE_CHECKING:
+    from knowledge.index import Index
+
+LONGEST_SILENCE_MIN = 30 * 24 * 60
+RULE_LINES = 80
+"""Lines of a rule change that a review shows."""
+_NUMBERED = re.compile(r"(\d+)\s*[:.)]\s*(\S.*)", re.DOTALL)
 CORRECTABLE: dict[str, FeedbackField] = {
     "priority": "priority", "cause": "cause", "grouping": "grouping", "wording": "wording", "guide-step": "guide_step",
 }  # fmt: skip
@@ -60,10 +70,18 @@ def incidents_list(
     limit: int = 100,
 ) -> JsonValue:  # fmt: skip
     """Most urgent first."""
+    _known("state", states or (), get_args(IncidentState))
+    _known("priority", priorities or (), PRIORITIES)
     found = desk.ledger.list_incidents(
         states=states or (), priorities=priorities or (), asset=asset, limit=limit
     )
     return [incident.model_dump(mode="json") for incident in found]
+
+
+def _known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
+    for one in given:
+        if one not in known:
+            raise UsageError(f"no {what} {one!r}", remedy=f"One of: {', '.join(known)}")
 
 
 def incidents_show(desk: Desk, id: str) -> JsonValue:
@@ -76,6 +94,7 @@ def incidents_show(desk: Desk, id: str) -> JsonValue:
         "incident": incident.model_dump(mode="json"),
         "corrected_cause": desk.ledger.corrected_cause(id),
         "diagnosis": diagnosis.model_dump(mode="json") if diagnosis else None,
+        "corrections": [item.model_dump(mode="json") for item in desk.ledger.list_feedback(subject=id)],
         "reviews": [review.model_dump(mode="json") for review in desk.ledger.list_reviews(incident_id=id)],
         "actions": [record.model_dump(mode="json") for record in desk.ledger.list_actions(incident_id=id)],
         "timeline": [item.model_dump(mode="json") for item in desk.ledger.timeline(id)],
@@ -104,7 +123,7 @@ def incidents_escalate(desk: Desk, id: str, who: str, why: str = "") -> JsonValu
     """Tell the next sink now."""
     notice, sink = desk.escalation(desk.ledger.get_incident(id))
     level = desk.ledger.escalate(id, notice, sink, who=who, why=why)
-    return {"incident": id, "level": level, "sink": sink}
+    return {"incident": id, "level": level, "sink": sink_label(sink)}
 
 
 def incidents_correct(desk: Desk, id: str, field: str, value: str, who: str, why: str) -> JsonValue:
@@ -119,8 +138,23 @@ def incidents_correct(desk: Desk, id: str, field: str, value: str, who: str, why
         raise UsageError(
             f"no root cause {value!r} in the catalog", remedy="`setpoint knowledge causes` lists them"
         )
-    made = desk.ledger.correct(id, CORRECTABLE[field], value, who, why, versions=desk.versions())
+    what = _guide_step(desk, id, value) if field == "guide-step" else value
+    made = desk.ledger.correct(id, CORRECTABLE[field], what, who, why, versions=desk.versions())
     return made.model_dump(mode="json")
+
+
+def _guide_step(desk: Desk, id: str, value: str) -> JsonValue:
+    """`3: new words` as a step of the guide; other text is about the guide as a whole."""
+    match = _NUMBERED.fullmatch(value.strip())
+    if not match:
+        return value
+    diagnosis = desk.ledger.get_diagnosis(id)
+    steps = len(diagnosis.guide.steps) if diagnosis else 0
+    if not 1 <= int(match[1]) <= steps:
+        raise UsageError(
+            f"the guide of {id} has no step {match[1]}", remedy=f"It has {steps}: `setpoint incidents show {id}`"
+        )
+    return {"step": int(match[1]), "text": match[2].strip()}
 
 
 # ---- silences -------------------------------------------------------------------------------------------------
@@ -130,6 +164,12 @@ def silence_add(
     desk: Desk, who: str, why: str, minutes: float, asset: str = "*", kind: str = "*", template: str = "*"
 ) -> JsonValue:
     """Record matching events but notify nobody, for so long."""
+    if not why.strip():
+        raise UsageError("a silence needs a reason", remedy="Add --why")
+    if not (math.isfinite(minutes) and 0 < minutes <= LONGEST_SILENCE_MIN):
+        raise UsageError(
+            f"a silence cannot last {minutes:g} minutes", remedy=f"Choose between 1 and {LONGEST_SILENCE_MIN} (30 days)"
+        )
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     made = desk.ledger.add_silence(until=until, who=who, why=why, asset=asset, kind=kind, template=template)
     return made.model_dump(mode="json")
@@ -150,12 +190,41 @@ def silence_remove(desk: Desk, id: str, who: str) -> JsonValue:
 
 def review_list(desk: Desk, all: bool = False, kinds: list[str] | None = None) -> JsonValue:
     """The shift's shared queue, oldest first."""
+    _known("kind of review", kinds or (), get_args(ReviewKind))
     states = () if all else ("pending",)
-    return [_review(desk, review) for review in desk.ledger.list_reviews(states=states, kinds=kinds or ())]
+    rows = [_review(desk, review) for review in desk.ledger.list_reviews(states=states, kinds=kinds or ())]
+    found = desk.ledger.find_incidents([str(row["incident_id"]) for row in rows if row["incident_id"]])
+    return [row | _about(found.get(str(row["incident_id"]))) for row in rows]
 
 
 def review_show(desk: Desk, id: str) -> JsonValue:
-    return _review(desk, desk.ledger.get_review(id))
+    """One review with what a person needs to decide it: incident, evidence in words, what was edited, rule lines."""
+    review = desk.ledger.get_review(id)
+    incident = desk.ledger.find_incidents([review.incident_id]).get(review.incident_id)
+    more: dict[str, JsonValue] = {}
+    if review.proposal is not None:
+        diagnosis = desk.ledger.get_diagnosis(review.incident_id) if incident else None
+        more["evidence_texts"] = {piece.id: piece.text for piece in diagnosis.evidence} if diagnosis else {}
+    if review.kind == "rule_change":
+        more["rule_lines"] = _rule_lines(desk, id)
+    return _review(desk, review) | _about(incident) | more
+
+
+def _about(incident: Incident | None) -> dict[str, JsonValue]:
+    return {"priority": incident.priority, "incident_title": incident.title} if incident else {}
+
+
+def _rule_lines(desk: Desk, id: str) -> list[JsonValue]:
+    """The difference from what counts now, as a unified diff; all lines of a first version."""
+    versions = desk.ledger.list_rules()
+    asked = next((version for version in versions if version.review_id == id), None)
+    if asked is None:
+        return []
+    before = [v for v in versions if v.name == asked.name and v.state == "accepted" and v.digest != asked.digest]
+    old = before[-1].content.splitlines() if before else []
+    lines = list(difflib.unified_diff(old, asked.content.splitlines(), "counts now", asked.name, lineterm="", n=2))
+    shown: list[JsonValue] = [*lines[:RULE_LINES]]
+    return shown if len(lines) <= RULE_LINES else [*shown, f"... {len(lines) - RULE_LINES} more lines"]
 
 
 def review_decide(
@@ -202,7 +271,23 @@ def _edited(desk: Desk, review: Review, changes: dict[str, Any]) -> Action:
 
 def _review(desk: Desk, review: Review) -> dict[str, JsonValue]:
     agreed, needed = desk.ledger.approvals(review.id)
-    return review.model_dump(mode="json") | {"approvals": list(agreed), "needed": needed}
+    row: dict[str, JsonValue] = review.model_dump(mode="json")
+    row |= {"approvals": list(agreed), "needed": needed}
+    return row | _edited_since(desk, review)
+
+
+def _edited_since(desk: Desk, review: Review) -> dict[str, JsonValue]:
+    """What was asked first, where somebody has edited it, and the effect of what stands now."""
+    proposal = review.proposal
+    if proposal is None or review.digest.startswith(proposal.id.removeprefix("ACT-")):
+        return {}
+    said = desk.ledger.list_feedback(subject=review.id, simulated=True, limit=1)
+    first = said[0].proposed if said else None
+    asked = first.get("args") if isinstance(first, dict) else None
+    if not isinstance(asked, dict) or asked == proposal.action.args:
+        return {}
+    effect = f"{describe(proposal.action)}. {spec_of(proposal.action.name).effect}"
+    return {"asked_args": asked, "proposal": proposal.model_copy(update={"effect": effect}).model_dump(mode="json")}
 
 
 # ---- feedback, quarantine, knowledge, rules, audit ---------------------------------------------------------------
@@ -239,17 +324,26 @@ def quarantine_show(desk: Desk, id: str) -> JsonValue:
 def quarantine_replay(desk: Desk, id: str, text: str = "") -> JsonValue:
     """Read the item again, mended where `text` is given. It leaves quarantine only if it can be read now."""
     held = desk.ledger.get_quarantined(id)
+    if held.state != "held":
+        raise UsageError(f"it is no longer in quarantine: {held.state}", where=id)
     events, bad = desk.read_items(text.encode() if text else held.item.raw, f"quarantine {id}")
     if bad or not events:
         problem = bad[0].reason if bad else "it holds no event"
-        raise UsageError(f"still cannot be read: {problem}", where=id, remedy=bad[0].remedy if bad else "")
+        raise UsageError(
+            f"still cannot be read: {problem}",
+            where=id,
+            remedy=f"Mend it and give it with --mended FILE (`setpoint quarantine show {id}` prints it)",
+        )
     taken = desk.ledger.accept(events, (), f"quarantine {id}")
     desk.ledger.mark_replayed(id)
     return {"replayed": id, "events": taken.new, "duplicates": taken.duplicates}
 
 
 def quarantine_remove(desk: Desk, id: str) -> JsonValue:
-    return {"removed": desk.ledger.remove_quarantined(id)}
+    held = desk.ledger.get_quarantined(id)
+    if not desk.ledger.remove_quarantined(id):
+        raise UsageError(f"it is no longer in quarantine: {held.state}", where=id)
+    return {"removed": id}
 
 
 def knowledge_search(desk: Desk, query: str, limit: int = 6) -> JsonValue:
@@ -279,7 +373,11 @@ def rules_list(desk: Desk) -> JsonValue:
     return [version.model_dump(mode="json", exclude={"content"}) for version in desk.ledger.list_rules()]
 
 
-def audit_list(desk: Desk, subject: str = "", after: int = 0, limit: int = 200) -> JsonValue:
+def audit_list(desk: Desk, subject: str = "", after: int = -1, limit: int = 50) -> JsonValue:
+    """Rows numbered above `after`; without it the latest."""
+    if after < 0:
+        rows = desk.ledger.list_audit(subject=subject, after=0, limit=10**9)
+        return [row.model_dump(mode="json") for row in rows[-limit:]]
     return [
         row.model_dump(mode="json")
         for row in desk.ledger.list_audit(subject=subject, after=after, limit=limit)
@@ -288,6 +386,11 @@ def audit_list(desk: Desk, subject: str = "", after: int = 0, limit: int = 200) 
 
 def audit_verify(desk: Desk) -> JsonValue:
     return desk.ledger.verify_chain().model_dump(mode="json")
+
+
+def site_info(desk: Desk) -> JsonValue:
+    """Name and time zone of the site, so that times are shown as its people say them."""
+    return {"name": desk.site.name, "timezone": desk.site.timezone, "simulated": desk.site.simulated}
 
 
 def stats(desk: Desk) -> JsonValue:
@@ -305,10 +408,10 @@ DESK: dict[str, Call] = {
         silence_add, silence_list, silence_remove, review_list, review_show, review_decide, feedback_list,
         feedback_export, quarantine_list, quarantine_show, quarantine_replay, quarantine_remove, knowledge_search,
         knowledge_list, knowledge_add, knowledge_remove, knowledge_causes, rules_list, audit_list, audit_verify, stats,
-        chat_ask,
+        site_info, chat_ask,
     )
 }  # fmt: skip
 READS = frozenset(
-    name for name in DESK if name.endswith(("_list", "_show", "_search", "_causes", "_verify", "stats"))
+    name for name in DESK if name.endswith(("_list", "_show", "_search", "_causes", "_verify", "_info", "stats"))
 )
 """Functions that change nothing."""

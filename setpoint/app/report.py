@@ -25,7 +25,7 @@ from knowledge.runbooks import load_corpus
 from setpoint.app import formatting, pictures
 from setpoint.app.dossier import FULL_FILES, Dossier, IncidentFile, NoticeVersion, read_dossier, verdict
 from setpoint.app.runfacts import RunFacts
-from setpoint.contracts import PRIORITIES, Diagnosis, Passage, Review
+from setpoint.contracts import PRIORITIES, ActionProposal, Diagnosis, Passage, Review
 from setpoint.contracts.site import Site
 from setpoint.errors import UsageError
 from setpoint.ledger import Ledger
@@ -129,7 +129,7 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
     }
     functions: tuple[Callable[..., Any], ...] = (
         pictures.anchor, pictures.readings, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
-        formatting.counted, formatting.period, story, steps_of, changed, verdict, decided_when, effect_of, passage_of,
+        formatting.counted, formatting.period, story, steps_of, proof, changed, verdict, decided_when, effect_of, passage_of,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals["cited"] = lambda citation: f"{citation.passage_id.partition('/')[0]}" in passages
@@ -181,6 +181,35 @@ def steps_of(diagnosis: Diagnosis) -> list[tuple[str, list[Any]]]:
         (words, found)
         for kind, words in headings.items()
         if (found := [step for step in diagnosis.guide.steps if step.kind == kind])
+    ]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """One piece of evidence that a claim names."""
+
+    id: str
+    """In the latest analysis, where it is there."""
+    said_as: str
+    """As the claim names it."""
+    text: str
+    present: bool
+    """It stands on the page, so that it can be linked."""
+
+
+def proof(file: IncidentFile, ids: Sequence[str], proposal: ActionProposal | None = None) -> list[Proof]:
+    """The named evidence. Numbers belong to one analysis: those of a proposal that an earlier one made are looked up
+    there, and linked only where the latest analysis holds the same sentence."""
+    latest = file.diagnosis
+    owner = next(
+        (d for d in reversed(file.diagnoses) if proposal and proposal.id in {p.id for p in d.proposals}),
+        latest,
+    )
+    theirs = {piece.id: piece.text for piece in owner.evidence} if owner else {}
+    ours = {piece.text: piece.id for piece in latest.evidence} if latest else {}
+    return [
+        Proof(ours.get(text, key), key, text, text in ours)
+        for key, text in ((key, theirs.get(key, "not in the ledger")) for key in ids)
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 # Checkpoints may hold plain values only: set before LangGraph is imported, which reads it once.
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
@@ -26,12 +26,11 @@ from agents.filter import TextRanker
 from agents.symbolic_engine import SymbolicEngine
 from graphs.act import ActPorts, build_act_graph, run_act
 from graphs.fast_path import FastContext, build_fast_graph
-from graphs.review import ReviewPorts, build_review_graph, open_review, resume_review
+from graphs.review import ReviewPorts, build_review_graph, check_edit, open_review, resume_review
 from graphs.slow_path import SlowPorts, build_slow_path
 from graphs.threads import run_to_stop
 from graphs.triage import TriageContext, build_triage_graph
 from knowledge.causes import catalog_version, load_causes
-from knowledge.index import Index
 from knowledge.rulebook import RuleBook
 from knowledge.runbooks import load_corpus
 from setpoint import __version__
@@ -70,6 +69,9 @@ from tools.executor import Executor
 from tools.stop import StopSwitch
 from tools.tokens import Signer
 
+if TYPE_CHECKING:
+    from knowledge.index import Index
+
 RECENT = timedelta(days=1)
 """History that correlation learns again from at start."""
 
@@ -103,6 +105,8 @@ def open_ledger(settings: Settings) -> Ledger:
 
 def open_index(settings: Settings) -> Index:
     """The knowledge index, with dense vectors where an embedding model is set."""
+    from knowledge.index import Index  # Qdrant takes half a second to load, and a start must be quick
+
     knowledge = settings.knowledge
     embed = None
     if knowledge.embedding:
@@ -451,7 +455,7 @@ class Runtime:
         for who in (policy.name, f"{policy.name}, second person"):
             kind = verdict if verdict != "edit" or applicable else "approve"
             if kind == "edit" and action is not None:
-                edited = action.model_copy(update={"args": action.args | args})
+                edited = check_edit(review, action.model_copy(update={"args": action.args | args}), self.site)
                 decision = Decision(type="edit", who=who, reason=reason, edited=edited, simulated=True)
             else:
                 decision = Decision.model_validate(

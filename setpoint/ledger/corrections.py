@@ -38,7 +38,7 @@ def correct(tx: Connection, correction: Correction, now: datetime) -> Feedback:
     """Apply and record. Raises UsageError for a field or value that cannot be."""
     _check_person(correction)
     row = row_of(tx, correction.incident_id)
-    proposed = _present(tx, row, correction.field)
+    proposed = _present(tx, row, correction)
     said = _said_already(tx, correction)
     if said is not None:
         return said
@@ -86,8 +86,9 @@ def _said_already(tx: Connection, correction: Correction) -> Feedback | None:
     return earlier[-1] if same else None
 
 
-def _present(tx: Connection, row: Row[Any], field: FeedbackField) -> JsonValue:
+def _present(tx: Connection, row: Row[Any], correction: Correction) -> JsonValue:
     """What stands now."""
+    field = correction.field
     if field == "priority":
         return str(row.priority)
     if field == "wording":
@@ -97,7 +98,18 @@ def _present(tx: Connection, row: Row[Any], field: FeedbackField) -> JsonValue:
             return str(row.cause)
         diagnosis = diagnoses.latest(tx, row.id)
         return diagnosis.top.cause if diagnosis else "unknown"
+    if field == "guide_step" and isinstance(correction.value, dict):
+        return _step(tx, row, correction.value.get("step"))
     return str(row.id) if field == "grouping" else None
+
+
+def _step(tx: Connection, row: Row[Any], place: JsonValue) -> JsonValue:
+    """The guide's step of that number, counted from 1."""
+    diagnosis = diagnoses.latest(tx, row.id)
+    steps = diagnosis.guide.steps if diagnosis else ()
+    if not isinstance(place, int) or not 1 <= place <= len(steps):
+        return None
+    return {"step": place, "text": steps[place - 1].text}
 
 
 def _apply(tx: Connection, row: Row[Any], correction: Correction) -> JsonValue:

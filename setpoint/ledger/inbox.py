@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-def accept(tx: Connection, events: Sequence[Event], bad: Sequence[Quarantined], origin: str) -> Accepted:
-    """Insert unseen events in the order given; hold the bad items."""
+def accept(
+    tx: Connection, events: Sequence[Event], bad: Sequence[Quarantined], origin: str
+) -> tuple[Accepted, list[Event]]:
+    """Insert unseen events in the order given; hold the bad items. Returns the new events as they are stored, too."""
     new = _unseen(tx, events)
     insert_rows(tx, inbox, [_row(event, origin) for event in new])
     held = hold(tx, bad)
-    return Accepted(new=len(new), duplicates=len(events) - len(new), quarantined=held)
+    return Accepted(new=len(new), duplicates=len(events) - len(new), quarantined=held), new
 
 
 def _unseen(tx: Connection, events: Sequence[Event]) -> list[Event]:

@@ -257,5 +257,5 @@ def escalate(
     tx.execute(update(incidents).where(incidents.c.id == incident_id).values(**values))
     if notice is not None:
         outbox.queue(tx, [outbox.Outgoing(notice)], (sink,), now)
-    audit.append(tx, who, "incident-escalated", incident_id, {"level": level, "sink": sink, "why": why}, now)
+    audit.append(tx, who, "incident-escalated", incident_id, {"level": level, "sink": sink_label(sink), "why": why}, now)
     return level

@@ -118,12 +118,13 @@ class Ledger:
         An id seen before is a duplicate: counted and otherwise ignored. `origin` says where they came from.
         """
         with self._db.write() as tx:
-            return inbox.accept(tx, events, quarantined, origin)
+            return inbox.accept(tx, events, quarantined, origin)[0]
 
     def accept_many(
         self, batches: Sequence[tuple[Sequence[Event], Sequence[Quarantined], str]]
-    ) -> list[Accepted]:
-        """`accept` of several inputs (events, bad items, origin) in one transaction; one answer each."""
+    ) -> list[tuple[Accepted, list[Event]]]:
+        """`accept` of several inputs (events, bad items, origin) in one transaction; for each its answer and the new
+        events as they are stored."""
         with self._db.write() as tx:
             return [inbox.accept(tx, events, bad, origin) for events, bad, origin in batches]
 

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from setpoint.contracts import Review
+from setpoint.contracts.sinks import sink_label
 from setpoint.ledger import actions, incidents, outbox
 from setpoint.ledger.clock import moment
 from setpoint.ledger.records import TimelineItem
@@ -22,6 +23,7 @@ _STAGE_WORDS = {
     "resolved": "Resolved",
     "storm": "Summary of a storm",
 }
+_DECIDED = {"approve": "Approved", "edit": "Approved with changes", "reject": "Rejected", "respond": "Answered"}
 
 
 def of_incident(tx: Connection, incident_id: str, limit: int) -> list[TimelineItem]:
@@ -42,7 +44,7 @@ def _notices(tx: Connection, incident_id: str) -> Iterator[TimelineItem]:
     for delivery in outbox.list_all(tx, incident_id, (), 1000):
         notice = delivery.notice
         words = _STAGE_WORDS[notice.stage]
-        text = f"{words} {_fate(delivery.state)} {delivery.sink}: {notice.title}"
+        text = f"{words} {_fate(delivery.state)} {sink_label(delivery.sink)}: {notice.title}"
         yield TimelineItem(
             time=delivery.sent or delivery.queued,
             kind="notice",
@@ -74,7 +76,8 @@ def _reviews(tx: Connection, incident_id: str) -> Iterator[TimelineItem]:
         yield TimelineItem(time=review.created, kind="review", text=f"Asked: {review.subject}", ref=review.id)
         if row.closed is not None:
             decision = review.decision
-            text = f"{decision.type}: {review.subject}" if decision else f"{review.state}: {review.subject}"
+            verdict = _DECIDED[decision.type] if decision else review.state.capitalize()
+            text = f"{verdict}: {review.subject}"
             yield TimelineItem(
                 time=moment(row.closed),
                 kind="review",
@@ -90,7 +93,7 @@ def _actions(tx: Connection, incident_id: str) -> Iterator[TimelineItem]:
         how = " (dry run)" if record.dry_run else ""
         yield TimelineItem(time=record.begun, kind="action", text=f"Started {name}{how}", ref=record.key)
         if record.finished is not None:
-            text = f"{record.state}: {name}. {record.message}"
+            text = f"{record.state.replace('_', ' ').capitalize()}: {name}. {record.message}"
             yield TimelineItem(time=record.finished, kind="action", text=text, ref=record.key)
 
 

@@ -17,7 +17,7 @@ import pytest
 from plant.nights import START, Line
 from setpoint.app import dossier as dossier_module
 from setpoint.app import formatting, pictures, report
-from setpoint.app.dossier import Dossier, read_dossier
+from setpoint.app.dossier import Dossier, IncidentFile, read_dossier
 from setpoint.app.report import render_report, write_report
 from setpoint.contracts import Event
 from setpoint.errors import UsageError
@@ -188,6 +188,21 @@ def test_an_incident_shows_analysis_guide_and_actions(page: Page, played: Sample
         assert review.proposal.rollback in text
     assert "flow_lpm 41 171" in text
     assert "return_temp_c 57.3 44.8" in text
+
+
+def test_a_proposal_of_an_earlier_analysis_keeps_its_own_evidence(dossier: Dossier) -> None:
+    file = next(f for f in dossier.files if f.incident.id == incident_id("pump_under_surge"))
+    first = file.diagnoses[-1]
+    pieces = [p.model_copy(update={"id": f"E{n + 1}"}) for n, p in enumerate(first.evidence[1:])]
+    later = first.model_copy(update={"evidence": tuple(pieces), "proposals": ()})
+    moved = IncidentFile(file.incident, diagnoses=[first, later])
+    shown = report.proof(moved, ("E1", "E2"), first.proposals[0])
+    assert [(one.said_as, one.text, one.present) for one in shown] == [
+        ("E1", first.evidence[0].text, False),
+        ("E2", first.evidence[1].text, True),
+    ]
+    assert shown[1].id == "E1"  # where the same sentence stands now
+    assert [one.present for one in report.proof(moved, ("E1", "E77"))] == [True, False]
 
 
 def test_citations_lead_to_the_quoted_words(page: Page, played: Sample) -> None:
