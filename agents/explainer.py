@@ -85,7 +85,7 @@ def say(writer: Writer | None, task: WordTask, inputs: WordInput, sheet: FactShe
         except (ModelFailed, ModelMissing) as error:
             return Said(plain, TEMPLATE, str(error))
         budget.spent += worded.tokens
-        checked = verify_answer(worded.text, inputs)
+        checked = verify_answer(worded.text, inputs, closed=writer.terse)
         if checked.ok:
             return Said(sheet.fill(worded.text), writer.name)
         problem = "; ".join(checked.problems[:2])

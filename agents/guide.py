@@ -39,16 +39,18 @@ def choose_section(
     said: str = "",
 ) -> Section | None:
     """The section to follow, of those the catalog names for the cause: the one whose own tags stand in what was
-    `said`, the first named having a start; of equals the one that stands first, then the one retrieval found."""
-    own = [sections[key] for key in causes[top.cause].sections if key in sections]
-    if not own:
-        return None
+    `said`; of equals the one the catalog names first, then the one retrieval found. Sections on how to operate
+    (hand-over, closing) are no guide to a fault, and an open cause has its one general section."""
+    named = [sections[key] for key in causes[top.cause].sections if key in sections]
+    own = [section for section in named if section is named[0] or "operations" not in section.tags]
+    if not own or top.cause in (UNKNOWN, NO_FAULT):
+        return own[0] if own else None
     common = set.intersection(*(set(section.tags) for section in own))
     text = " ".join(_SPLIT.split(said.lower()))
     found = [passage.section for passage in passages]
 
-    def fit(section: Section) -> tuple[int, int, int]:
-        tags = sum(_says(text, tag) for tag in section.tags if tag not in common) + (section is own[0])
+    def fit(section: Section) -> tuple[int, int, bool]:
+        tags = sum(_says(text, tag) for tag in section.tags if tag not in common)
         return tags, -own.index(section), section.id in found
 
     return max(own, key=fit)

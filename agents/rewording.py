@@ -71,9 +71,9 @@ async def alert_words(
     return words.text, words.tokens
 
 
-def verify_alert(words: str, inputs: AlertInput, *, firing: bool = True) -> Verification:
-    """Before and after filling."""
-    before = verify_answer(words, inputs, firing=firing)
+def verify_alert(words: str, inputs: AlertInput, *, firing: bool = True, closed: bool = False) -> Verification:
+    """Before and after filling. `closed`: see `verify_words`."""
+    before = verify_answer(words, inputs, firing=firing, closed=closed)
     if not before.ok:
         return before
     given = (inputs.sheet.condition, inputs.impact, inputs.todo)
@@ -90,7 +90,7 @@ async def reword(model: AlertModel, case: Case, *, timeout_s: float = 5.0) -> Re
         except (BackendError, TimeoutError) as error:
             return Reworded(problem=str(error) or "the model took too long", tokens=tokens, tries=attempt + 1)
         tokens += used
-        checked = verify_alert(words, inputs, firing=case.lead.status == "firing")
+        checked = verify_alert(words, inputs, firing=case.lead.status == "firing", closed=model.terse)
         if checked.ok:
             return Reworded(inputs.sheet.fill(words), model.name, tokens=tokens, tries=attempt + 1)
         problem = "; ".join(checked.problems)

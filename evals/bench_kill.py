@@ -98,14 +98,14 @@ class Sender(threading.Thread):
 
     def __init__(self, trial: Trial, server: Server, budget: Callable[[], int], stop: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._trial, self._server, self._budget, self._stop = trial, server, budget, stop
+        self._trial, self._server, self._budget, self._end = trial, server, budget, stop
         self._chance, self._next = random.Random(trial.seed + 1), 0
 
     def run(self) -> None:
         with httpx.Client(timeout=10) as client:
-            while self._next < self._trial.events and not self._stop.is_set():
+            while self._next < self._trial.events and not self._end.is_set():
                 if self._next >= self._budget():
-                    self._stop.wait(0.02)
+                    self._end.wait(0.02)
                     continue
                 size = min(self._chance.randint(1, 5), self._trial.events - self._next)
                 batch = [event(self._next + offset, self._chance) for offset in range(size)]
@@ -114,14 +114,14 @@ class Sender(threading.Thread):
 
     def _until_acknowledged(self, client: httpx.Client, batch: list[dict[str, str]]) -> None:
         body = "\n".join(map(json.dumps, batch))
-        while not self._stop.is_set():
+        while not self._end.is_set():
             try:
                 if client.post(f"{self._server.url}/v1/events", content=body).status_code == 202:
                     self._trial.acknowledged.update(one["id"] for one in batch)
                     return
             except httpx.HTTPError:
                 pass
-            self._stop.wait(0.02)
+            self._end.wait(0.02)
 
 
 class Operator(threading.Thread):
@@ -129,18 +129,18 @@ class Operator(threading.Thread):
 
     def __init__(self, trial: Trial, server: Server, stop: threading.Event) -> None:
         super().__init__(daemon=True)
-        self._trial, self._server, self._stop = trial, server, stop
+        self._trial, self._server, self._end = trial, server, stop
         self._chance = random.Random(trial.seed + 2)
 
     def run(self) -> None:
         with httpx.Client() as client:
-            while not self._stop.is_set():
+            while not self._end.is_set():
                 try:
                     for review in self._server.desk("review_list", client, kinds=["action"]):
                         self._decide(client, review)
                 except (httpx.HTTPError, OSError, ValueError):
                     pass  # killed: ask again when it is back
-                self._stop.wait(0.1)
+                self._end.wait(0.1)
 
     def _decide(self, client: httpx.Client, review: dict[str, Any]) -> None:
         clicks = 2 if self._chance.random() < 0.1 else 1
@@ -251,7 +251,8 @@ def count(store: Path, trial: Trial, receipts: list[Receipt]) -> dict[str, Any]:
     outgoing = set(column("SELECT key FROM outbox WHERE state != 'superseded'"))
     dead_jobs = column("SELECT kind || ' ' || error FROM jobs WHERE state IN ('dead', 'queued', 'running')")
     actions = rows.execute("SELECT key, review_id, state, dry_run FROM actions").fetchall()
-    approved = set(column("SELECT id FROM reviews WHERE kind = 'action' AND state IN ('approved', 'edited')"))
+    approved = set(column("SELECT final_of FROM decisions d JOIN reviews r ON r.id = d.final_of WHERE r.kind = 'action' "
+                          "AND d.type IN ('approve', 'edit')"))
     rows.close()
     with Ledger.open(store / "ledger.db") as ledger:
         chain = ledger.verify_chain()
@@ -279,7 +280,7 @@ def count(store: Path, trial: Trial, receipts: list[Receipt]) -> dict[str, Any]:
         "moved_without_record": len(set(journal) - {row[0] for row in actions}),
         "unfinished_jobs": len(dead_jobs),
         "unfinished_job_reasons": dict(Counter(dead_jobs).most_common(5)),
-        "audit_intact": chain.intact,
+        "audit_intact": chain.ok,
         "audit_rows": chain.rows,
     }  # fmt: skip
 

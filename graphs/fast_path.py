@@ -190,7 +190,8 @@ def after_words(state: FastState) -> Literal["verify", "keep"]:
 
 async def verify(state: FastState, runtime: Runtime[FastContext]) -> Verified:
     """Output must match input."""
-    checked = verify_alert(state["words"], _load_input(state["inputs"]), firing=state["firing"])
+    closed = runtime.context.model.terse
+    checked = verify_alert(state["words"], _load_input(state["inputs"]), firing=state["firing"], closed=closed)
     return {"problems": list(checked.problems)}
 
 
@@ -214,7 +215,9 @@ def _publish(state: FastState, context: FastContext) -> Concluded:
         if now.case is None or now.last is None:
             return {"outcome": "kept", "reason": now.reason}
         inputs = alert_input(now.case)
-        if not verify_alert(state["words"], inputs, firing=now.case.lead.status == "firing").ok:
+        if not verify_alert(
+            state["words"], inputs, firing=now.case.lead.status == "firing", closed=context.model.terse
+        ).ok:
             return {"outcome": "kept", "reason": "the incident changed while the model wrote"}
         filled = inputs.sheet.fill(state["words"])
         first_step = context.alerter.first_step([now.case.triage])

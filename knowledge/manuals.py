@@ -36,9 +36,13 @@ def read_manual(path: Path) -> list[Passage]:
         )
     try:
         pieces = [(heading, text) for heading, body in reader(path) for text in _chunks(body)]
-    except (OSError, UnicodeDecodeError, PdfReadError) as error:
+    except OSError as error:
         raise InputError(
-            f"cannot be read: {error}", where=path.name, remedy="Save it again as UTF-8 or PDF"
+            f"cannot be read: {error.strerror or error}", where=path.name, remedy="Check its name and its mode"
+        ) from error
+    except (UnicodeDecodeError, PdfReadError) as error:
+        raise InputError(
+            f"is damaged: {error}", where=path.name, remedy="Save it again, text as UTF-8"
         ) from error
     if not pieces:
         raise InputError("holds no text", where=path.name, remedy="A scanned PDF needs OCR first")

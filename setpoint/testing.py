@@ -56,10 +56,10 @@ class ScriptedChat(BaseChatModel):
         return ChatResult(generations=[ChatGeneration(message=AIMessage(answer, usage_metadata=usage))])
 
 
-def scripted_role(*answers: str | Exception, mode: Mode = "facts") -> RoleModel:
-    """A role that speaks the given answers in turn."""
+def scripted_role(*answers: str | Exception, mode: Mode = "facts", terse: bool = True) -> RoleModel:
+    """A role that speaks the given answers in turn. `terse`: it stands for the bundled model."""
     chat = ScriptedChat(answers=answers)
-    return RoleModel("scripted", mode, lambda: chat, terse=True, timeout_s=5.0)
+    return RoleModel("scripted", mode, lambda: chat, terse=terse, timeout_s=5.0)
 
 
 def write_random_gguf(path: Path, *, seed: int = 0, context_tokens: int = 512, layers: int = 1) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from agents.verification.words import Stance, verify_words
 from prompts import AlertInput, ChatInput, StepInput, SummaryInput
@@ -12,22 +13,19 @@ Input = AlertInput | StepInput | SummaryInput | ChatInput
 
 
 def verify_answer(
-    words: str, inputs: Input, *, firing: bool = True, names: Sequence[str] = ()
+    words: str, inputs: Input, *, firing: bool = True, names: Sequence[str] = (), closed: bool = False
 ) -> Verification:
     """`verify_words` with the phrases and the stance of `inputs`."""
+    check = partial(verify_words, words, inputs.sheet, names=names, closed=closed)
     if isinstance(inputs, AlertInput):
         stance = Stance(firing=firing, priority=inputs.priority)
-        return verify_words(
-            words, inputs.sheet, task="alert", given=(inputs.impact, inputs.todo), stance=stance, names=names
-        )
+        return check(task="alert", given=(inputs.impact, inputs.todo), stance=stance)
     if isinstance(inputs, StepInput):
         stance = Stance(firing=firing, relation=inputs.relation)
-        return verify_words(
-            words, inputs.sheet, task="step", given=(inputs.title,), stance=stance, names=names
-        )
+        return check(task="step", given=(inputs.title,), stance=stance)
     if isinstance(inputs, SummaryInput):
         stance = Stance(firing=firing, cause=inputs.cause)
         given = (inputs.title, inputs.todo)
-        return verify_words(words, inputs.sheet, task="summary", given=given, stance=stance, names=names)
+        return check(task="summary", given=given, stance=stance)
     stance = Stance(firing=firing)
-    return verify_words(words, inputs.sheet, task="chat", given=(inputs.intent,), stance=stance, names=names)
+    return check(task="chat", given=(inputs.intent,), stance=stance)

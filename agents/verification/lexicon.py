@@ -122,3 +122,14 @@ def stem(word: str) -> str:
 
 def stems(words: frozenset[str]) -> frozenset[str]:
     return frozenset(stem(word) for word in words)
+
+PLAIN_WORDS = _words(
+    """
+    a acting affecting against and as at before but cause checks clear code confirm counting do does
+    enough evidence expected far fault fit fits follow for gather guide impact in involving is it keep
+    likely limit message missing more most name named next no not now of on others points possible
+    reading recovery reported seen shows so speaks step the this to watching weakens which with
+    """
+)
+"""All that a small model may say between given phrases and slots: the connecting words it was taught. A phrase it
+copies half, or a word it garbles, leaves something else behind."""

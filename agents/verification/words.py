@@ -79,11 +79,13 @@ def verify_words(
     given: Sequence[str] = (),
     stance: Stance | None = None,
     names: Sequence[str] = (),
+    closed: bool = False,
 ) -> Verification:
     """Whether `words` may be filled and shown. Each problem is one plain sentence part.
 
     `given`: phrases of the prompt beside the sheet's condition (impact, todo, cause title); said verbatim they are
-    above suspicion. `names`: names of assets and tenants on the site, none of which may be written out.
+    above suspicion. `closed`: nothing but connecting words may stand between them, for models too small to be trusted
+    with words of their own. `names`: names of assets and tenants on the site, none of which may be written out.
     """
     reading = _read(words, sheet, (sheet.condition, *given))
     problems = [
@@ -91,6 +93,7 @@ def verify_words(
         *_slots(reading),
         *_foreign_characters(reading),
         *_invented(reading, names),
+        *(_own_words(reading) if closed else ()),
         *_deeds(reading),
         *_stance(reading, task, stance or Stance()),
         *_roles(reading),
@@ -197,6 +200,12 @@ def _invented(reading: _Reading, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", lower) and stem(name) not in given:
             yield f"writes the name {name!r} instead of a slot"
+
+
+def _own_words(reading: _Reading) -> Iterator[str]:
+    for word in reading.free_words:
+        if word.lower() not in lexicon.PLAIN_WORDS:
+            yield f"a word of its own: {word!r}"
 
 
 def _deeds(reading: _Reading) -> Iterator[str]:

@@ -53,6 +53,7 @@ class Committer:
         self, ledger: Ledger, settings: Settings, summed_up: Callable[[Sequence[Incident]], Notice]
     ) -> None:
         self._ledger, self._limit, self._summed_up = ledger, settings.alerts.flood_per_10min, summed_up
+        self._apart_s = settings.alerts.update_every_s
         self._paged: deque[datetime] = deque()
         self._held: dict[str, Incident] = {}
         self.last: Dispatch | None = None
@@ -63,7 +64,7 @@ class Committer:
 
     async def commit(self, dispatch: Dispatch) -> None:
         calm = self._without_flood(dispatch)
-        await asyncio.to_thread(self._ledger.commit_triage, calm)
+        await asyncio.to_thread(self._ledger.commit_triage, calm, updates_apart_s=self._apart_s)
         self.last = calm
 
     def _without_flood(self, dispatch: Dispatch) -> Dispatch:

@@ -20,6 +20,8 @@ MOST_HANDED = 50_000
 """Events held in memory between the door and triage; more wait in the ledger only."""
 MOST_AT_ONCE = 2000
 """Events in one transaction of the door."""
+FILL = 50
+"""Other events in a batch that holds urgent ones: a short batch is told sooner."""
 REMEMBERED = 20_000
 
 
@@ -107,12 +109,10 @@ class Handover:
                 (self._urgent if looks_urgent(event) else self._others)[event.id] = event
 
     def take(self, limit: int) -> list[Event]:
-        """The next events: urgent ones first, each sort in the order it came."""
-        taken: list[Event] = []
-        for queue in (self._urgent, self._others):
-            while queue and len(taken) < limit:
-                taken.append(queue.popitem(last=False)[1])
-        return taken
+        """The next events: urgent ones first, each sort in the order it came. While urgent ones come, the others get
+        a share of each batch, so that neither waits for the end of the other."""
+        taken = _pop(self._urgent, limit)
+        return taken + _pop(self._others, min(limit - len(taken), FILL) if taken else limit)
 
     def given_out(self, events: Sequence[Event]) -> None:
         """The ledger gave these to triage: they must not be taken here as well."""
@@ -122,3 +122,7 @@ class Handover:
             self._from_ledger[event.id] = None
         while len(self._from_ledger) > REMEMBERED:
             self._from_ledger.popitem(last=False)
+
+
+def _pop(queue: OrderedDict[str, Event], limit: int) -> list[Event]:
+    return [queue.popitem(last=False)[1] for _ in range(min(limit, len(queue)))]

@@ -53,11 +53,30 @@ def main() -> None:
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
         raise SystemExit(0) from None
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""
+        typer.echo(f"setpoint: {where}{error.strerror or error}. Check that it is there and its mode", err=True)
+        raise SystemExit(3) from None
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's own usage errors
             typer.echo(f"setpoint: {error.format_message()} (see --help)", err=True)
             raise SystemExit(2) from None
-        raise
+        if os.environ.get("SETPOINT_DEBUG"):
+            raise
+        typer.echo(_unexpected(error), err=True)
+        raise SystemExit(3) from None
+
+
+def _unexpected(error: Exception) -> str:
+    """A defect of Setpoint, in one line that helps whoever it is reported to."""
+    import traceback
+
+    frames = traceback.extract_tb(error.__traceback__)
+    at = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return (
+        f"setpoint: unexpected fault, {type(error).__name__}{at}: {error}. What was accepted is kept. "
+        "This is a defect of Setpoint: please report it with the output under SETPOINT_DEBUG=1"
+    )
 
 
 def settings_from(
@@ -145,7 +164,10 @@ def serve(
     port: Annotated[int | None, typer.Option(help="Port on the loopback address.")] = None,
     sets: Config = None,
 ) -> None:
-    """Accept events over HTTP (POST /v1/events, /v1/alertmanager) and work on them until stopped. Loopback only."""
+    """Accept events over HTTP (POST /v1/events, /v1/alertmanager) and work on them until stopped. Loopback only.
+
+    Example: `setpoint serve --site site.yaml --store /var/lib/setpoint`
+    """
     from setpoint.app.api import serve_forever
 
     serve_forever(settings_from(sets, site, store, **{"serve.port": port}))
@@ -159,7 +181,10 @@ def demo(
     ] = 240.0,
     seed: Annotated[int, typer.Option(help="Seed of the recorded night.")] = 7,
 ) -> None:
-    """A recorded night on a simulated site, streamed through Setpoint before your eyes."""
+    """A recorded night on a simulated site, streamed through Setpoint before your eyes.
+
+    Example: `setpoint demo --speed 0 --report night.html`
+    """
     from setpoint.app.demo import play
 
     raise typer.Exit(play(report, speed, seed))
@@ -172,7 +197,10 @@ def night(
         bool, typer.Option(help="Print expected priority and cause beside each line, as JSON.")
     ] = False,
 ) -> None:
-    """Print a recorded night of the demo site, one raw event a line."""
+    """Print a recorded night of the demo site, one raw event a line.
+
+    Example: `setpoint night --seed 3 > night.log`
+    """
     from plant.nights import night as lines
 
     for line in lines(seed):
@@ -192,14 +220,17 @@ def chat(
 
     Example: `setpoint chat --once "why is rack r-02 hot?"`
     """
-    from setpoint.app.talk import converse
+    from setpoint.app.conversation import converse
 
     converse(settings_from(sets, site, store), once, as_json)
 
 
 @app.command()
 def doctor(as_json: Json = False, site: SiteFile = None, store: Store = None, sets: Config = None) -> None:
-    """Check everything Setpoint stands on: packages, model, ledger, index, sinks, site file, disk."""
+    """Check everything Setpoint stands on: packages, model, ledger, index, sinks, site file, disk.
+
+    Example: `setpoint doctor --site site.yaml`
+    """
     from setpoint.app.doctor import examine
 
     raise typer.Exit(examine(settings_from(sets, site, store), as_json))
@@ -211,7 +242,10 @@ def stop(
     why: Annotated[str, typer.Option(help="The reason; it is kept.")] = "",
     store: Store = None,
 ) -> None:
-    """Stop every action at once: no model, no database, no second person. `--release` lets them run again."""
+    """Stop every action at once: no model, no database, no second person. `--release` lets them run again.
+
+    Example: `setpoint stop --why "technician in rack r-05"`
+    """
     import getpass
 
     from tools.stop import StopSwitch

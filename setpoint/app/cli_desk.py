@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import getpass
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from setpoint.errors import UsageError
+from setpoint.errors import SetpointError, UsageError
 
 Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
 Store = Annotated[Path | None, typer.Option("--store", help="Folder of the ledger.")]
@@ -18,7 +19,11 @@ Who = Annotated[
     str, typer.Option("--as", help="Who says so (default: your login name).", envvar="SETPOINT_USER")
 ]
 Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
-Id = Annotated[str, typer.Argument(help="Its id.")]
+Incident = Annotated[str, typer.Argument(help="Incident id, as INC-XFJF7VHE.", metavar="INCIDENT")]
+ReviewId = Annotated[str, typer.Argument(help="Review id, as REV-3a06b7e807.", metavar="REVIEW")]
+Item = Annotated[str, typer.Argument(help="Quarantine id, as q-8bb27f9fcf233fefcc24.", metavar="ITEM")]
+LIVE = ["open", "acknowledged"]
+URGENT = ["P0", "P1", "P2"]
 
 
 def _group(text: str) -> typer.Typer:
@@ -43,7 +48,11 @@ GROUPS = {
 }  # fmt: skip
 
 
-def _call(store: Path | None, name: str, **arguments: Any) -> Any:
+Desk = Callable[..., Any]
+
+
+def _desk(store: Path | None) -> Desk:
+    """Calls of the desk, of the running server where there is one."""
     from setpoint.app.cli import settings_from
     from setpoint.app.client import caller
 
@@ -52,22 +61,40 @@ def _call(store: Path | None, name: str, **arguments: Any) -> Any:
     def here() -> Any:
         from setpoint.app.wiring import local_desk  # takes seconds to import; a running server spares it
 
+        _say_where_from(loaded.settings)
         return local_desk(loaded.settings)
 
-    return caller(loaded.settings.store.dir, here)(name, **arguments)
+    return caller(loaded.settings.store.dir, here)
+
+
+def _say_where_from(settings: Any) -> None:
+    """An empty answer from a store nobody has written yet would mislead."""
+    if not settings.store.url and not (settings.store.dir / "ledger.db").exists():
+        typer.echo(
+            f"setpoint: there is no ledger in {settings.store.dir} yet; --store or store.dir names another",
+            err=True,
+        )
+
+
+def _tell(store: Path | None, as_json: bool, view: str, name: str, **arguments: Any) -> Any:
+    """Make the call and print its value. Returns the value."""
+    desk = _desk(store)
+    value = desk(name, **arguments)
+    _print(value, as_json, view, lambda: desk("site_info")["timezone"])
+    return value
 
 
 def _person(who: str) -> str:
     return who or getpass.getuser()
 
 
-def _print(value: Any, as_json: bool, view: str) -> None:
+def _print(value: Any, as_json: bool, view: str, zone: Callable[[], str] = lambda: "UTC") -> None:
     if as_json:
         typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
         return
-    from setpoint.app.views import VIEWS
+    from setpoint.app.views import VIEWS, make_screen
 
-    VIEWS[view](value)
+    VIEWS[view](make_screen(zone()), value)
 
 
 # ---- incidents -----------------------------------------------------------------------------------------------
@@ -80,54 +107,89 @@ def incidents_list(
     ] = None,
     priority: Annotated[list[str] | None, typer.Option(help="P0 to P3. Repeatable.")] = None,
     asset: Annotated[str, typer.Option(help="Only incidents that touch this asset.")] = "",
-    limit: int = 50,
+    all: Annotated[bool, typer.Option("--all", help="Finished and routine (P3) ones too.")] = False,
+    limit: Annotated[int, typer.Option(help="At most this many.", min=1)] = 50,
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Most urgent first. Example: `setpoint incidents list --state open --priority P0`"""
-    found = _call(store, "incidents_list", states=state, priorities=priority, asset=asset, limit=limit)
-    _print(found, as_json, "incidents")
+    """What is open and not routine, most urgent first; `--all` for the rest.
+
+    Example: `setpoint incidents list --state open --priority P0`
+    """
+    states = state or (None if all else LIVE)
+    priorities = priority or (None if all or state else URGENT)
+    found = _tell(
+        store, as_json, "incidents", "incidents_list", states=states, priorities=priorities, asset=asset, limit=limit
+    )  # fmt: skip
+    if len(found) == limit:
+        typer.echo(f"only the first {limit} are shown (--limit)", err=True)
 
 
 @incidents.command("show")
-def incidents_show(id: Id, as_json: Json = False, store: Store = None) -> None:
-    """One incident: why it ranks so, evidence, cause, guide, decisions, timeline."""
-    _print(_call(store, "incidents_show", id=id), as_json, "incident")
+def incidents_show(id: Incident, as_json: Json = False, store: Store = None) -> None:
+    """One incident: why it ranks so, cause, evidence, guide, decisions, timeline.
+
+    Example: `setpoint incidents show INC-XFJF7VHE`
+    """
+    _tell(store, as_json, "incident", "incidents_show", id=id)
 
 
 @incidents.command("ack")
-def incidents_ack(id: Id, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None) -> None:
-    """You have it: it no longer escalates."""
-    _print(_call(store, "incidents_ack", id=id, who=_person(who), why=why), as_json, "changed")
+def incidents_ack(
+    id: Incident, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None
+) -> None:
+    """You have it: it no longer escalates.
+
+    Example: `setpoint incidents ack INC-XFJF7VHE --why "on my way to hall 1"`
+    """
+    _tell(store, as_json, "changed", "incidents_ack", id=id, who=_person(who), why=why)
 
 
 @incidents.command("close")
-def incidents_close(id: Id, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None) -> None:
-    """It is over; its pending reviews are withdrawn."""
-    _print(_call(store, "incidents_close", id=id, who=_person(who), why=why), as_json, "changed")
+def incidents_close(
+    id: Incident, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None
+) -> None:
+    """It is over; its pending reviews are withdrawn.
+
+    Example: `setpoint incidents close INC-XFJF7VHE --why "pump replaced"`
+    """
+    _tell(store, as_json, "changed", "incidents_close", id=id, who=_person(who), why=why)
 
 
 @incidents.command("escalate")
 def incidents_escalate(
-    id: Id, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None
+    id: Incident, why: Why = "", who: Who = "", as_json: Json = False, store: Store = None
 ) -> None:
-    """Tell the next sink now."""
-    _print(_call(store, "incidents_escalate", id=id, who=_person(who), why=why), as_json, "said")
+    """Tell the next sink now.
+
+    Example: `setpoint incidents escalate INC-XFJF7VHE --why "needs the power engineer"`
+    """
+    _tell(store, as_json, "escalated", "incidents_escalate", id=id, who=_person(who), why=why)
 
 
 @incidents.command("correct")
 def incidents_correct(
-    id: Id,
+    id: Incident,
     field: Annotated[str, typer.Argument(help="priority, cause, grouping, wording or guide-step.")],
-    value: Annotated[str, typer.Argument(help="What it should be; for grouping the incident it belongs to.")],
+    value: Annotated[
+        str,
+        typer.Argument(
+            help="What it should be: P0 to P3; a cause of `setpoint knowledge causes`; for grouping the incident it "
+            'belongs to; for guide-step "3: new words".'
+        ),
+    ],
     why: Why,
     who: Who = "",
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Say what Setpoint got wrong. Example: `setpoint incidents correct INC-0007 cause coolant_leak --why "found it wet"`"""
-    made = _call(store, "incidents_correct", id=id, field=field, value=value, who=_person(who), why=why)
-    _print(made, as_json, "said")
+    """Say what Setpoint got wrong; it is corrected, and kept to learn from.
+
+    Example: `setpoint incidents correct INC-XFJF7VHE cause coolant_leak --why "found it wet"`
+    """
+    _tell(
+        store, as_json, "corrected", "incidents_correct", id=id, field=field, value=value, who=_person(who), why=why
+    )  # fmt: skip
 
 
 # ---- review --------------------------------------------------------------------------------------------------
@@ -142,42 +204,64 @@ def review_list(
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """What waits for a person, oldest first."""
-    _print(_call(store, "review_list", all=all, kinds=kind), as_json, "reviews")
+    """What waits for a person, under its incident, the most urgent first.
+
+    Example: `setpoint review list --kind action`
+    """
+    _tell(store, as_json, "reviews", "review_list", all=all, kinds=kind)
 
 
 @review.command("show")
-def review_show(id: Id, as_json: Json = False, store: Store = None) -> None:
-    """One review with the action, its effect, risk, rollback and evidence."""
-    _print(_call(store, "review_show", id=id), as_json, "review")
+def review_show(id: ReviewId, as_json: Json = False, store: Store = None) -> None:
+    """What is asked, with effect, risk, rollback and evidence, or the lines of a rule change.
+
+    Example: `setpoint review show REV-3a06b7e807`
+    """
+    _tell(store, as_json, "review", "review_show", id=id)
 
 
 Digest = Annotated[str, typer.Option(help="Decide only if this is still what is asked (from `review show`).")]
 
 
 def _decide(store: Path | None, as_json: bool, **arguments: Any) -> None:
-    _print(_call(store, "review_decide", **arguments), as_json, "decided")
+    _tell(store, as_json, "decided", "review_decide", **arguments)
 
 
 @review.command("approve")
 def review_approve(
-    id: Id, why: Why = "", who: Who = "", digest: Digest = "", as_json: Json = False, store: Store = None
+    id: ReviewId,
+    why: Why = "",
+    who: Who = "",
+    digest: Digest = "",
+    as_json: Json = False,
+    store: Store = None,
 ) -> None:
-    """Yes to exactly what is asked."""
+    """Yes to exactly what is asked. High risk needs the yes of two people.
+
+    Example: `setpoint review approve REV-3a06b7e807 --why "seen on the camera"`
+    """
     _decide(store, as_json, id=id, type="approve", who=_person(who), reason=why, digest=digest)
 
 
 @review.command("reject")
 def review_reject(
-    id: Id, why: Why = "", who: Who = "", digest: Digest = "", as_json: Json = False, store: Store = None
+    id: ReviewId,
+    why: Why = "",
+    who: Who = "",
+    digest: Digest = "",
+    as_json: Json = False,
+    store: Store = None,
 ) -> None:
-    """No."""
+    """No.
+
+    Example: `setpoint review reject REV-3a06b7e807 --why "done by hand"`
+    """
     _decide(store, as_json, id=id, type="reject", who=_person(who), reason=why, digest=digest)
 
 
 @review.command("edit")
 def review_edit(
-    id: Id,
+    id: ReviewId,
     arg: Annotated[list[str], typer.Option("--arg", help="A changed argument, as flow_lpm=180. Repeatable.")],
     why: Why = "",
     who: Who = "",
@@ -185,25 +269,33 @@ def review_edit(
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Yes, with other arguments. Example: `setpoint review edit R-12 --arg flow_lpm=180 --why "filter is old"`"""
-    changes = {}
-    for item in arg:
-        key, separator, value = item.partition("=")
-        if not separator:
-            raise UsageError(f"--arg takes name=value, got {item!r}")
-        try:
-            changes[key] = json.loads(value)
-        except ValueError:
-            changes[key] = value
+    """Yes, with other arguments; bounds and interlocks are checked again.
+
+    Example: `setpoint review edit REV-3a06b7e807 --arg flow_lpm=180 --why "the filter is old"`
+    """
+    changes = dict(_changed(item) for item in arg)
     _decide(store, as_json, id=id, type="edit", who=_person(who), reason=why, digest=digest, args=changes)
+
+
+def _changed(item: str) -> tuple[str, Any]:
+    key, separator, value = item.partition("=")
+    if not separator:
+        raise UsageError(f"--arg takes name=value, got {item!r}", remedy="Example: --arg flow_lpm=180")
+    try:
+        return key, json.loads(value)
+    except ValueError:
+        return key, value
 
 
 @review.command("respond")
 def review_respond(
-    id: Id, answer: Annotated[str, typer.Argument(help="Your answer.")], who: Who = "", as_json: Json = False,
+    id: ReviewId, answer: Annotated[str, typer.Argument(help="Your answer.")], who: Who = "", as_json: Json = False,
     store: Store = None,
 ) -> None:  # fmt: skip
-    """Answer a question. It is neither a yes nor a no."""
+    """Answer without deciding: neither a yes nor a no; it is asked again with your answer beside it.
+
+    Example: `setpoint review respond REV-3a06b7e807 "wait until the filter is changed"`
+    """
     _decide(store, as_json, id=id, type="respond", who=_person(who), answer=answer)
 
 
@@ -216,141 +308,192 @@ def silence_add(
     asset: Annotated[str, typer.Option(help="Glob over asset names.")] = "*",
     kind: Annotated[str, typer.Option(help="Glob over event kinds (alert name, xid-79 ...).")] = "*",
     template: Annotated[str, typer.Option(help="Glob over message templates.")] = "*",
-    minutes: float = 60.0,
+    minutes: Annotated[float, typer.Option(help="For how long; at most 30 days.")] = 60.0,
     who: Who = "",
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Example: `setpoint silence add --asset 'gpu-0[1-4]' --minutes 120 --why 'CHG-112'`"""
-    made = _call(
-        store,
-        "silence_add",
-        who=_person(who),
-        why=why,
-        minutes=minutes,
-        asset=asset,
-        kind=kind,
+    """Record matching events, but notify nobody.
+
+    Example: `setpoint silence add --asset 'gpu-0[1-4]' --minutes 120 --why CHG-112`
+    """
+    _tell(
+        store, as_json, "silenced", "silence_add", who=_person(who), why=why, minutes=minutes, asset=asset, kind=kind,
         template=template,
-    )
-    _print(made, as_json, "said")
+    )  # fmt: skip
 
 
 @silence.command("list")
 def silence_list(as_json: Json = False, store: Store = None) -> None:
-    """Silences that are not removed."""
-    _print(_call(store, "silence_list"), as_json, "table")
+    """Silences that nobody has removed. Example: `setpoint silence list`"""
+    _tell(store, as_json, "silences", "silence_list")
 
 
 @silence.command("remove")
-def silence_remove(id: Id, who: Who = "", as_json: Json = False, store: Store = None) -> None:
-    """End a silence now."""
-    _print(_call(store, "silence_remove", id=id, who=_person(who)), as_json, "said")
+def silence_remove(
+    id: Annotated[str, typer.Argument(help="Silence id, as SIL-0b1192.", metavar="SILENCE")],
+    who: Who = "",
+    as_json: Json = False,
+    store: Store = None,
+) -> None:
+    """End a silence now. Example: `setpoint silence remove SIL-0b1192`"""
+    _tell(store, as_json, "removed", "silence_remove", id=id, who=_person(who))
 
 
 @feedback.command("list")
 def feedback_list(
-    subject: str = "",
+    subject: Annotated[str, typer.Option(help="Only about this incident or review.")] = "",
     simulated: Annotated[bool, typer.Option(help="With decisions of --decide policies.")] = False,
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """What people decided and corrected, oldest first."""
-    _print(_call(store, "feedback_list", subject=subject, simulated=simulated), as_json, "feedback")
+    """What people decided and corrected, oldest first. Example: `setpoint feedback list --subject INC-XFJF7VHE`"""
+    _tell(store, as_json, "feedback", "feedback_list", subject=subject, simulated=simulated)
 
 
 @feedback.command("export")
 def feedback_export(
     kind: Annotated[str, typer.Option(help="raw, preference or supervised.")] = "raw",
-    simulated: bool = False,
+    simulated: Annotated[bool, typer.Option(help="With decisions of --decide policies.")] = False,
     store: Store = None,
 ) -> None:
-    """JSON Lines for training."""
-    for line in _call(store, "feedback_export", kind=kind, simulated=simulated):
+    """JSON Lines for training. Example: `setpoint feedback export --kind preference > pairs.jsonl`"""
+    for line in _desk(store)("feedback_export", kind=kind, simulated=simulated):
         typer.echo(line)
 
 
 @quarantine.command("list")
 def quarantine_list(as_json: Json = False, store: Store = None) -> None:
-    """Items that could not be read, with reason and remedy."""
-    _print(_call(store, "quarantine_list"), as_json, "table")
+    """Items that could not be read, with reason and remedy. Example: `setpoint quarantine list`"""
+    _tell(store, as_json, "quarantine", "quarantine_list")
 
 
 @quarantine.command("show")
-def quarantine_show(id: Id, as_json: Json = False, store: Store = None) -> None:
-    """One item as it came."""
-    _print(_call(store, "quarantine_show", id=id), as_json, "said")
+def quarantine_show(id: Item, as_json: Json = False, store: Store = None) -> None:
+    """One item as it came. Example: `setpoint quarantine show q-8bb27f9fcf233fefcc24`"""
+    _tell(store, as_json, "quarantined", "quarantine_show", id=id)
 
 
 @quarantine.command("replay")
 def quarantine_replay(
-    id: Id,
+    id: Item,
     mended: Annotated[Path | None, typer.Option(help="A file with the mended item.")] = None,
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Read it again, mended where you give a file."""
-    text = mended.read_text("utf-8") if mended else ""
-    _print(_call(store, "quarantine_replay", id=id, text=text), as_json, "said")
+    """Read it again, mended where you give a file.
+
+    Example: `setpoint quarantine replay q-8bb27f9fcf233fefcc24 --mended item.json`
+    """
+    text = _text_of(mended) if mended else ""
+    _tell(store, as_json, "replayed", "quarantine_replay", id=id, text=text)
+
+
+def _text_of(path: Path) -> str:
+    try:
+        text = path.read_text("utf-8")
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy="Give a file of text"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError("is not UTF-8 text", where=str(path), remedy="Save it as UTF-8") from error
+    if not text.strip():
+        raise UsageError("the file is empty", where=str(path), remedy="Put the mended item into it")
+    return text
 
 
 @quarantine.command("remove")
-def quarantine_remove(id: Id, as_json: Json = False, store: Store = None) -> None:
-    """Give it up."""
-    _print(_call(store, "quarantine_remove", id=id), as_json, "said")
+def quarantine_remove(id: Item, as_json: Json = False, store: Store = None) -> None:
+    """Give an item up; its bytes are dropped. Example: `setpoint quarantine remove q-8bb27f9fcf233fefcc24`"""
+    _tell(store, as_json, "removed", "quarantine_remove", id=id)
 
 
 # ---- knowledge, rules, audit, config, eval ---------------------------------------------------------------------
 
 
 @knowledge.command("search")
-def knowledge_search(query: str, limit: int = 6, as_json: Json = False, store: Store = None) -> None:
-    """Example: `setpoint knowledge search "card vanished from the bus"`"""
-    _print(_call(store, "knowledge_search", query=query, limit=limit), as_json, "passages")
+def knowledge_search(
+    query: Annotated[str, typer.Argument(help="A few words.")],
+    limit: Annotated[int, typer.Option(help="At most this many passages.", min=1, max=50)] = 6,
+    as_json: Json = False,
+    store: Store = None,
+) -> None:
+    """Passages of runbooks and manuals. Example: `setpoint knowledge search "card vanished from the bus"`"""
+    _tell(store, as_json, "passages", "knowledge_search", query=query, limit=limit)
 
 
 @knowledge.command("list")
 def knowledge_list(as_json: Json = False, store: Store = None) -> None:
-    """Every section and manual."""
-    _print(_call(store, "knowledge_list"), as_json, "table")
+    """Every runbook and every manual of the site. Example: `setpoint knowledge list`"""
+    _tell(store, as_json, "documents", "knowledge_list")
 
 
 @knowledge.command("add")
-def knowledge_add(files: list[Path], as_json: Json = False, store: Store = None) -> None:
-    """Take your own manuals in: Markdown, HTML or PDF."""
-    _print([_call(store, "knowledge_add", path=str(path.resolve())) for path in files], as_json, "table")
+def knowledge_add(
+    files: Annotated[list[Path], typer.Argument(help="Markdown, HTML, text or PDF.")],
+    as_json: Json = False,
+    store: Store = None,
+) -> None:
+    """Take your own manuals in. One that cannot be read is said; the others are taken.
+
+    Example: `setpoint knowledge add pump-manual.pdf site-rules.md`
+    """
+    desk, added, failed = _desk(store), [], []
+    for path in files:
+        try:
+            added.append(desk("knowledge_add", path=str(path.resolve())))
+        except SetpointError as error:
+            failed.append(error)
+            typer.echo(f"setpoint: {error}", err=True)
+        else:
+            typer.echo(f"{path.name} taken in", err=True)
+    _print(added, as_json, "added")
+    if failed:
+        raise typer.Exit(failed[0].exit_code)
 
 
 @knowledge.command("remove")
-def knowledge_remove(name: str, as_json: Json = False, store: Store = None) -> None:
-    """Drop a manual by its file name."""
-    _print(_call(store, "knowledge_remove", manual=name), as_json, "said")
+def knowledge_remove(
+    name: Annotated[str, typer.Argument(help="Its file name, as `knowledge list` shows it.")],
+    as_json: Json = False,
+    store: Store = None,
+) -> None:
+    """Drop a manual. Example: `setpoint knowledge remove pump-manual.pdf`"""
+    _tell(store, as_json, "removed", "knowledge_remove", manual=name)
 
 
 @knowledge.command("causes")
 def knowledge_causes(as_json: Json = False, store: Store = None) -> None:
-    """The closed catalog of root causes."""
-    _print(_call(store, "knowledge_causes"), as_json, "table")
+    """The closed catalog of root causes. Example: `setpoint knowledge causes`"""
+    _tell(store, as_json, "causes", "knowledge_causes")
 
 
 @rules.command("list")
 def rules_list(as_json: Json = False, store: Store = None) -> None:
-    """Rule sets by content: accepted, pending, rejected. A pending one is decided with `setpoint review`."""
-    _print(_call(store, "rules_list"), as_json, "table")
+    """The site's rule files by content: accepted, pending, rejected. A pending one is decided with `setpoint review`.
+
+    Example: `setpoint rules list`
+    """
+    _tell(store, as_json, "rules", "rules_list")
 
 
 @audit.command("list")
 def audit_list(
-    subject: str = "", after: int = 0, limit: int = 100, as_json: Json = False, store: Store = None
+    subject: Annotated[str, typer.Option(help="Only about this id.")] = "",
+    after: Annotated[int, typer.Option(help="From the row after this number on; else the latest.")] = -1,
+    limit: Annotated[int, typer.Option(help="At most this many rows.", min=1)] = 50,
+    as_json: Json = False,
+    store: Store = None,
 ) -> None:
-    """Rows of the chain."""
-    _print(_call(store, "audit_list", subject=subject, after=after, limit=limit), as_json, "audit")
+    """Who did what, the latest rows. Example: `setpoint audit list --subject INC-XFJF7VHE`"""
+    _tell(store, as_json, "audit", "audit_list", subject=subject, after=after, limit=limit)
 
 
 @audit.command("verify")
 def audit_verify(as_json: Json = False, store: Store = None) -> None:
-    """Recompute the chain; exit 5 where a row was changed, removed or put in."""
-    found = _call(store, "audit_verify")
-    _print(found, as_json, "said")
+    """Recompute the chain; exit 5 where a row was changed, removed or put in. Example: `setpoint audit verify`"""
+    found = _tell(store, as_json, "chain", "audit_verify")
     if not found["ok"]:
         raise typer.Exit(5)
 
@@ -360,24 +503,37 @@ def config_show(
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Every setting with its value."""
+    """Every setting with its value; secrets in addresses are left out. Example: `setpoint config show --origin`"""
     from setpoint.app.cli import settings_from
     from setpoint.settings import flatten_settings
 
     loaded = settings_from(None)
     rows = [
-        {"key": key, "value": value} | ({"origin": loaded.origins.get(key, "default")} if origin else {})
+        {"key": key, "value": _harmless(key, value)}
+        | ({"origin": loaded.origins.get(key, "default")} if origin else {})
         for key, value in flatten_settings(loaded.settings).items()
     ]
-    _print(rows, as_json, "table")
+    _print(rows, as_json, "settings")
+
+
+def _harmless(key: str, value: Any) -> Any:
+    """A value without what only the owner should see: tokens in sinks, a password in the ledger's URL."""
+    from setpoint.contracts.sinks import sink_label
+
+    if key == "alerts.sinks":
+        return [sink_label(sink) for sink in value]
+    if key == "store.url" and "@" in value:
+        scheme, rest = value.split("://", 1)
+        return f"{scheme}://{rest.rsplit('@', 1)[1]}"
+    return value
 
 
 @evals.command("list")
 def eval_list(as_json: Json = False) -> None:
-    """The suites there are."""
+    """The suites there are. Example: `setpoint eval list`"""
     from evals.suites import SUITES
 
-    _print([{"suite": name, "what": suite.what} for name, suite in SUITES.items()], as_json, "table")
+    _print([{"suite": name, "what": suite.what} for name, suite in SUITES.items()], as_json, "suites")
 
 
 @evals.command("run")

@@ -57,6 +57,10 @@ class Desk:
     """The escalation notice of an incident and the sink it goes to next."""
     versions: Callable[[], dict[str, str]]
     ask: Ask
+    on_closed: Callable[[str], None] = lambda _: None
+    """Told the incident that a person closed, where triage runs in this process."""
+    on_merged: Callable[[str, str], None] = lambda _one, _into: None
+    """Told the incident that a person put into another one, and that one."""
 
 
 Call = Callable[..., JsonValue]
@@ -116,6 +120,7 @@ def incidents_close(desk: Desk, id: str, who: str, why: str = "") -> JsonValue:
     incident = desk.ledger.set_state(id, "closed", who, why)
     for review in desk.ledger.list_reviews(states=("pending",), incident_id=id):
         desk.ledger.withdraw_review(review.id, who, "its incident was closed")
+    desk.on_closed(id)
     return incident.model_dump(mode="json")
 
 
@@ -152,7 +157,8 @@ def _guide_step(desk: Desk, id: str, value: str) -> JsonValue:
     steps = len(diagnosis.guide.steps) if diagnosis else 0
     if not 1 <= int(match[1]) <= steps:
         raise UsageError(
-            f"the guide of {id} has no step {match[1]}", remedy=f"It has {steps}: `setpoint incidents show {id}`"
+            f"the guide of {id} has no step {match[1]}",
+            remedy=f"It has {steps}: `setpoint incidents show {id}`",
         )
     return {"step": int(match[1]), "text": match[2].strip()}
 
@@ -168,7 +174,8 @@ def silence_add(
         raise UsageError("a silence needs a reason", remedy="Add --why")
     if not (math.isfinite(minutes) and 0 < minutes <= LONGEST_SILENCE_MIN):
         raise UsageError(
-            f"a silence cannot last {minutes:g} minutes", remedy=f"Choose between 1 and {LONGEST_SILENCE_MIN} (30 days)"
+            f"a silence cannot last {minutes:g} minutes",
+            remedy=f"Choose between 1 and {LONGEST_SILENCE_MIN} (30 days)",
         )
     until = datetime.now(UTC) + timedelta(minutes=minutes)
     made = desk.ledger.add_silence(until=until, who=who, why=why, asset=asset, kind=kind, template=template)
@@ -220,9 +227,13 @@ def _rule_lines(desk: Desk, id: str) -> list[JsonValue]:
     asked = next((version for version in versions if version.review_id == id), None)
     if asked is None:
         return []
-    before = [v for v in versions if v.name == asked.name and v.state == "accepted" and v.digest != asked.digest]
+    before = [
+        v for v in versions if v.name == asked.name and v.state == "accepted" and v.digest != asked.digest
+    ]
     old = before[-1].content.splitlines() if before else []
-    lines = list(difflib.unified_diff(old, asked.content.splitlines(), "counts now", asked.name, lineterm="", n=2))
+    lines = list(
+        difflib.unified_diff(old, asked.content.splitlines(), "counts now", asked.name, lineterm="", n=2)
+    )
     shown: list[JsonValue] = [*lines[:RULE_LINES]]
     return shown if len(lines) <= RULE_LINES else [*shown, f"... {len(lines) - RULE_LINES} more lines"]
 
@@ -287,7 +298,10 @@ def _edited_since(desk: Desk, review: Review) -> dict[str, JsonValue]:
     if not isinstance(asked, dict) or asked == proposal.action.args:
         return {}
     effect = f"{describe(proposal.action)}. {spec_of(proposal.action.name).effect}"
-    return {"asked_args": asked, "proposal": proposal.model_copy(update={"effect": effect}).model_dump(mode="json")}
+    return {
+        "asked_args": asked,
+        "proposal": proposal.model_copy(update={"effect": effect}).model_dump(mode="json"),
+    }
 
 
 # ---- feedback, quarantine, knowledge, rules, audit ---------------------------------------------------------------
@@ -376,7 +390,8 @@ def rules_list(desk: Desk) -> JsonValue:
 def audit_list(desk: Desk, subject: str = "", after: int = -1, limit: int = 50) -> JsonValue:
     """Rows numbered above `after`; without it the latest."""
     if after < 0:
-        rows = desk.ledger.list_audit(subject=subject, after=0, limit=10**9)
+        begin = 0 if subject else max(0, desk.ledger.stats().audit_rows - limit)
+        rows = desk.ledger.list_audit(subject=subject, after=begin, limit=100_000)
         return [row.model_dump(mode="json") for row in rows[-limit:]]
     return [
         row.model_dump(mode="json")
@@ -412,6 +427,8 @@ DESK: dict[str, Call] = {
     )
 }  # fmt: skip
 READS = frozenset(
-    name for name in DESK if name.endswith(("_list", "_show", "_search", "_causes", "_verify", "_info", "stats"))
+    name
+    for name in DESK
+    if name.endswith(("_list", "_show", "_search", "_causes", "_verify", "_info", "stats"))
 )
 """Functions that change nothing."""

@@ -31,12 +31,11 @@ Listener = Callable[[str, Any], None]
 
 
 @dataclass(frozen=True)
-class Duties:
-    """What the clock makes due. Each is called with the time and returns how much it did."""
+class Duty:
+    """What the clock makes due. It is called with the time and returns how much it did."""
 
-    each_second: Sequence[Callable[[datetime], int]] = ()
-    each_minute: Sequence[Callable[[datetime], int]] = ()
-    each_hour: Sequence[Callable[[datetime], int]] = ()
+    every_s: float
+    call: Callable[[datetime], int]
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class EngineParts:
     triage: Callable[[Sequence[Event]], Awaitable[Dispatch | None]]
     sinks: Mapping[str, Sink]
     lanes: LaneParts
-    duties: Duties
+    duties: Sequence[Duty]
     listeners: list[Listener] = field(default_factory=list)
 
 
@@ -172,18 +171,12 @@ class Engine:
     # ---- the clock ------------------------------------------------------------------------------------------
 
     async def _clock(self) -> None:
-        next_minute = next_hour = datetime.now(UTC)
+        due_at = dict.fromkeys(self.parts.duties, datetime.now(UTC))
         while True:
             now = datetime.now(UTC)
-            duties = list(self.parts.duties.each_second)
-            if now >= next_minute:
-                duties += self.parts.duties.each_minute
-                next_minute = now + timedelta(minutes=1)
-            if now >= next_hour:
-                duties += self.parts.duties.each_hour
-                next_hour = now + timedelta(hours=1)
-            for duty in duties:
-                await self._do_duty(duty, now)
+            for duty in [duty for duty, at in due_at.items() if now >= at]:
+                due_at[duty] = now + timedelta(seconds=duty.every_s)
+                await self._do_duty(duty.call, now)
             await asyncio.sleep(1.0)
 
     async def _do_duty(self, duty: Callable[[datetime], int], now: datetime) -> None:

@@ -1,25 +1,23 @@
-"""`setpoint chat`: a plain conversation with the ops agent at the terminal, or one question for a script."""
+"""The ops agent over this site's stores: its reading tools, its graph, its writer."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sys
 from collections.abc import Callable
 from typing import Any
 
-import typer
-
+from agents.alert_facts import dated
 from agents.explainer import Budget
 from agents.operator import Tool
 from graphs.chat import ChatPorts, build_chat_graph
+from knowledge.causes import load_causes
 from knowledge.index import Index
-from setpoint.app.client import caller
+from setpoint.contracts import Diagnosis, Evidence, Incident
 from setpoint.contracts.site import Site
 from setpoint.errors import BackendError
 from setpoint.ledger import Ledger
 from setpoint.llm import load_role
-from setpoint.settings import Loaded, Settings
+from setpoint.settings import Settings
 from tools.adapter import SiteAdapter
 from tools.site_tools import ReadPorts, site_tools
 
@@ -45,39 +43,6 @@ def make_operator(
     return ask
 
 
-def converse(loaded: Loaded, once: str, as_json: bool) -> None:
-    """Answer once, or until the person leaves."""
-    from setpoint.app.wiring import local_desk
-
-    call = caller(loaded.settings.store.dir, lambda: local_desk(loaded.settings))
-    if once:
-        _show(call("chat_ask", question=once), as_json)
-        return
-    print(
-        "Ask about incidents, assets, decisions or runbooks. An empty line or ctrl-d ends.", file=sys.stderr
-    )
-    while question := _next_question():
-        _show(call("chat_ask", question=question), as_json)
-
-
-def _next_question() -> str:
-    try:
-        return input("> ").strip()
-    except EOFError:
-        return ""
-
-
-def _show(reply: Any, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
-        return
-    typer.echo(reply["answer"])
-    for line in reply["facts"]:
-        typer.echo(f"  {line}")
-    if reply["fallback"]:
-        typer.echo(f"  (the model's words were not used: {reply['fallback']})", err=True)
-
-
 def _tools(
     site: Site, ledger: Ledger, index: Callable[[], Index], adapter: SiteAdapter | None
 ) -> dict[str, Tool]:
@@ -90,17 +55,19 @@ def _tools(
 
     def incident(id: str) -> Any:
         value = plain(id=id)
-        return value | _analysis(ledger, id) if isinstance(value, dict) else value
+        if not isinstance(value, dict):
+            return value
+        return value | _analysis(ledger, id) | {"since": dated(ledger.get_incident(id).opened, site)}
 
     def incidents(asset: str = "") -> list[dict[str, Any]]:
         found = ledger.list_incidents(asset=asset, limit=50)
-        return [item.model_dump(mode="json") | _cause(ledger, item.id) for item in found]
+        return [_told(item.model_dump(mode="json"), item, ledger, site) for item in found]
 
     def reviews() -> list[dict[str, Any]]:
         return [review.model_dump(mode="json") for review in ledger.list_reviews(states=("pending",))]
 
     def search(query: str) -> list[dict[str, Any]]:
-        return [passage.model_dump(mode="json") for passage in index().search(query, 4)]
+        return [passage.model_dump(mode="json") for passage in index().search(query, 8)]
 
     return tools | {"incident": incident, "incidents": incidents, "reviews": reviews, "search": search}
 
@@ -115,12 +82,24 @@ def _function(tool: Any) -> Tool:
     return call
 
 
+def _telling(diagnosis: Diagnosis) -> list[Evidence]:
+    """The evidence that speaks for the cause; the first pieces where none does."""
+    supporting = [piece for piece in diagnosis.evidence if piece.id in diagnosis.top.supports]
+    return (supporting or list(diagnosis.evidence))[:4]
+
+
+def _told(value: dict[str, Any], incident: Incident, ledger: Ledger, site: Site) -> dict[str, Any]:
+    """An incident with its cause and its begin as people here say it."""
+    return value | _cause(ledger, incident.id) | {"since": dated(incident.opened, site)}
+
+
 def _cause(ledger: Ledger, incident_id: str) -> dict[str, str]:
+    """What a person said it is, else what was found most likely."""
+    corrected = load_causes().get(ledger.corrected_cause(incident_id) or "")
+    if corrected is not None:
+        return {"cause": f"{corrected.title} (set by a person)"}
     diagnosis = ledger.get_diagnosis(incident_id)
-    if diagnosis is None:
-        return {}
-    first = diagnosis.evidence[0].sheet.condition if diagnosis.evidence else ""
-    return {"cause": f"{diagnosis.top.title} ({diagnosis.top.score:.0%})", "condition": first}
+    return {"cause": f"{diagnosis.top.title} ({diagnosis.top.score:.0%})"} if diagnosis else {}
 
 
 def _analysis(ledger: Ledger, incident_id: str) -> dict[str, Any]:
@@ -128,6 +107,11 @@ def _analysis(ledger: Ledger, incident_id: str) -> dict[str, Any]:
     if diagnosis is None:
         return {}
     return _cause(ledger, incident_id) | {
-        "evidence": [(piece.id, piece.text) for piece in diagnosis.evidence[:5]],
-        "guide": [(step.text, step.citation.passage_id) for step in diagnosis.guide.steps],
+        "condition": diagnosis.evidence[0].sheet.condition if diagnosis.evidence else "",
+        "evidence": [(piece.id, piece.text) for piece in _telling(diagnosis)],
+        "guide": [
+            (step.text, step.citation.passage_id)
+            for step in diagnosis.guide.steps
+            if "#escalate-when" not in step.citation.passage_id
+        ],
     }

@@ -58,7 +58,7 @@ class Screen:
 
     @property
     def zone_name(self) -> str:
-        return self.zone.key
+        return str(self.zone.key)
 
 
 def make_screen(zone: str) -> Screen:
@@ -124,7 +124,8 @@ def _facts(screen: Screen, value: Mapping[str, Any]) -> None:
     found = value["incident"]
     begin, end = screen.when(found["opened"]), screen.zoned(found["updated"])
     screen.hung(
-        "when", f"{begin} to {end}, {counted(found['event_count'], 'event')}" if begin[:19] != end[:19] else end
+        "when",
+        f"{begin} to {end}, {counted(found['event_count'], 'event')}" if begin[:19] != end[:19] else end,
     )
     screen.hung("where", names(found["assets"], 8))
     if found["event_count"] > 1:
@@ -133,7 +134,9 @@ def _facts(screen: Screen, value: Mapping[str, Any]) -> None:
         for question in ("urgency", "impact", "complexity"):
             answer = lead["triage"][question]
             screen.hung(question, f"{answer['level']}: {answer['reason']}")
-        screen.hung("ranked by", f"{', '.join(lead['triage']['decided_by'])}, from \"{one_line(lead['message'], 120)}\"")
+        screen.hung(
+            "ranked by", f'{", ".join(lead["triage"]["decided_by"])}, from "{one_line(lead["message"], 120)}"'
+        )
         if lead["triage"]["undecided"]:
             screen.hung("", "no rule knows this message: ranked one level up", style="magenta")
     for item in value.get("corrections", ()):
@@ -151,7 +154,11 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
     screen.hung("cause", value["summary"], style="bold")
     for hypothesis in value["hypotheses"]:
         if hypothesis["score"] >= 0.01 or hypothesis is value["hypotheses"][0]:
-            proof = f"because of {', '.join(hypothesis['supports'])}" if hypothesis["supports"] else "nothing names it"
+            proof = (
+                f"because of {', '.join(hypothesis['supports'])}"
+                if hypothesis["supports"]
+                else "nothing names it"
+            )
             screen.hung("", f"{hypothesis['score']:>4.0%}  {hypothesis['title']}, {proof}")
     screen.head("evidence")
     for piece in value["evidence"]:
@@ -161,7 +168,9 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
     for step in value["steps"]:
         screen.hung("  -", f"{step['text']} [{', '.join(step['evidence'])}]", 3)
     _guide(screen, value["guide"]["steps"])
-    by = {"facts": "code", "assisted": "the model among code's candidates", "free": "the model"}[value["mode"]]
+    by = {"facts": "code", "assisted": "the model among code's candidates", "free": "the model"}[
+        value["mode"]
+    ]
     screen.line(f"cause decided by {by}; words by {_author(value['written_by'])}", "dim")
     for fallback in value["fallbacks"]:
         screen.line(f"model's words not used: {fallback}", "dim")
@@ -195,7 +204,12 @@ def _asked(screen: Screen, value: Mapping[str, Any]) -> None:
         return
     screen.head("decisions")
     for row in rows:
-        screen.hung(f"  {row['id']}", f"{_fate(row)}  {row['subject']}", 22, "" if row["state"] == "pending" else "dim")
+        screen.hung(
+            f"  {row['id']}",
+            f"{_fate(row)}  {row['subject']}",
+            22,
+            "" if row["state"] == "pending" else "dim",
+        )
     if any(row["state"] == "pending" for row in rows):
         screen.line("  decide with: setpoint review show ID, then approve, edit, reject or respond", "dim")
 
@@ -215,7 +229,9 @@ def _timeline(screen: Screen, items: Sequence[Mapping[str, Any]]) -> None:
     for item in items:
         if item["kind"] == "event" and any(item is other for other in left_out):
             if not said:
-                screen.hung("  ...", f"{counted(len(left_out), 'more event')} (all of them with --json)", 21, "dim")
+                screen.hung(
+                    "  ...", f"{counted(len(left_out), 'more event')} (all of them with --json)", 21, "dim"
+                )
             said = True
             continue
         who = f" ({_author(item['who'])})" if item["who"] else ""
@@ -265,11 +281,15 @@ def review(screen: Screen, row: Mapping[str, Any]) -> None:
     if proposal := row["proposal"]:
         _proposal(screen, proposal, row.get("evidence_texts", {}))
     if row.get("asked_args"):
-        screen.hung("changed", _difference(row["asked_args"], row["proposal"]["action"]["args"]), label_style="green")
+        screen.hung(
+            "changed", _difference(row["asked_args"], row["proposal"]["action"]["args"]), label_style="green"
+        )
     for line in row.get("rule_lines", ()):
         screen.line(f"  {line}", "green" if line.startswith("+") else "red" if line.startswith("-") else "")
     if row["needed"] > 1:
-        screen.hung("agreed", f"{', '.join(row['approvals']) or 'nobody yet'} ({row['needed']} people needed)")
+        screen.hung(
+            "agreed", f"{', '.join(row['approvals']) or 'nobody yet'} ({row['needed']} people needed)"
+        )
     if decision := row["decision"]:
         why = decision["reason"] or decision["answer"]
         screen.hung("decided", f"{DONE[decision['type']]} by {decision['who']}{': ' + why if why else ''}")
@@ -292,7 +312,9 @@ def _proposal(screen: Screen, proposal: Mapping[str, Any], texts: Mapping[str, s
 
 def _difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> str:
     return ", ".join(
-        f"{key} {_value(before.get(key))} -> {_value(value)}" for key, value in after.items() if before.get(key) != value
+        f"{key} {_value(before.get(key))} -> {_value(value)}"
+        for key, value in after.items()
+        if before.get(key) != value
     )
 
 
@@ -321,7 +343,9 @@ def escalated(screen: Screen, value: Mapping[str, Any]) -> None:
 
 
 def corrected(screen: Screen, value: Mapping[str, Any]) -> None:
-    screen.line(f"{value['subject']} {value['field'].replace('_', ' ')}: {_change(value)}; kept as feedback {value['id'][:8]}")
+    screen.line(
+        f"{value['subject']} {value['field'].replace('_', ' ')}: {_change(value)}; kept as feedback {value['id'][:8]}"
+    )
 
 
 def _change(item: Mapping[str, Any]) -> str:
@@ -363,7 +387,11 @@ def quarantine(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
         screen.line("nothing is in quarantine", "dim")
     for row in rows:
-        screen.hung(row["id"], f"{row['origin']} ({row['bytes']} bytes, {screen.when(row['received'])}): {row['reason']}", 23)
+        screen.hung(
+            row["id"],
+            f"{row['origin']} ({row['bytes']} bytes, {screen.when(row['received'])}): {row['reason']}",
+            23,
+        )
         screen.hung("", row["remedy"], 23, "dim")
 
 
@@ -377,7 +405,9 @@ def quarantined(screen: Screen, row: Mapping[str, Any]) -> None:
 
 def replayed(screen: Screen, value: Mapping[str, Any]) -> None:
     again = f", {counted(value['duplicates'], 'duplicate')}" if value["duplicates"] else ""
-    screen.line(f"{value['replayed']} read: {counted(value['events'], 'new event')}{again}; it left quarantine")
+    screen.line(
+        f"{value['replayed']} read: {counted(value['events'], 'new event')}{again}; it left quarantine"
+    )
 
 
 def silences(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -395,7 +425,9 @@ def silences(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def silenced(screen: Screen, row: Mapping[str, Any]) -> None:
-    screen.line(f"{row['id']}: {_matched(row)} notifies nobody until {screen.zoned(row['until'])}; it is still recorded")
+    screen.line(
+        f"{row['id']}: {_matched(row)} notifies nobody until {screen.zoned(row['until'])}; it is still recorded"
+    )
 
 
 def _matched(row: Mapping[str, Any]) -> str:
@@ -413,7 +445,12 @@ def passages(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
     for row in rows:
         origin = "" if row["origin"] == "setpoint" else f"  from {row['origin']}"
         screen.console.print(
-            Text.assemble((one_line(row["title"]), "bold"), "  ", (row["id"], "cyan"), (f"  {row['score']:.1f}{origin}", "dim"))
+            Text.assemble(
+                (one_line(row["title"]), "bold"),
+                "  ",
+                (row["id"], "cyan"),
+                (f"  {row['score']:.1f}{origin}", "dim"),
+            )
         )
         for line in [line for line in row["text"].splitlines() if line.strip()][:6]:
             screen.hung("", line, 3)
@@ -430,24 +467,42 @@ def added(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def causes(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
-    _table(screen, ("id", "area", "title", "meaning"), [(r["id"], r["area"], r["title"], r["meaning"]) for r in rows])
+    _table(
+        screen,
+        ("id", "area", "title", "meaning"),
+        [(r["id"], r["area"], r["title"], r["meaning"]) for r in rows],
+    )
 
 
 def rules(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
     if not rows:
-        screen.line("the site has no rules of its own (triage.rules); those shipped with Setpoint count", "dim")
+        screen.line(
+            "the site has no rules of its own (triage.rules); those shipped with Setpoint count", "dim"
+        )
         return
     lines = [
         (row["name"], row["digest"][:12], row["state"], screen.when(row["proposed"])[:16], row["who"], row["why"],
          row["review_id"] if row["state"] == "pending" else "")
         for row in rows
     ]  # fmt: skip
-    _table(screen, ("rules", "content", "state", f"seen ({screen.zone_name})", "who", "why", "decide with"), lines, flexible=5)
+    _table(
+        screen,
+        ("rules", "content", "state", f"seen ({screen.zone_name})", "who", "why", "decide with"),
+        lines,
+        flexible=5,
+    )
 
 
 def audit(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
     lines = [
-        (str(row["number"]), screen.when(row["time"]), row["who"], row["what"], row["subject"], _data(row["data"]))
+        (
+            str(row["number"]),
+            screen.when(row["time"]),
+            row["who"],
+            row["what"],
+            row["subject"],
+            _data(row["data"]),
+        )
         for row in rows
     ]
     _table(screen, ("row", f"time ({screen.zone_name})", "who", "what", "about", "data"), lines)
@@ -468,7 +523,9 @@ def _item(value: Any) -> str:
 
 def chain(screen: Screen, value: Mapping[str, Any]) -> None:
     if value["ok"]:
-        screen.line(f"the chain of {counted(value['rows'], 'row')} is intact; its head is {value['head'][:16]}")
+        screen.line(
+            f"the chain of {counted(value['rows'], 'row')} is intact; its head is {value['head'][:16]}"
+        )
     else:
         screen.line(f"the chain is broken at row {value['broken_at']}: {value['problem']}", "bold red")
 

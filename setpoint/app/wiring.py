@@ -36,9 +36,10 @@ from knowledge.runbooks import load_corpus
 from setpoint import __version__
 from setpoint.app import adapters
 from setpoint.app.desk import DESK, Desk
-from setpoint.app.engine import Duties, Engine, EngineParts
+from setpoint.app.engine import Duty, Engine, EngineParts
 from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
+from setpoint.app.ownership import Ownership
 from setpoint.app.policy import Policy
 from setpoint.app.report import write_report
 from setpoint.app.rules import accepted_rulebook
@@ -222,6 +223,7 @@ class Runtime:
 
     def __init__(self, settings: Settings, live: IO[str] | None, rank_lines: bool = True) -> None:
         self.settings, self.site = settings, open_site(settings)
+        self._ownership = Ownership(settings.store.dir)
         self.ledger = open_ledger(settings)
         self.simulated = open_adapter(settings, self.site)
         self.index: Callable[[], Index] = _once(lambda: open_index(settings))
@@ -246,6 +248,8 @@ class Runtime:
 
     async def start(self) -> None:
         """Start the engine."""
+        if not self.settings.store.url:  # the store is ours alone: what was being worked on was cut off
+            await asyncio.to_thread(self.ledger.release_jobs)
         await self.engine.start()
 
     async def _open_graphs(self) -> None:
@@ -264,6 +268,7 @@ class Runtime:
     async def close(self) -> None:
         await self.engine.stop()
         self.ledger.close()
+        self._ownership.release()
 
     # ---- triage ---------------------------------------------------------------------------------------------------
 
@@ -363,9 +368,12 @@ class Runtime:
             lines.append(
                 f"{waiting} action{'s' if waiting > 1 else ''} wait for a decision: setpoint review list"
             )
+        title, text = f"Cause: {diagnosis.top.title}", "\n".join(lines)
+        if (last.title, last.text) == (title, text):  # another look that came to the same
+            return None
         return Notice(
             incident_id=incident.id, dedup_key=last.dedup_key, version=last.version + 1, stage="update",
-            priority=incident.priority, title=f"Cause: {diagnosis.top.title}", text="\n".join(lines),
+            priority=incident.priority, title=title, text=text,
             written_by=diagnosis.written_by,
         )  # fmt: skip
 
@@ -427,6 +435,16 @@ class Runtime:
 
     def _expire(self, now: datetime) -> int:
         return len(self.ledger.expire_reviews())
+
+    def _tidy(self, now: datetime) -> int:
+        self.ledger.tidy()
+        return 0
+
+    def _settle_abandoned(self, now: datetime) -> int:
+        """Actions that no worker came back to end here; it only looks at the site."""
+        if not self.ledger.unfinished_actions():
+            return 0
+        return len(self._executor.settle_abandoned())
 
     def _prune(self, now: datetime) -> int:
         self.ledger.prune(self.settings.store, checkpoints=self.settings.store.dir / "checkpoints.db")
@@ -529,7 +547,13 @@ class Runtime:
                 open=self._open_graphs,
                 close=self._close_graphs,
             ),
-            duties=Duties(each_second=(self._escalate, self._expire), each_hour=(self._prune,)),
+            duties=(
+                Duty(1.0, self._escalate),
+                Duty(1.0, self._expire),
+                Duty(10.0, self._tidy),
+                Duty(60.0, self._settle_abandoned),
+                Duty(3600.0, self._prune),
+            ),
             listeners=[self.live] if self.live else [],
         )  # fmt: skip
 

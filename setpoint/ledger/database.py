@@ -25,6 +25,8 @@ from setpoint.ledger.faults import StoreReadOnly
 from setpoint.ledger.migrate import migrate
 from setpoint.ledger.translate import translated
 
+_LOG_PAGES = 25_000
+"""About 100 MB of log: beyond that a commit moves it itself, should nobody call `tidy`."""
 _WRITE_LOCK_KEY = 0x5E79014
 """Advisory lock of PostgreSQL that all writers of a ledger share."""
 
@@ -82,6 +84,12 @@ class Database:
         if writer.dialect.name == "postgresql":
             writer.exec_driver_sql(f"SET LOCAL lock_timeout = {int(self._wait_s * 1000)}")
             writer.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK_KEY})")
+
+    def tidy(self) -> None:
+        """Move what SQLite's log holds into the database, without making a writer wait."""
+        with self._engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.connection.cursor().execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()
 
     def close(self) -> None:
         self._engine.dispose()
@@ -151,6 +159,8 @@ def _set_up_connection(connection: Any, _record: Any) -> None:
         cursor.execute("PRAGMA journal_mode=WAL")
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA foreign_keys=ON")
+    # Moving the log into the database takes long: `Database.tidy` does it beside the commits, not within one.
+    cursor.execute(f"PRAGMA wal_autocheckpoint={_LOG_PAGES}")
     cursor.execute("PRAGMA cache_size=-16000")
     cursor.close()
 

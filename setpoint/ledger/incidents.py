@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from setpoint.contracts import PRIORITIES, Event, Incident, IncidentState, Notice, Priority
 from setpoint.contracts.dispatch import Dispatch, Ranked
+from setpoint.contracts.sinks import sink_label
 from setpoint.errors import BackendError, UsageError
 from setpoint.ledger import audit, outbox
 from setpoint.ledger.clock import moment, seconds

@@ -17,6 +17,8 @@ from setpoint.ledger.records import Job
 from setpoint.ledger.schema import jobs
 from setpoint.ledger.writing import to_json
 
+_QUICK_TRIES = 2
+_LONGEST_REST_S = 60.0
 _LONGEST_LIST = 500
 """Joined lists in a coalesced payload are cut here: a storm must not grow one row without end."""
 
@@ -125,6 +127,21 @@ def _bury_expired(tx: Connection, kinds: Sequence[str], now: float) -> None:
     where = (jobs.c.kind.in_(kinds), _expired(now), jobs.c.attempts >= jobs.c.max_attempts)
     values = {"state": "dead", "error": "the worker died or hung at each attempt", "updated": now}
     tx.execute(update(jobs).where(*where).values(**values))
+
+
+def release(tx: Connection, now: datetime) -> int:
+    """Give back every job that a dead process holds. One that was cut off often rests before it is tried again, so
+    that a job that kills its process does not do so at each start."""
+    held = tx.execute(select(jobs.c.number, jobs.c.kind, jobs.c.key, jobs.c.attempts).where(jobs.c.state == "running")).all()
+    for row in held:
+        newer = _one(tx, row.kind, row.key, "queued")
+        rest_s = min(_LONGEST_REST_S, 2.0 ** (row.attempts - _QUICK_TRIES)) if row.attempts > _QUICK_TRIES else 0.0
+        values = {"state": "merged" if newer is not None else "queued", "lease_until": None, "updated": seconds(now)}
+        if newer is not None:
+            _fold(tx, tx.execute(select(jobs).where(jobs.c.number == row.number)).one(), newer)
+        values["not_before"] = seconds(now) + rest_s
+        tx.execute(update(jobs).where(jobs.c.number == row.number).values(**values))
+    return len(held)
 
 
 # ---- handing it back --------------------------------------------------------------------------------------

@@ -41,6 +41,24 @@ def queue(tx: Connection, outgoing: Sequence[Outgoing], sinks: Sequence[str], no
     return len(rows)
 
 
+def spaced(tx: Connection, outgoing: Sequence[Outgoing], apart_s: float) -> list[Outgoing]:
+    """Put updates off until `apart_s` after what was last sent of their incident."""
+    names = [one.notice.dedup_key for one in outgoing if one.notice.stage == "update"]
+    if not names or apart_s <= 0:
+        return list(outgoing)
+    last: dict[str, float] = {}
+    for part in chunks(names):
+        told = func.max(func.coalesce(outbox.c.sent, outbox.c.queued))
+        where = (outbox.c.dedup_key.in_(part), or_(outbox.c.state == "sent", outbox.c.stage == "first"))
+        last |= {row[0]: row[1] for row in tx.execute(select(outbox.c.dedup_key, told).where(*where).group_by(outbox.c.dedup_key))}
+    return [
+        Outgoing(one.notice, one.received, moment(last[one.notice.dedup_key] + apart_s))
+        if one.notice.stage == "update" and one.notice.dedup_key in last
+        else one
+        for one in outgoing
+    ]
+
+
 def key_of(notice: Notice, sink: str) -> str:
     return f"{notice.dedup_key}:{notice.version}:{sink}"
 

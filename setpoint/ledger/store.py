@@ -150,15 +150,22 @@ class Ledger:
     # ---- triage -----------------------------------------------------------------------------------------
 
     def commit_triage(
-        self, dispatch: Dispatch, *, sinks: Sequence[str] | None = None, now: datetime | None = None
+        self,
+        dispatch: Dispatch,
+        *,
+        sinks: Sequence[str] | None = None,
+        updates_apart_s: float = 0.0,
+        now: datetime | None = None,
     ) -> Committed:
         """Write all that one micro-batch led to, in one transaction, and mark its events triaged.
 
+        An update goes out no sooner than `updates_apart_s` after what was last said of its incident; until then
+        newer ones take its place.
         Committing the same batch again changes nothing. Events of it that are already triaged are skipped.
         A person's correction of an incident (priority, title, state) is never overwritten.
         """
         with self._db.write() as tx:
-            return triage.commit(tx, dispatch, self._sinks(sinks), now or utc_now())
+            return triage.commit(tx, dispatch, self._sinks(sinks), now or utc_now(), updates_apart_s)
 
     def get_triage(self, event_id: str) -> Triage | None:
         """How one event was ranked."""
@@ -170,13 +177,16 @@ class Ledger:
         with self._db.read() as tx:
             return triage.of_incident(tx, incident_id)
 
-    def iter_triaged(self, since: datetime | None = None) -> Iterator[Ranked]:
-        """Every triaged event as triage left it, in the order accepted; `since` is about the event's time.
+    def iter_triaged(
+        self, since: datetime | None = None, *, committed_after: datetime | None = None
+    ) -> Iterator[Ranked]:
+        """Every triaged event as triage left it, in the order accepted; `since` is about the event's time,
+        `committed_after` about when it was triaged.
 
         Incident ids are the present ones: where a person moved an event, the new place. For a warm restart of
         the correlator and for reports.
         """
-        return triage.iter_triaged(self._db, since)
+        return triage.iter_triaged(self._db, since, committed_after)
 
     # ---- incidents --------------------------------------------------------------------------------------
 
@@ -372,6 +382,11 @@ class Ledger:
                 return None
         with self._db.write() as tx:
             return jobs.claim(tx, kinds, worker, lease_s, now or utc_now())
+
+    def release_jobs(self, now: datetime | None = None) -> int:
+        """Queue again what a process that died held. Only for the one process that works on this ledger."""
+        with self._db.write() as tx:
+            return jobs.release(tx, now or utc_now())
 
     def heartbeat(self, job: Job, lease_s: float = 60.0, now: datetime | None = None) -> bool:
         """Prolong the lease. False: it was lost, stop working on it."""
@@ -714,6 +729,10 @@ class Ledger:
         "kind:key") all ended more than `checkpoint_days` ago and no review of that id is pending.
         """
         return retention.prune(self._db, settings, checkpoints, limit, now or utc_now())
+
+    def tidy(self) -> None:
+        """Upkeep of the file that commits should not do themselves; call it every few seconds."""
+        self._db.tidy()
 
     def stats(self, since: datetime | None = None) -> Stats:
         """Counts, for reports and metrics. `since` bounds the latency figures only."""

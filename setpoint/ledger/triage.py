@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 _PAGE = 1000
 
 
-def commit(tx: Connection, dispatch: Dispatch, sinks: tuple[str, ...], now: datetime) -> Committed:
+def commit(
+    tx: Connection, dispatch: Dispatch, sinks: tuple[str, ...], now: datetime, updates_apart_s: float = 0.0
+) -> Committed:
     """Raises InputError for an event that was never accepted: triage must not rank what could be lost."""
     ids = [ranked.event.id for ranked in dispatch.ranked]
     waiting = inbox.waiting(tx, ids)
@@ -37,7 +39,7 @@ def commit(tx: Connection, dispatch: Dispatch, sinks: tuple[str, ...], now: date
     fresh = [ranked for ranked in dispatch.ranked if ranked.event.id in waiting]
     insert_rows(tx, db.triage, [_row(ranked, seconds(now)) for ranked in fresh])
     stored = incidents.upsert(tx, dispatch, fresh, now)
-    outbox.queue(tx, _outgoing(dispatch), sinks, now)
+    outbox.queue(tx, outbox.spaced(tx, _outgoing(dispatch), updates_apart_s), sinks, now)
     for review in dispatch.reviews:
         reviews.open_review(tx, review, 1, now)
     for order in dispatch.jobs:
@@ -121,19 +123,21 @@ def of_incident(tx: Connection, incident_id: str) -> list[Triage]:
     return [Triage.model_validate_json(body) for body in tx.execute(query).scalars()]
 
 
-def iter_triaged(database: Database, since: datetime | None) -> Iterator[Ranked]:
+def iter_triaged(
+    database: Database, since: datetime | None, committed_after: datetime | None = None
+) -> Iterator[Ranked]:
     """Page by page, so that no read transaction stays open while the caller works."""
     last = 0
     while True:
         with database.read() as tx:
-            rows = tx.execute(_page(last, since)).all()
+            rows = tx.execute(_page(last, since, committed_after)).all()
         if not rows:
             return
         yield from (_ranked(row) for row in rows)
         last = rows[-1].number
 
 
-def _page(last: int, since: datetime | None) -> Select[Any]:
+def _page(last: int, since: datetime | None, committed_after: datetime | None) -> Select[Any]:
     query = (
         select(
             db.inbox.c.number,

@@ -206,11 +206,20 @@ def test_the_words_the_bundled_model_is_taught_pass() -> None:
     for number in range(1200):
         example = task_example(rng, "test", ("alert", "step", "summary", "chat")[number % 4])  # type: ignore[arg-type]
         assert example.inputs is not None
-        found = verify_answer(example.answer, example.inputs)  # type: ignore[arg-type]
+        found = verify_answer(example.answer, example.inputs, closed=True)  # type: ignore[arg-type]
         if not found.ok:
             wrong.append((example.answer, found.problems))
-    # A sheet with three limits makes one clause come three times, which is a fault of the example.
-    assert len(wrong) <= 2, wrong[:3]
+    # A phrase of the generator that says "at once" under a low priority, or comes twice, is a fault of the example.
+    assert len(wrong) <= 6, wrong[:3]
+
+
+def test_a_phrase_copied_half_is_no_plain_word() -> None:
+    sheet = FactSheet(condition="coolant leak", facts=(fact("asset", "asset", "leak-r-05", required=True),))
+    inputs = AlertInput("P0", sheet, impact="the racks on this loop can be damaged")
+    whole, half = (f"Coolant leak on {{asset}}. Impact: {said}." for said in (inputs.impact, "the racks on this cause"))
+    assert verify_answer(whole, inputs, closed=True).ok
+    assert not verify_answer(half, inputs, closed=True).ok
+    assert not verify_answer("Coolant leak on {asset}. Impact: stop ors stop stds.", inputs, closed=True).ok
 
 
 def mutants(rng: Random, words: str) -> Iterator[str]:

@@ -201,7 +201,8 @@ async def test_words_that_no_longer_fit_are_dropped(ledger: Ledger) -> None:
             )
         )  # fmt: skip
 
-    state = await run(context(cast(FastLedger, Rushed(ledger, worse)), words))
+    larger = replace(context(cast(FastLedger, Rushed(ledger, worse)), words), model=scripted_role(words, terse=False))
+    state = await run(larger)
     assert (state["outcome"], state["reason"]) == ("kept", "the incident changed while the model wrote")
 
 

@@ -1,0 +1,55 @@
+"""`setpoint chat`: a plain conversation with the ops agent at the terminal, or one question for a script."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from setpoint.app.client import caller
+from setpoint.app.formatting import visible
+from setpoint.errors import SetpointError
+from setpoint.settings import Loaded
+
+
+def converse(loaded: Loaded, once: str, as_json: bool) -> None:
+    """Answer once, or until the person leaves."""
+    call = caller(loaded.settings.store.dir, lambda: _here(loaded))
+    if once:
+        _show(call("chat_ask", question=once), as_json)
+        return
+    if sys.stdin.isatty():
+        hint = "Ask about incidents, assets, decisions or runbooks. An empty line or ctrl-d ends."
+        print(hint, file=sys.stderr)
+    while question := _next_question():
+        try:
+            _show(call("chat_ask", question=question), as_json)
+        except SetpointError as error:  # the next question may be answered
+            print(f"setpoint: {error}", file=sys.stderr)
+
+
+def _here(loaded: Loaded) -> Callable[[str, dict[str, Any]], Any]:
+    from setpoint.app.wiring import local_desk  # takes seconds to import; a running server spares it
+
+    return local_desk(loaded.settings)
+
+
+def _next_question() -> str:
+    """"" at the end. The prompt goes to stderr: stdout holds answers alone."""
+    if sys.stdin.isatty():
+        print("> ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip()
+
+
+def _show(reply: Any, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(reply, indent=2, ensure_ascii=False))
+        return
+    typer.echo(visible(reply["answer"]))
+    for line in reply["facts"]:
+        typer.echo(f"  {visible(line)}")
+    if reply["fallback"]:
+        typer.echo("  (said by code: the model's sentence did not pass verification)", err=True)

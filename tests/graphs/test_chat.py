@@ -1,0 +1,57 @@
+"""The chat graph: one turn, resumed after a kill, and what it looks like."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from syrupy.assertion import SnapshotAssertion
+
+from agents.explainer import Budget
+from graphs.chat import ChatPorts, build_chat_graph
+from graphs.threads import run_to_stop
+from tests.agents.cases import demo_site
+
+PASSAGE = {"id": "pump-failure#steps", "title": "Coolant pump failed", "text": "1. Start the standby pump."}
+
+
+class Dying:
+    """A search that dies the first time it is asked, as under kill -9."""
+
+    def __init__(self, deaths: int) -> None:
+        self.deaths, self.calls = deaths, 0
+
+    def __call__(self, query: str) -> list[dict[str, Any]]:
+        self.calls += 1
+        if self.calls <= self.deaths:
+            raise OSError("killed here")
+        return [PASSAGE]
+
+
+def ports(search: Dying) -> ChatPorts:
+    return ChatPorts(demo_site(), {"search": search}, None, lambda: Budget(0, 0, 0.0))
+
+
+async def test_one_turn_without_a_checkpointer() -> None:
+    state = await build_chat_graph().ainvoke({"question": "how do I start a spare pump"}, context=ports(Dying(0)))
+    assert state["reply"]["answer"] == "The runbooks have an answer."
+    assert state["reply"]["citations"] == ["pump-failure#steps"]
+    assert state["reply"]["tools"] == [{"tool": "search", "args": {"query": "how do I start a spare pump"}}]
+
+
+async def test_a_killed_turn_goes_on_where_it_was(tmp_path: Path) -> None:
+    search = Dying(1)
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        with pytest.raises(OSError, match="killed here"):
+            await run_to_stop(build_chat_graph(saver), "chat:1", {"question": "how do I start a spare pump"}, ports(search))
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        state = await run_to_stop(build_chat_graph(saver), "chat:1", {"question": "not asked again"}, ports(search))
+    assert state["question"] == "how do I start a spare pump"
+    assert state["reply"]["answer"] == "The runbooks have an answer."
+    assert search.calls == 2
+
+
+def test_its_picture(snapshot: SnapshotAssertion) -> None:
+    assert build_chat_graph().get_graph().draw_mermaid() == snapshot

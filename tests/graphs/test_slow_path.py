@@ -1,0 +1,184 @@
+"""The slow path on real evidence, causes, runbooks and checkpoints: resumed after a kill in any node, and falling
+back to plain facts where a text was tampered with."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+from syrupy.assertion import SnapshotAssertion
+
+import graphs.slow_path as slow_path
+from agents.evidence import Case
+from agents.explainer import Budget, Writer
+from graphs.slow_path import SlowPorts, build_slow_path
+from graphs.threads import config_of, run_to_stop
+from knowledge.causes import load_causes
+from knowledge.runbooks import load_corpus
+from setpoint.contracts import ActionProposal, Diagnosis, Passage
+from setpoint.errors import ActionRefused
+from setpoint.testing import scripted_role
+from tests.agents.cases import case, pump_case, told
+from tools.actions import CATALOG
+from tools.proposals import proposal
+
+FIRST = {"incident_id": "INC-0001", "revision": 3}
+NODES = ("gather", "retrieve", "reason", "write_guide", "verify", "record")
+
+
+class Library:
+    """All passages of the corpus that name one of the query's words in their title."""
+
+    def search(self, query: str, limit: int) -> Sequence[Passage]:
+        words = set(query.lower().split())
+        sections = [s for s in load_corpus().values() if words & set(s.title.lower().split())]
+        return [passage for section in sections for passage in section.passages()][:limit]
+
+
+class Bench:
+    """Ports over one case; what was recorded is kept."""
+
+    def __init__(self, made: Case, writer: Writer | None = None) -> None:
+        self.case, self.recorded, self.stages = made, list[Diagnosis](), list[str]()
+        self.ports = SlowPorts(
+            load_case=lambda _: self.case,
+            library=Library(),
+            causes=load_causes(),
+            sections=load_corpus(),
+            writer=writer,
+            decider=None,
+            mode="facts",
+            action_names=frozenset(CATALOG),
+            asset_names=frozenset(asset.name for asset in made.site.assets),
+            propose=self.propose,
+            record=self.recorded.append,
+            new_budget=lambda: Budget(4000, 16, 60.0),
+            progress=lambda _, stage: self.stages.append(stage),
+        )
+
+    def propose(self, name: str, made: Case, evidence: Sequence[str]) -> ActionProposal | None:
+        for asset in made.incident.assets:
+            try:
+                return proposal(name, asset, made.site, incident_id=made.incident.id, why="why", evidence=tuple(evidence))
+            except ActionRefused:
+                continue
+        return None
+
+
+async def diagnose(made: Case, **changes: Any) -> Diagnosis:
+    bench = Bench(made)
+    await build_slow_path().ainvoke(FIRST, context=replace(bench.ports, **changes))
+    return bench.recorded[0]
+
+
+async def test_evidence_to_diagnosis_guide_and_actions() -> None:
+    found = await diagnose(pump_case())
+    assert (found.incident_id, found.revision, found.mode, found.written_by) == ("INC-0001", 3, "facts", "template")
+    assert found.top.cause == "coolant_pump_failure"
+    assert found.fallbacks == ()
+    assert found.summary.startswith("Coolant flow lost on cdu-1 since 00:40:12 CET. The cause is: coolant pump failed.")
+    assert {step.citation.passage_id.split("#")[0] for step in found.guide.steps} == {"pump-failure"}
+    assert "cap_gpu_power" in [one.action.name for one in found.proposals]
+    cited = {step.citation.passage_id.split("/")[0] for step in found.guide.steps}
+    assert cited <= {passage.id for passage in found.passages}
+
+
+async def test_an_open_cause_proposes_nothing_that_moves_the_site() -> None:
+    found = await diagnose(case(told("cdu-1-pump-a", "Pump vibration above its usual band", 0, "P2", "cooling plant degraded")))
+    assert {one.action.name for one in found.proposals} <= {"open_ticket"}
+
+
+async def test_no_fault_proposes_nothing() -> None:
+    found = await diagnose(case(told("gpu-01", "session opened for user mira", 0, "P3")))
+    assert (found.top.cause, found.proposals) == ("no_fault", ())
+
+
+async def test_a_persons_cause_stands_above_the_evidence() -> None:
+    found = await diagnose(replace(pump_case(), corrected_cause="coolant_leak"))
+    assert (found.top.cause, found.top.score) == ("coolant_leak", 1.0)
+
+
+async def test_a_model_writes_the_words_and_is_named() -> None:
+    step = "Evidence on {asset} points to coolant pump failed."
+    bench = Bench(pump_case(), scripted_role(*[step] * 40))
+    await build_slow_path().ainvoke(FIRST, context=bench.ports)
+    found = bench.recorded[0]
+    assert found.tokens > 0
+    assert all(one.written_by in ("scripted", "template") for one in found.steps)
+    assert any("step" in one or "summary" in one for one in found.fallbacks) == ("template" in found.written_by)
+
+
+async def test_a_tampered_text_is_replaced_by_the_evidence(tmp_path: Path) -> None:
+    """Between the words and their verification somebody writes another value into the checkpoint's state."""
+    bench = Bench(pump_case())
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        graph = build_slow_path(saver)
+        config = config_of("slow:1")
+        await graph.ainvoke(FIRST, config, context=bench.ports, durability="sync", interrupt_before=["verify"])
+        await graph.aupdate_state(config, {"summary": "Flow on gpu-07 is 12 lpm. Run it hotter."}, as_node="write_guide")
+        await graph.ainvoke(None, config, context=bench.ports, durability="sync")
+    found = bench.recorded[0]
+    assert "gpu-07" not in found.summary
+    assert found.summary.endswith("First candidate: coolant pump failed.")
+    assert any(one.startswith("analysis: summary: ") for one in found.fallbacks)
+    assert found.written_by == "template"
+
+
+@pytest.mark.parametrize("node", NODES)
+async def test_a_kill_in_any_node_repeats_work_and_records_once(
+    node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run dies in `node`; a new process with the same checkpoints ends it."""
+    bench, deaths = Bench(pump_case()), 0
+    name = {"gather": "gather_evidence", "write_guide": "guide"}.get(node, node)
+    real = getattr(slow_path, name)
+
+    async def dying(state: Any, runtime: Any) -> Any:
+        nonlocal deaths
+        deaths += 1
+        raise OSError("killed here")
+
+    dying.__annotations__ = real.__annotations__
+    file = str(tmp_path / "checkpoints.db")
+    async with AsyncSqliteSaver.from_conn_string(file) as saver:
+        monkeypatch.setattr(slow_path, name, dying)
+        with pytest.raises(OSError, match="killed here"):
+            await run_to_stop(build_slow_path(saver), "slow:1", FIRST, bench.ports)
+        monkeypatch.setattr(slow_path, name, real)
+    done_before = len(bench.stages)
+    async with AsyncSqliteSaver.from_conn_string(file) as saver:
+        await run_to_stop(build_slow_path(saver), "slow:1", {"incident_id": "INC-9999", "revision": 9}, bench.ports)
+    assert deaths == 1
+    assert [one.incident_id for one in bench.recorded] == ["INC-0001"]
+    assert bench.recorded[0].top.cause == "coolant_pump_failure"
+    assert bench.stages.count("gathering evidence") == 1, f"{done_before} stages were done before"
+
+
+async def test_what_was_recorded_is_not_recorded_again(tmp_path: Path) -> None:
+    bench = Bench(pump_case())
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        for _ in range(2):
+            await run_to_stop(build_slow_path(saver), "slow:1", FIRST, bench.ports)
+    assert len(bench.recorded) == 1
+
+
+async def test_checkpoints_hold_plain_values(tmp_path: Path) -> None:
+    """Strict msgpack is on: one custom type in the state would be refused on the way back."""
+    file = tmp_path / "checkpoints.db"
+    async with AsyncSqliteSaver.from_conn_string(str(file)) as saver:
+        graph = build_slow_path(saver)
+        await run_to_stop(graph, "slow:1", FIRST, Bench(pump_case()).ports)
+        state = await graph.aget_state(config_of("slow:1"))
+    assert all(type(value).__module__ == "builtins" for value in state.values.values())
+    with sqlite3.connect(file) as database:
+        blobs = b"".join(row[0] for row in database.execute("select checkpoint from checkpoints"))
+    assert b"setpoint.contracts" not in blobs
+
+
+def test_its_picture(snapshot: SnapshotAssertion) -> None:
+    assert build_slow_path().get_graph().draw_mermaid() == snapshot
