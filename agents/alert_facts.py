@@ -19,6 +19,14 @@ _UNIT_OF_SUFFIX = {
     "seconds": "s", "bytes": "B", "hz": "Hz", "mhz": "MHz", "bar": "bar", "kpa": "kPa", "ppm": "ppm", "gbps": "Gbps",
     "ratio": "", "perc": "", "total": "",
 }  # fmt: skip
+_UNIT_WORDS = {
+    "min": ("min", "minutes"),
+    "h": ("h", "hours"),
+    "%/m": ("m",),
+    "m/s": ("m", "s"),
+    "Pa": ("pa",),
+}
+"""Words of a metric's name that are its unit only where the event has that unit."""
 _UNIT = {
     "celsius": "C", "degc": "C", "\u00b0c": "C", "cel": "C", "percent": "%", "pct": "%", "watt": "W", "watts": "W",
     "kilowatts": "kW", "volts": "V", "amps": "A", "seconds": "s", "bytes": "B", "l/min": "lpm", "ratio": "", "1": "",
@@ -77,7 +85,7 @@ def _facts(case: Case) -> Iterator[Fact]:
         yield fact("place", "place", place)
     if event.value is not None:
         if event.metric:
-            yield fact("metric", "metric", metric_name(event.metric))
+            yield fact("metric", "metric", metric_name(event.metric, unit_of(event)))
         yield fact("value", "quantity", reading(event), required=True)
         if event.threshold is not None:
             yield fact("limit", "limit", limit(event), required=True)
@@ -90,15 +98,17 @@ def _facts(case: Case) -> Iterator[Fact]:
         yield fact("tenant", "tenant", tenants)
 
 
-def metric_name(metric: str) -> str:
-    """A metric as one says it.
+def metric_name(metric: str, unit: str = "") -> str:
+    """A metric as one says it, without the unit in its name.
 
     >>> [metric_name(name) for name in ("DCGM_FI_DEV_GPU_TEMP", "coolant_flow_lpm", "vllm:kv_cache_usage_ratio")]
     ['GPU temperature', 'coolant flow', 'KV cache usage']
+    >>> metric_name("runtime_min", "min"), metric_name("obscuration_pct_m", "%/m"), metric_name("flow_min", "lpm")
+    ('runtime', 'obscuration', 'flow min')
     """
     words = re.split(r"[\s_:.-]+", _PREFIX.sub("", metric).strip("_:. "))
     words = [word.lower() for word in words if word]
-    while len(words) > 1 and words[-1] in _UNIT_OF_SUFFIX:
+    while len(words) > 1 and words[-1] in (*_UNIT_OF_SUFFIX, *_UNIT_WORDS.get(unit, ())):
         words.pop()
     return " ".join(word.upper() if word in _CAPITALS.split() else _LONG.get(word, word) for word in words)
 
@@ -146,7 +156,7 @@ def measured(event: Event) -> str:
     """ "GPU temperature 92.4 C, above its limit of 85 C"; "" without a value."""
     if event.value is None:
         return ""
-    said = f"{metric_name(event.metric) if event.metric else 'reading'} {reading(event)}"
+    said = f"{metric_name(event.metric, unit_of(event)) if event.metric else 'reading'} {reading(event)}"
     side = crossed(event)
     return f"{said}, {side} its limit of {limit(event)}" if side else said
 

@@ -160,12 +160,18 @@ def resolved_notice(incident: Incident, events: Sequence[Event], site: Site) -> 
 
 
 def escalation_notice(
-    incident: Incident, last: Notice | None, site: Site, now: datetime, told: str = ""
+    incident: Incident,
+    last: Notice | None,
+    site: Site,
+    now: datetime,
+    told: str = "",
+    told_at: datetime | None = None,
 ) -> Notice:
-    """Nobody has answered. `told`: who was told before; `last`: what they were told."""
-    waited = lasted((now - incident.opened).total_seconds())
-    silent = f"{told} has not" if told else "Nobody has"
-    lines = [f"{silent} acknowledged this {incident.priority} for {waited}."]
+    """Nobody has answered. `told`: who was told before, `told_at`: when; `last`: what they were told."""
+    waited = lasted((now - (told_at or incident.opened)).total_seconds())
+    lines = [
+        f"Nobody has acknowledged this {incident.priority} for {waited}{f' (told: {told})' if told else ''}."
+    ]
     if last is not None:
         lines.append(last.text)
     lines.append(f"Acknowledge with: setpoint incidents ack {incident.id}")

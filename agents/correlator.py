@@ -18,7 +18,7 @@ from functools import lru_cache
 from pydantic import TypeAdapter
 
 from agents.correlation.hotspots import HotPlace, hot_places, note_failure
-from agents.correlation.joining import ALONE, FAILURES, Case, Joined, Joiner, add_subject
+from agents.correlation.joining import ALONE, ENDED, FAILURES, Case, Joined, Joiner, add_subject
 from agents.correlation.memory import (
     BURST,
     CONDITIONS,
@@ -220,7 +220,7 @@ class Correlator:
         self._joiner.end(case.place.subject, key)
         group.cleared = not any(self._can_end(one) for one in group.firing) and not condition.flapping
         return _Placed(
-            group, "end of its condition", repeat=was_flapping, condition=condition, clears=group.cleared
+            group, ENDED, repeat=was_flapping, condition=condition, clears=group.cleared
         )
 
     def _can_end(self, key: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
-from agents.correlation.joining import ALONE
+from agents.correlation.joining import ALONE, ENDED
 from setpoint.contracts import (
     PRIORITIES,
     Correlated,
@@ -224,7 +224,7 @@ def _state(ranked: Sequence[Ranked], before: Incident | None, ended: bool) -> In
 def _reason(ranked: Sequence[Ranked], before: Incident | None) -> str:
     """Why these events are one incident: the newest reason that says more than "one condition"."""
     told = [one.grouped_by for one in ranked if not one.repeat and one.event.status == "firing" and not one.grouped_by.startswith("end of")]
-    telling = [words for words in told if not words.startswith(ALONE)]
+    telling = [words for words in told if not words.startswith((ALONE, ENDED))]
     if telling:
         return telling[-1]
     return before.grouped_by if before else (told or [ranked[0].grouped_by])[0]

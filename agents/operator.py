@@ -30,6 +30,8 @@ _OVERVIEW = re.compile(
     r"\b(what('s| is) (going on|wrong|up|broken|open)|status|overview|open incidents|alerts?|incidents|p0|p1|anything|summary|shift)\b",
     re.IGNORECASE,
 )
+_LIVE = ("open", "acknowledged")
+_READING_ORDER = {"meaning": 0, "steps": 1, "checks": 2, "likely-causes": 3, "escalate-when": 4}
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]*")
 
 
@@ -98,113 +100,119 @@ def answer(intent: Intent, findings: Sequence[Finding], writer: Writer | None, b
     if intent.name == "refused":
         text = "I can read and explain, not act. Decide a proposed action with `setpoint review list`."
         return Answer(Said(text, "template"), (), ())
-    condition, facts, lines, citations = _DESCRIBE[intent.name](intent, {f.tool: f.result for f in findings})
-    sheet = FactSheet(condition=condition, facts=tuple(facts))
-    plain = _plain(condition, facts)
-    if not facts:
-        return Answer(Said(plain, "template"), tuple(lines), tuple(citations))
-    return Answer(
-        say(writer, "chat", ChatInput(intent.phrase, sheet), sheet, plain, budget),
-        tuple(lines),
-        tuple(citations),
-    )
+    told = _DESCRIBE[intent.name](intent, {f.tool: f.result for f in findings})
+    if not told.facts:
+        return Answer(Said(told.plain, "template"), told.lines, told.citations)
+    sheet = FactSheet(condition=told.condition, facts=told.facts)
+    lead = say(writer, "chat", ChatInput(intent.phrase, sheet), sheet, told.plain, budget)
+    return Answer(lead, told.lines, told.citations)
 
 
-_Described = tuple[str, list[Fact], list[str], list[str]]
+@dataclass(frozen=True)
+class _Told:
+    """What was found: a sentence of code's own, the facts of it for a model to say, and the lines behind it."""
+
+    plain: str
+    lines: tuple[str, ...] = ()
+    citations: tuple[str, ...] = ()
+    condition: str = ""
+    facts: tuple[Fact, ...] = ()
 
 
-def _incident(intent: Intent, found: Mapping[str, Any]) -> _Described:
+def _incident(intent: Intent, found: Mapping[str, Any]) -> _Told:
     value = found["incident"]
     if not isinstance(value, dict):
-        return "no such incident is known", [], [str(value)], []
-    facts = [
-        _fact("incident", "code", value["id"], required=True),
-        _fact("asset", "asset", ", ".join(value["assets"][:3]), required=True),
-        _fact("count", "count", str(value["event_count"])),
-        _fact("time", "time", value["opened"]),
-    ]
-    lines = [
-        f"{value['priority']} {value['title']} ({value['state']}), {value['event_count']} events since {value['opened']}"
-    ]
-    if value.get("cause"):
-        lines.append(f"cause: {value['cause']}")
+        return _Told(f"No incident {intent.about} is known here.", (str(value),))
+    where = ", ".join(value["assets"][:3])
+    guide = value.get("guide", [])
+    lines = [f"{value['priority']}, {value['state']}, {_events(value['event_count'])} since {_since(value)}"]
     lines += [f"{key}: {text}" for key, text in value.get("evidence", [])]
-    lines += [f"next: {text} [{cite}]" for text, cite in value.get("guide", [])[:4]]
-    return (
-        value.get("condition") or "trouble was reported",
-        facts,
-        lines,
-        [cite for _, cite in value.get("guide", [])[:4]],
+    lines += [f"next: {text} [{cite}]" for text, cite in guide[:4]]
+    because = f" The cause: {value['cause']}." if value.get("cause") else " It has not been analysed yet."
+    facts = (
+        _fact("incident", "code", value["id"], required=True),
+        _fact("asset", "asset", where, required=True),
+        _fact("count", "count", str(value["event_count"])),
     )
+    return _Told(
+        f"{value['id']}: {value['title']}.{because}", tuple(lines), tuple(cite for _, cite in guide[:4]),
+        value.get("condition") or "trouble was reported", facts if value.get("condition") else (),
+    )  # fmt: skip
 
 
-def _asset(intent: Intent, found: Mapping[str, Any]) -> _Described:
+def _asset(intent: Intent, found: Mapping[str, Any]) -> _Told:
     incidents, state, events = found["incidents"], found["site_state"], found["recent_events"]
-    lines = [f"{i['priority']} {i['id']} {i['title']} ({i['state']}){_because(i)}" for i in incidents[:4]]
+    worth = [one for one in incidents if one["priority"] != "P3"]
+    live = [one for one in worth if one["state"] in _LIVE]
+    lines = [
+        f"{i['priority']} {i['id']} {i['title']} ({i['state']}, since {_since(i)}){_because(i)}"
+        for i in worth[:4]
+    ]
     readings = state.get("readings", {}) if isinstance(state, dict) else {}
     if readings:
-        lines.append(
-            "readings now: " + ", ".join(f"{name} {value:.4g}" for name, value in sorted(readings.items()))
-        )
+        said = ", ".join(f"{name} {value:.4g}" for name, value in sorted(readings.items()))
+        lines.append(f"readings now: {said}")
     if isinstance(events, dict):
         lines += [f'{event["time"]} "{event["quoted"]}"' for event in events["events"][:3]]
     changes = found["changes"]
     if isinstance(changes, dict):
         lines += [f"changed {change['time']}: {change['what']}" for change in changes["changes"][:2]]
-    facts = [_fact("asset", "asset", intent.about, required=True)]
-    live = [incident for incident in incidents if incident["state"] in ("open", "acknowledged")]
-    if live:
-        facts.append(_fact("incident", "code", live[0]["id"], required=True))
-        return live[0].get("condition") or "trouble was reported", facts, lines, []
-    return "nothing is open on this asset", facts, lines, []
-
-
-def _overview(intent: Intent, found: Mapping[str, Any]) -> _Described:
-    live = [
-        incident
-        for incident in found["incidents"]
-        if incident["state"] in ("open", "acknowledged") and incident["priority"] != "P3"
-    ]
     if not live:
-        return "no incident is open", [], [], []
+        return _Told(f"Nothing is open on {intent.about}.", tuple(lines))
+    cause = f" Its likely cause: {live[0]['cause']}." if live[0].get("cause") else ""
+    return _Told(f"{intent.about} is touched by {live[0]['id']}: {live[0]['title']}.{cause}", tuple(lines))
+
+
+def _overview(intent: Intent, found: Mapping[str, Any]) -> _Told:
+    live = [one for one in found["incidents"] if one["state"] in _LIVE and one["priority"] != "P3"]
+    if not live:
+        return _Told("No incident is open but routine records.")
     lines = [
-        f"{i['priority']} {i['id']} {i['title']} ({i['event_count']} events, since {i['opened']}){_because(i)}"
+        f"{i['priority']} {i['id']} {i['title']} ({_events(i['event_count'])}, since {_since(i)}){_because(i)}"
         for i in live[:8]
     ]
     if len(live) > 8:
-        lines.append(f"and {len(live) - 8} more: setpoint incidents list --state open")
-    facts = [
-        _fact("count", "count", str(len(live)), required=True),
-        _fact("incident", "code", live[0]["id"], required=True),
-    ]
-    return "incidents are open", facts, lines, []
+        lines.append(f"and {len(live) - 8} more: setpoint incidents list")
+    many = "1 incident is open" if len(live) == 1 else f"{len(live)} incidents are open"
+    return _Told(f"{many}; the most urgent is {live[0]['id']}, {live[0]['title']}.", tuple(lines))
 
 
-def _reviews(intent: Intent, found: Mapping[str, Any]) -> _Described:
+def _reviews(intent: Intent, found: Mapping[str, Any]) -> _Told:
     rows = found["reviews"]
     if not rows:
-        return "nothing waits for a decision", [], [], []
-    lines = [
-        f"{row['id']} {row['subject']} ({row['kind'].replace('_', ' ')}, {row['incident_id']})"
-        for row in rows[:10]
-    ]
-    return "decisions are waiting", [_fact("count", "count", str(len(rows)), required=True)], lines, []
+        return _Told("Nothing waits for a decision.")
+    lines = [f"{row['id']} {row['subject']} ({_kind(row)}, {row['incident_id']})" for row in rows[:10]]
+    if len(rows) > 10:
+        lines.append(f"and {len(rows) - 10} more: setpoint review list")
+    many = "1 decision is waiting" if len(rows) == 1 else f"{len(rows)} decisions are waiting"
+    return _Told(f"{many}.", tuple(lines))
 
 
-def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Described:
+def _kind(row: Mapping[str, Any]) -> str:
+    return f"{row['proposal']['risk']} risk" if row.get("proposal") else str(row["kind"]).replace("_", " ")
+
+
+def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Told:
+    """The best section's passages in the order one needs them: what it is, what to do, what to look at."""
     passages = found["search"]
     if not passages:
-        return "the runbooks say nothing about this", [], [], []
+        return _Told("The runbooks and manuals say nothing about this.")
+    first = passages[0]
+    same = [one for one in passages if one["section"] == first["section"]]
+    chosen = sorted(same, key=lambda one: _READING_ORDER.get(one["id"].split("#")[-1], len(_READING_ORDER)))[
+        :3
+    ]
     lines = []
-    for passage in passages[:3]:
-        first = " ".join(passage["text"].split())
-        lines.append(
-            f"{passage['title']}: {first[:260]}{'...' if len(first) > 260 else ''} [{passage['id']}]"
-        )
-    return "the runbooks have an answer", [], lines, [passage["id"] for passage in passages[:3]]
+    for passage in chosen:
+        lines.append(f"[{passage['id']}]")
+        lines += [f"  {line.strip()}" for line in passage["text"].splitlines() if line.strip()][:8]
+    others = dict.fromkeys(one["title"] for one in passages if one["section"] != first["section"])
+    if others:
+        lines.append(f"see also: {', '.join([*others][:3])}")
+    return _Told(f"From {first['title']}:", tuple(lines), tuple(one["id"] for one in chosen))
 
 
-_DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], _Described]] = {
+_DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], _Told]] = {
     "incident": _incident, "asset": _asset, "overview": _overview, "reviews": _reviews, "knowledge": _knowledge,
 }  # fmt: skip
 
@@ -213,10 +221,12 @@ def _because(incident: Mapping[str, Any]) -> str:
     return f"; cause: {incident['cause']}" if incident.get("cause") else ""
 
 
-def _plain(condition: str, facts: Sequence[Fact]) -> str:
-    said = condition[:1].upper() + condition[1:]
-    named = ", ".join(fact.text for fact in facts if fact.required)
-    return f"{said}: {named}." if named else f"{said}."
+def _events(many: int) -> str:
+    return f"{many} event" if many == 1 else f"{many} events"
+
+
+def _since(incident: Mapping[str, Any]) -> str:
+    return str(incident.get("since") or incident["opened"])
 
 
 def _asset_in(question: str, site: Site) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import random
 import sqlite3
-import sys
 import tempfile
 import threading
 import time
@@ -27,9 +26,9 @@ from evals.bench_service import HttpSink, Receipt, Server, load_now
 from setpoint.ledger import Ledger
 
 SITE = Path(__file__).parents[1] / "plant" / "sites" / "demo.yaml"
-IN_START = 0.25
+IN_START = 0.35
 """Share of kills that hit a server before it is ready."""
-LONGEST_LIFE_S = 1.5
+LONGEST_LIFE_S = 1.0
 """A ready server lives at most this long before it is killed."""
 DRAIN_S = 900.0
 
@@ -96,7 +95,9 @@ def event(number: int, chance: random.Random) -> dict[str, str]:
 class Sender(threading.Thread):
     """Posts events in small batches, and each batch again until it is acknowledged."""
 
-    def __init__(self, trial: Trial, server: Server, budget: Callable[[], int], stop: threading.Event) -> None:
+    def __init__(
+        self, trial: Trial, server: Server, budget: Callable[[], int], stop: threading.Event
+    ) -> None:
         super().__init__(daemon=True)
         self._trial, self._server, self._budget, self._end = trial, server, budget, stop
         self._chance, self._next = random.Random(trial.seed + 1), 0
@@ -231,7 +232,7 @@ def _left(stats: dict[str, Any]) -> int:
     unsent = sum(stats["deliveries_by_state"].get(state, 0) for state in ("queued", "failed"))
     executing: int = stats["actions_by_state"].get("executing", 0)
     waiting: int = stats["events_waiting"]
-    return jobs + unsent + executing + waiting
+    return int(jobs + unsent + executing + waiting)
 
 
 # ---- the count --------------------------------------------------------------------------------------------------------
@@ -239,7 +240,9 @@ def _left(stats: dict[str, Any]) -> int:
 
 def count(store: Path, trial: Trial, receipts: list[Receipt]) -> dict[str, Any]:
     """What was lost, doubled or done without a yes. All zeros but the plain totals is the aim."""
-    journal = json.loads((store / "plant.json").read_text())["journal"] if (store / "plant.json").exists() else {}
+    journal = (
+        json.loads((store / "plant.json").read_text())["journal"] if (store / "plant.json").exists() else {}
+    )
     rows = sqlite3.connect(f"file:{store / 'ledger.db'}?mode=ro", uri=True)
 
     def column(query: str) -> list[Any]:
@@ -251,15 +254,21 @@ def count(store: Path, trial: Trial, receipts: list[Receipt]) -> dict[str, Any]:
     outgoing = set(column("SELECT key FROM outbox WHERE state != 'superseded'"))
     dead_jobs = column("SELECT kind || ' ' || error FROM jobs WHERE state IN ('dead', 'queued', 'running')")
     actions = rows.execute("SELECT key, review_id, state, dry_run FROM actions").fetchall()
-    approved = set(column("SELECT final_of FROM decisions d JOIN reviews r ON r.id = d.final_of WHERE r.kind = 'action' "
-                          "AND d.type IN ('approve', 'edit')"))
+    approved = set(
+        column(
+            "SELECT final_of FROM decisions d JOIN reviews r ON r.id = d.final_of WHERE r.kind = 'action' "
+            "AND d.type IN ('approve', 'edit')"
+        )
+    )
     rows.close()
     with Ledger.open(store / "ledger.db") as ledger:
         chain = ledger.verify_chain()
         needed = {name: ledger.approvals(name) for name in {row[1] for row in actions}}
         tokens = {record.key: record.approvers for record in ledger.list_actions()}
     got = Counter(one.key for one in receipts)
-    shown = Counter((one.incident_id, one.stage, one.text) for one in {one.key: one for one in receipts}.values())
+    shown = Counter(
+        (one.incident_id, one.stage, one.text) for one in {one.key: one for one in receipts}.values()
+    )
     first = {one.incident_id for one in receipts if one.stage == "first"}
     per_review = Counter(review for _, review, state, _ in actions if state in ("done", "executing"))
     return {
@@ -297,7 +306,3 @@ def broken(figures: dict[str, Any]) -> list[str]:
                 "duplicate_actions", "unapproved_actions", "moved_without_record", "unfinished_jobs")  # fmt: skip
     wrong = [f"{name}: {figures[name]}" for name in promises if figures[name]]
     return wrong + ([] if figures["audit_intact"] else ["the audit chain is broken"])
-
-
-if __name__ == "__main__":
-    print(json.dumps(run(40, 8, progress=lambda said: print(said, file=sys.stderr)), indent=1))

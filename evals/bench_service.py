@@ -46,6 +46,7 @@ class Receipt:
     stage: str
     priority: str
     text: str
+    """Title and text."""
 
 
 class HttpSink:
@@ -82,7 +83,7 @@ def _serve_sink(port: int) -> None:
             if method == "POST":
                 notice = json.loads(body)
                 got.append((time.time(), headers.get("idempotency-key", ""), notice["incident_id"], notice["stage"],
-                            notice["priority"], notice["text"]))  # fmt: skip
+                            notice["priority"], f"{notice['title']}\n{notice['text']}"))  # fmt: skip
             said = json.dumps(got).encode() if method == "GET" else b"{}"
             writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
                          % (len(said), said))  # fmt: skip

@@ -6,6 +6,7 @@ Embedded Qdrant admits one opener of a folder; a server (by URL) admits many.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import uuid
@@ -17,12 +18,20 @@ from qdrant_client import QdrantClient, models
 
 from knowledge.manuals import read_manual
 from knowledge.runbooks import Section, corpus_hash, load_corpus
-from knowledge.terms import Sparse, document_vector, load_glossary, query_vector, terms
+from knowledge.terms import Sparse, document_vector, load_glossary, query_vector
 from setpoint.contracts import Passage
 from setpoint.errors import BackendError, StoreLocked, UsageError
 
 COLLECTION = "knowledge"
 LEXICAL, DENSE = "words", "meaning"
+LAYOUT = 2
+"""Of points and payload: an index of another layout is built anew."""
+OURS = "setpoint"
+"""Origin of the passages of our own corpus."""
+MEAN_TERMS = 47.0
+"""Terms of a usual passage with its title twice, which BM25 measures length by. Fixed, so that a manual that comes or
+goes changes no other passage's weights."""
+_NOT_OURS = models.Filter(must_not=[models.FieldCondition(key="origin", match=models.MatchValue(value=OURS))])
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
@@ -124,41 +133,47 @@ class Index:
         self._refresh()
 
     def _refresh(self) -> None:
-        """Read what should be in the index; rebuild it where it holds something else."""
+        """Read what should be in the index, and put in what it does not hold yet: all of it where the corpus changed,
+        the manuals alone where only they did."""
         sections = load_corpus()
         manuals = sorted(path for path in (self._folder / "manuals").glob("*") if path.is_file())
-        passages = _corpus_passages(sections.values()) + [p for path in manuals for p in read_manual(path)]
-        self._passages = {passage.id: passage for passage in passages}
-        stamp = {
-            "corpus": corpus_hash(sections),
-            "manuals": [[path.name, path.stat().st_size] for path in manuals],
-            "dense": self._embed is not None,
-        }
+        ours = _corpus_passages(sections.values())
+        theirs = [passage for path in manuals for passage in read_manual(path)]
+        self._passages = {passage.id: passage for passage in (*ours, *theirs)}
+        corpus = {"layout": LAYOUT, "corpus": corpus_hash(sections), "dense": self._embed is not None}
+        stamp = corpus | {"manuals": [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in manuals]}
         marker = self._folder / "index.json"
-        known = json.loads(marker.read_text()) if marker.is_file() else None
-        if known != stamp or not self._client.collection_exists(COLLECTION):
-            self._rebuild(list(self._passages.values()))
-            marker.write_text(json.dumps(stamp))
+        known = json.loads(marker.read_text()) if marker.is_file() else {}
+        if known == stamp and self._client.collection_exists(COLLECTION):
+            return
+        if known | corpus != known or not self._client.collection_exists(COLLECTION):
+            self._create(ours)
+            self._put(ours)
+        else:
+            self._client.delete(COLLECTION, models.FilterSelector(filter=_NOT_OURS))
+        self._put(theirs)
+        marker.write_text(json.dumps(stamp))
 
-    def _rebuild(self, passages: Sequence[Passage]) -> None:
+    def _create(self, passages: Sequence[Passage]) -> None:
+        """An empty collection in place of whatever there was."""
         if self._client.collection_exists(COLLECTION):
             self._client.delete_collection(COLLECTION)
-        texts = [_searchable(passage) for passage in passages]
-        dense = self._embed(texts) if self._embed else []
+        size = len(self._embed([_searchable(passages[0])])[0]) if self._embed else 0
         self._client.create_collection(
             COLLECTION,
-            vectors_config={DENSE: models.VectorParams(size=len(dense[0]), distance=models.Distance.COSINE)}
-            if dense
-            else {},
+            vectors_config={DENSE: models.VectorParams(size=size, distance=models.Distance.COSINE)} if size else {},
             sparse_vectors_config={LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)},
         )
-        mean = sum(len(terms(text)) for text in texts) / max(len(texts), 1)
+
+    def _put(self, passages: Sequence[Passage]) -> None:
+        texts = [_searchable(passage) for passage in passages]
+        dense = self._embed(texts) if self._embed and texts else []
         points = []
         for number, (passage, text) in enumerate(zip(passages, texts, strict=True)):
-            vector: dict[str, object] = {LEXICAL: _vector(document_vector(text, mean))}
+            vector: dict[str, object] = {LEXICAL: _vector(document_vector(text, MEAN_TERMS))}
             if dense:
                 vector[DENSE] = dense[number]
-            payload = {"id": passage.id, "section": passage.section}
+            payload = {"id": passage.id, "section": passage.section, "origin": passage.origin}
             key = str(uuid.uuid5(uuid.NAMESPACE_URL, passage.id))
             points.append(models.PointStruct(id=key, vector=vector, payload=payload))
         self._client.upload_points(COLLECTION, points, batch_size=256, wait=True)

@@ -50,7 +50,7 @@ def read_manual(path: Path) -> list[Passage]:
 
 
 def _passages(path: Path, pieces: list[tuple[str, str]]) -> list[Passage]:
-    section = slug(path.stem)
+    section = f"manual-{slug(path.stem)}"  # apart from our own sections, whatever the file is called
     title = path.stem.replace("_", " ").replace("-", " ")
     seen: dict[str, int] = {}
     passages = []

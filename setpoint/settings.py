@@ -63,6 +63,8 @@ class ModelsSettings(_Section):
     tokens_per_incident: int = Field(default=6000, ge=0)
     seconds_per_incident: float = Field(default=120.0, gt=0)
     calls_per_incident: int = Field(default=16, ge=0)
+    storm_queue: int = Field(default=25, ge=1)
+    """With more analyses waiting than this, their words are templates: a storm is no storm of model calls."""
 
 
 class AlertSettings(_Section):

@@ -36,6 +36,8 @@ _LASTING: frozenset[Symptom] = frozenset({"power", "cooling", "leak", "link", "i
 """Causes whose effects show late: they explain for three windows while they have not cleared."""
 ALONE = "one condition on"
 """How the reason of an incident begins that nothing else was joined to."""
+ENDED = "end of its condition"
+"""The reason of an event that ends one: it says nothing about why events are one incident."""
 _STORM_ASSETS = 5
 """One message from this many assets within the window is one storm."""
 _STORM_FACTOR = 3.0

@@ -10,6 +10,7 @@ import gc
 import hmac
 import logging
 import secrets
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,6 +33,7 @@ from setpoint.settings import Loaded
 log = logging.getLogger("setpoint")
 SMALL = 16_384
 """Bytes of a body that are read at once: a hop to another thread would cost more."""
+WARM_UP_AFTER_S = 3.0
 SWITCH_S = 0.0005
 """How long one thread may hold the interpreter while the alert path waits for it (Python's default is 10 times that)."""
 STATUS = {2: 422, 3: 503, 4: 409, 5: 500}
@@ -62,7 +64,9 @@ def make_app(runtime: Runtime, token: str) -> FastAPI:
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await runtime.start()
+        warm = asyncio.create_task(_warm_up(runtime))
         yield
+        warm.cancel()
         await runtime.close()
 
     app = FastAPI(
@@ -79,6 +83,15 @@ def make_app(runtime: Runtime, token: str) -> FastAPI:
     _add_reading(app, runtime)
     _add_desk(app, runtime, token)
     return app
+
+
+async def _warm_up(runtime: Runtime) -> None:
+    """Open the index before the first analysis asks for it: loading it amid a storm would hold up the storm's alerts."""
+    await asyncio.sleep(WARM_UP_AFTER_S)
+    try:
+        await asyncio.to_thread(runtime.index)
+    except SetpointError as error:
+        log.warning("index: %s", error)
 
 
 def _add_errors(app: FastAPI) -> None:
@@ -231,6 +244,7 @@ def serve_forever(loaded: Loaded) -> None:
     print(
         f"Setpoint {__version__} at {url} (API: {url}/docs); ledger in {settings.store.dir}", file=sys.stderr
     )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again once it has shut down
     try:
         uvicorn.run(
             make_app(runtime, token), host=settings.serve.host, port=settings.serve.port, log_level="warning"

@@ -41,7 +41,7 @@ Fields = Annotated[
 def main() -> None:
     """Entry point: turns expected errors into one clear line and their exit code."""
     try:
-        app(standalone_mode=False)
+        code = app(standalone_mode=False)
     except SetpointError as error:
         typer.echo(f"setpoint: {error}", err=True)
         raise SystemExit(error.exit_code) from None
@@ -55,7 +55,9 @@ def main() -> None:
         raise SystemExit(0) from None
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
-        typer.echo(f"setpoint: {where}{error.strerror or error}. Check that it is there and its mode", err=True)
+        typer.echo(
+            f"setpoint: {where}{error.strerror or error}. Check that it is there and its mode", err=True
+        )
         raise SystemExit(3) from None
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's own usage errors
@@ -65,6 +67,8 @@ def main() -> None:
             raise
         typer.echo(_unexpected(error), err=True)
         raise SystemExit(3) from None
+    if isinstance(code, int) and code:  # outside its standalone mode, click returns the code of an Exit
+        raise SystemExit(code)
 
 
 def _unexpected(error: Exception) -> str:

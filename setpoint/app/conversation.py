@@ -38,7 +38,7 @@ def _here(loaded: Loaded) -> Callable[[str, dict[str, Any]], Any]:
 
 
 def _next_question() -> str:
-    """"" at the end. The prompt goes to stderr: stdout holds answers alone."""
+    """ "" at the end. The prompt goes to stderr: stdout holds answers alone."""
     if sys.stdin.isatty():
         print("> ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()

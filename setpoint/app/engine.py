@@ -27,6 +27,9 @@ from setpoint.ledger.records import Accepted
 from setpoint.settings import Settings
 
 log = logging.getLogger("setpoint")
+CALM = 0.2
+"""Share of the last seconds that the alert path may have been busy for its moment to count as calm."""
+
 Listener = Callable[[str, Any], None]
 
 
@@ -115,11 +118,18 @@ class Engine:
         while asyncio.get_running_loop().time() < deadline:
             if self.failure:
                 raise self.failure
-            if not (self._busy or self._deliverer.busy or self._lanes.busy) and not await asyncio.to_thread(self._work_left):
+            if not (self._busy or self._deliverer.busy or self._lanes.busy) and not await asyncio.to_thread(
+                self._work_left
+            ):
                 return True
             self.wake()
             await asyncio.sleep(0.05)
         return False
+
+    @property
+    def calm(self) -> bool:
+        """Little has come in of late: a good moment for upkeep."""
+        return self._pressure.share() < CALM
 
     def dead_loops(self) -> list[str]:
         """Names of loops that ended though they should run."""

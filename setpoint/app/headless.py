@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -14,8 +15,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
+from setpoint.app.formatting import counted
 from setpoint.app.outputs import render
 from setpoint.app.policy import load_policy
+from setpoint.app.progress import Progress
 from setpoint.app.wiring import Runtime, build_runtime, load_ranking
 from setpoint.contracts import PRIORITIES, Event, Quarantined
 from setpoint.errors import UsageError
@@ -58,31 +61,51 @@ async def _run(loaded: Loaded, request: Request) -> int:
     runtime = build_runtime(loaded.settings, live=sys.stdout if request.output == "text" else None)
     policy = load_policy(request.decide, runtime.site)
     runtime.inputs, runtime.decided_by = tuple(request.files), policy.name
+    progress = _progress(request)
+    runtime.engine.parts.listeners.append(progress)
     try:
         await runtime.start()
-        total = await _feed(runtime, items)
-        if not total:
-            raise UsageError("no event and nothing readable in the input", where=", ".join(request.files),
+        await _feed(runtime, items)
+        if not progress.read:
+            raise UsageError("no event could be read", where=", ".join(request.files),
                              remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV")  # fmt: skip
         await runtime.settle(policy)
+        progress.close()
         waiting = len(runtime.ledger.list_reviews(states=("pending",), kinds=("action",)))
         _publish(runtime, request)
     finally:
+        progress.close()
         await runtime.close()
+    _say_kept(progress.bad, request)
     return _exit_code(runtime, request, waiting)
 
 
-async def _feed(runtime: Runtime, items: Iterator[Event | Quarantined]) -> int:
+def _progress(request: Request) -> Progress:
+    """The live view tells of bad items itself, and would be torn by a line that is written over."""
+    watched = request.output == "text"
+    quiet = watched and sys.stdout.isatty()
+    return Progress(sys.stderr, overwrite=sys.stderr.isatty() and not quiet, tell_bad=not watched)
+
+
+def _say_kept(bad: int, request: Request) -> None:
+    if bad:
+        items = counted(bad, "unreadable item")
+        where = (
+            "`setpoint quarantine list`"
+            if request.keep
+            else "run with --keep --store DIR to keep and replay them"
+        )
+        print(f"{items} in quarantine: {where}", file=sys.stderr)
+
+
+async def _feed(runtime: Runtime, items: Iterator[Event | Quarantined]) -> None:
     """Everything into the inbox, in chunks that fit in memory."""
-    total = 0
     while chunk := list(islice(items, CHUNK)):
         events = [item for item in chunk if isinstance(item, Event)]
         bad = [item for item in chunk if isinstance(item, Quarantined)]
         await runtime.engine.accept(events, bad, "file")
-        total += len(chunk)
         while await asyncio.to_thread(runtime.ledger.pending_count) > 4 * CHUNK:
             await asyncio.sleep(0.02)
-    return total
 
 
 def _publish(runtime: Runtime, request: Request) -> None:
@@ -100,7 +123,10 @@ def _exit_code(runtime: Runtime, request: Request, waiting: int) -> int:
             return 1
     if waiting and request.decide == "ask":
         hint = "" if request.keep else " (run with --keep --store DIR to decide them with `setpoint review`)"
-        print(f"{waiting} actions wait for a decision{hint}", file=sys.stderr)
+        print(
+            f"{counted(waiting, 'action')} wait{'s' if waiting == 1 else ''} for a decision{hint}",
+            file=sys.stderr,
+        )
         return 4
     return 0
 
@@ -121,8 +147,9 @@ def rank_only(loaded: Loaded, files: Sequence[str], output: str, fields: Sequenc
         for event, triage in ranking(events):
             seen += 1
             sys.stdout.write(_line(event, triage, output))
-    if not seen and not bad:
-        raise UsageError("no event in the input", where=", ".join(files), remedy="Is the file empty?")
+    if not seen:
+        raise UsageError("no event could be read", where=", ".join(files),
+                         remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV")  # fmt: skip
     print(f"{seen} events ranked, {bad} items unreadable", file=sys.stderr)
     return 0
 
@@ -149,9 +176,19 @@ def read_files(
 ) -> Iterator[Event | Quarantined]:
     """Items of all files in turn; `-` is standard input. A file that is not there stops the run before it starts."""
     for name in files:
-        if name != "-" and not Path(name).is_file():
-            raise UsageError(f"no file {name!r}", remedy="Give files of events, or - for standard input")
+        if name != "-":
+            _check_readable(Path(name))
     return _items(files, zone, fields)
+
+
+def _check_readable(path: Path) -> None:
+    remedy = "Give files of events, or - for standard input"
+    if path.is_dir():
+        raise UsageError(f"{str(path)!r} is a folder", remedy=f"{remedy}: {path}/*")
+    if not path.exists():
+        raise UsageError(f"no file {str(path)!r}", remedy=remedy)
+    if not os.access(path, os.R_OK):
+        raise UsageError(f"{str(path)!r} may not be read", remedy="Check its owner and mode")
 
 
 def _items(

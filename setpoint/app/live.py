@@ -14,15 +14,19 @@ from rich.padding import Padding
 from rich.text import Text
 
 from agents.evidence import clock
+from setpoint.app.formatting import one_line, visible
 from setpoint.contracts import Diagnosis, Notice, Outcome, Quarantined, Review
 from setpoint.contracts.dispatch import Dispatch, Ranked
 from setpoint.contracts.site import Site
+from setpoint.contracts.sinks import sink_label
 from setpoint.ledger.records import Accepted, Decided
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
 STAGE = {"first": "ALERT", "plain": "ALERT in plain words", "update": "UPDATE", "escalation": "ESCALATION",
          "resolved": "RESOLVED", "storm": "ALERT FLOOD"}  # fmt: skip
 INDENT = 4
+MOST_UNREADABLE = 20
+"""Unreadable items told one by one."""
 
 
 class Live:
@@ -30,7 +34,7 @@ class Live:
 
     def __init__(self, console: Console, site: Site, *, rank_lines: bool = True) -> None:
         self._console, self._site, self._rank_lines = console, site, rank_lines
-        self._routine = 0
+        self._routine = self._unreadable = 0
 
     def __call__(self, what: str, value: Any) -> None:
         show = getattr(self, f"_on_{what.replace('-', '_')}", None)
@@ -50,21 +54,26 @@ class Live:
         """The console sink."""
         self.flush()
         head = Text.assemble((f" {notice.priority} ", COLOUR[notice.priority]), f" {STAGE[notice.stage]}  ",
-                             (notice.incident_id, "bold"), "  ", (notice.title, "bold"))  # fmt: skip
+                             (notice.incident_id, "bold"), "  ", (one_line(notice.title), "bold"))  # fmt: skip
         self._console.print(head)
-        words = (
-            notice.text if notice.written_by == "template" else f"{notice.text}\n(words: {notice.written_by})"
-        )
+        text = visible(notice.text)
+        words = text if notice.written_by == "template" else f"{text}\n(words: {notice.written_by})"
         self._console.print(Padding(Text(words), (0, 0, 0, INDENT)))
 
     # ---- engine events ------------------------------------------------------------------------------------------
 
     def _on_accepted(self, value: tuple[Accepted, Sequence[Quarantined]]) -> None:
         for item in value[1]:
+            self._unreadable += 1
+            if self._unreadable > MOST_UNREADABLE:
+                continue
             self.flush()
-            self._console.print(
-                Text.assemble((" quarantine ", "magenta"), f"{item.origin}: {item.reason}. {item.remedy}")
-            )
+            said = one_line(f"{item.origin}: {item.reason}. {item.remedy}")
+            self._console.print(Text.assemble((" quarantine ", "magenta"), said))
+            if self._unreadable == MOST_UNREADABLE:
+                self._console.print(
+                    "[dim]  ... further unreadable items are kept in silence: setpoint quarantine list"
+                )
 
     def _on_triaged(self, dispatch: Dispatch) -> None:
         for ranked in dispatch.ranked:
@@ -76,10 +85,10 @@ class Live:
 
     def _rank_line(self, ranked: Ranked) -> Text:
         event, triage = ranked.event, ranked.triage
-        said = event.message if len(event.message) <= 90 else event.message[:87] + "..."
+        said = one_line(event.message, 90)
         line = Text.assemble(
             (f" {triage.priority} ", COLOUR[triage.priority]), f" {clock(event.time, self._site)}  ",
-            (event.asset, "bold"), f"  {said}\n",
+            (one_line(event.asset), "bold"), f"  {said}\n",
             (f"{' ' * INDENT} {triage.reason} ", "dim"), (f"[{', '.join(triage.decided_by[:3])}]", "cyan"),
         )  # fmt: skip
         if triage.undecided:
@@ -93,26 +102,7 @@ class Live:
             Text.assemble((" CAUSE ", "bold black on cyan"), "  ", (diagnosis.incident_id, "bold"), "  ",
                           (top.title, "bold"), f"  {top.score:.0%}", _others(diagnosis))
         )  # fmt: skip
-        body = Text(f"{diagnosis.summary}\n")
-        body.append("evidence\n", "underline")
-        for piece in diagnosis.evidence:
-            mark = "+" if piece.id in top.supports else "-" if piece.id in top.contradicts else " "
-            body.append(f"  {mark} {piece.id:<4}{piece.text}\n")
-        body.append("reasoning\n", "underline")
-        for step in diagnosis.steps:
-            body.append(f"  [{', '.join(step.evidence)}] {step.text}\n")
-        for absent in top.missing:
-            body.append(f"  [not seen] {absent}\n")
-        if diagnosis.guide.steps:
-            body.append("recovery guide\n", "underline")
-        for number, advice in enumerate(diagnosis.guide.steps, 1):
-            body.append(f"  {number}. {advice.text} ")
-            body.append(f"[{advice.citation.passage_id}]\n", "cyan")
-        body.append(f"words: {diagnosis.written_by}; cause decided in mode {diagnosis.mode}; "
-                    f"{diagnosis.seconds:.1f} s, {diagnosis.tokens} tokens", "dim")  # fmt: skip
-        for problem, parts in _by_problem(diagnosis.fallbacks).items():
-            body.append(f"\n{', '.join(parts)} fell back to plain facts: {problem}", "magenta")
-        self._console.print(Padding(body, (0, 0, 0, INDENT)))
+        self._console.print(Padding(_analysis(diagnosis), (0, 0, 0, INDENT)))
 
     def _on_review(self, review: Review) -> None:
         self.flush()
@@ -122,7 +112,7 @@ class Live:
                 (" WAITING ", "bold black on yellow"),
                 "  ",
                 (review.id, "bold"),
-                f"  {review.subject} ({review.kind}{risk})",
+                f"  {one_line(review.subject)} ({review.kind.replace('_', ' ')}{risk})",
             )
         )
 
@@ -156,7 +146,44 @@ class Live:
 
     def _on_delivery_failed(self, value: tuple[Any, str]) -> None:
         delivery, error = value
-        self._console.print(Text(f" sink {delivery.sink}: {error}; kept, will be tried again", "magenta"))
+        self._console.print(
+            Text(f" sink {sink_label(delivery.sink)}: {error}; kept, will be tried again", "magenta")
+        )
+
+
+def _analysis(diagnosis: Diagnosis) -> Text:
+    """Cause with evidence, reasoning and guide. What calls for escalation stands apart: it is no step."""
+    top = diagnosis.top
+    body = Text(f"{visible(diagnosis.summary)}\n")
+    body.append("evidence\n", "underline")
+    for piece in diagnosis.evidence:
+        mark = "+" if piece.id in top.supports else "-" if piece.id in top.contradicts else " "
+        body.append(f"  {mark} {piece.id:<4}{one_line(piece.text)}\n")
+    body.append("reasoning\n", "underline")
+    for step in diagnosis.steps:
+        body.append(f"  [{', '.join(step.evidence)}] {one_line(step.text)}\n")
+    for absent in top.missing:
+        body.append(f"  [not seen] {absent}\n")
+    _append_guide(body, diagnosis)
+    body.append(f"words: {diagnosis.written_by}; cause decided in mode {diagnosis.mode}; "
+                f"{diagnosis.seconds:.1f} s, {diagnosis.tokens} tokens", "dim")  # fmt: skip
+    for problem, parts in _by_problem(diagnosis.fallbacks).items():
+        body.append(f"\n{', '.join(parts)} fell back to plain facts: {problem}", "magenta")
+    return body
+
+
+def _append_guide(body: Text, diagnosis: Diagnosis) -> None:
+    calls = [step for step in diagnosis.guide.steps if "#escalate-when" in step.citation.passage_id]
+    steps = [step for step in diagnosis.guide.steps if step not in calls]
+    for title, marked in (
+        ("recovery guide", [(f"{number}.", step) for number, step in enumerate(steps, 1)]),
+        ("escalate when", [("-", step) for step in calls]),
+    ):
+        if marked:
+            body.append(f"{title}\n", "underline")
+        for mark, step in marked:
+            body.append(f"  {mark} {one_line(step.text)} ")
+            body.append(f"[{step.citation.passage_id}]\n", "cyan")
 
 
 def _others(diagnosis: Diagnosis) -> str:

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from statistics import median
 from typing import Any
 from xml.etree import ElementTree as ET
 
@@ -270,9 +271,12 @@ def headline(dossier: Dossier, run: RunFacts) -> list[str]:
         else ""
     )
     ranks = ", ".join(f"{p} {stats.events_by_priority.get(p, 0)}" for p in PRIORITIES)
+    recorded = stats.incidents_by_priority.get("P3", 0)
+    for_people = sum(stats.incidents_by_priority.values()) - recorded
     lines = [
         f"Site {dossier.site.name}{when}: {counted(stats.events, 'event')} ({ranks}) made "
-        f"{counted(sum(stats.incidents_by_priority.values()), 'incident')} and {counted(dossier.pages, 'page')}.",
+        f"{counted(for_people, 'incident')} and {counted(dossier.pages, 'page')}; "
+        f"{recorded} more were recorded only (P3).",
     ]
     if late.count:
         lines.append(
@@ -281,7 +285,7 @@ def headline(dossier: Dossier, run: RunFacts) -> list[str]:
     reviews, actions = stats.reviews_by_state, stats.actions_by_state
     done = ", ".join(f"{many} {state.replace('_', ' ')}" for state, many in actions.items()) or "none"
     lines.append(
-        f"{counted(stats.diagnoses, 'analysis')}; reviews: {reviews.get('decided', 0)} decided, "
+        f"{counted(stats.diagnoses, 'analysis')}{_how_long(dossier)}; reviews: {reviews.get('decided', 0)} decided, "
         f"{reviews.get('pending', 0)} pending; actions: {done}; {counted(len(dossier.held), 'unreadable item')}."
     )
     chain = (
@@ -293,6 +297,12 @@ def headline(dossier: Dossier, run: RunFacts) -> list[str]:
         f"Audit chain {chain} ({dossier.chain.rows} rows). Models: {_models(run)}. Ran {span(run.wall_s)}."
     )
     return lines
+
+
+def _how_long(dossier: Dossier) -> str:
+    """Median length of an analysis, in brackets."""
+    seconds = [diagnosis.seconds for file in dossier.files for diagnosis in file.diagnoses]
+    return f" (median {span(median(seconds))})" if seconds else ""
 
 
 def _models(run: RunFacts) -> str:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from typing import Protocol
-from urllib.parse import urlsplit
 
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from setpoint.contracts import Notice
+from setpoint.contracts.sinks import sink_label
 from setpoint.errors import BackendError, ConfigError
 
 QUICK_RETRIES = 2
@@ -59,9 +59,11 @@ class WebhookSink:
         try:
             response = await self._post(notice, key)
         except httpx.HTTPError as error:
-            raise SinkFailed(f"not reached: {error or type(error).__name__}", where=self.name) from error
+            raise SinkFailed(
+                f"not reached: {str(error) or type(error).__name__}", where=sink_label(self.name)
+            ) from error
         if not response.is_success:
-            raise SinkFailed(f"answered {response.status_code}", where=self.name)
+            raise SinkFailed(f"answered {response.status_code}", where=sink_label(self.name))
 
     @retry(
         retry=retry_if_exception_type(httpx.TransportError),
@@ -88,7 +90,8 @@ class AppriseSink:
         self._default = apprise.NotifyType.INFO
         if not self._service.add(url):
             raise ConfigError(
-                f"Apprise does not know the sink {_without_secrets(url)!r}", remedy="See `setpoint doctor`"
+                f"Apprise does not know the sink {sink_label(url)!r}",
+                remedy="Write alerts.sinks as Apprise does, for example slack://TOKEN_A/TOKEN_B/TOKEN_C",
             )
 
     async def send(self, notice: Notice, key: str) -> None:
@@ -98,7 +101,7 @@ class AppriseSink:
             self._service.notify, body=notice.text, title=title, notify_type=kind
         )
         if not accepted:
-            raise SinkFailed("was not reached or refused the notice", where=_without_secrets(self.name))
+            raise SinkFailed("was not reached or refused the notice", where=sink_label(self.name))
 
     async def close(self) -> None:
         return None
@@ -111,9 +114,3 @@ def make_sink(name: str, show: Callable[[Notice], None]) -> Sink:
     if name.startswith(("webhook+http://", "webhook+https://")):
         return WebhookSink(name)
     return AppriseSink(name)
-
-
-def _without_secrets(url: str) -> str:
-    """Scheme and host only: Apprise URLs carry tokens."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname or ''}"

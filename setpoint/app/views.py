@@ -101,7 +101,7 @@ def incidents(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
 def _title(row: Mapping[str, Any]) -> str:
     """The title, and the assets it does not name itself."""
     others = [name for name in row["assets"] if name.lower() not in row["title"].lower()]
-    return row["title"] + (f"  ({names(others, 3)})" if others and len(row["assets"]) > 1 else "")
+    return str(row["title"]) + (f"  ({names(others, 3)})" if others and len(row["assets"]) > 1 else "")
 
 
 def incident(screen: Screen, value: Mapping[str, Any]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any
 
 # Checkpoints may hold plain values only: set before LangGraph is imported, which reads it once.
@@ -37,8 +39,10 @@ from setpoint import __version__
 from setpoint.app import adapters
 from setpoint.app.desk import DESK, Desk
 from setpoint.app.engine import Duty, Engine, EngineParts
+from setpoint.app.formatting import counted
 from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
+from setpoint.app.memory import Memory
 from setpoint.app.ownership import Ownership
 from setpoint.app.policy import Policy
 from setpoint.app.report import write_report
@@ -57,6 +61,7 @@ from setpoint.contracts import (
     Review,
     Triage,
 )
+from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.site import Site, load_site
 from setpoint.errors import NotDecidable
 from setpoint.intake import read, sense
@@ -72,10 +77,6 @@ from tools.tokens import Signer
 
 if TYPE_CHECKING:
     from knowledge.index import Index
-
-RECENT = timedelta(days=1)
-"""History that correlation learns again from at start."""
-
 
 NOTED = (
     "act.dry_run",
@@ -195,25 +196,23 @@ def next_escalation(
 ) -> tuple[Notice, str]:
     """What to say and to whom, when nobody answered `level` escalations."""
     sinks = settings.alerts.sinks
-    told = sinks[min(level, len(sinks) - 1)]
+    told = sink_label(sinks[min(level, len(sinks) - 1)])
     last = ledger.last_notice(incident.id)
-    notice = escalation_notice(incident, last, site, utc_now(), _readable(told))
+    notice = escalation_notice(incident, last, site, utc_now(), told, ledger.first_told(incident.id))
     return notice.model_copy(update={"version": (last.version + 1) if last else 1}), sinks[
         min(level + 1, len(sinks) - 1)
     ]
 
 
-def _readable(sink: str) -> str:
-    return sink.split("://")[0].removeprefix("webhook+") if "://" in sink else sink
-
-
 def _once(make: Callable[[], Any]) -> Callable[[], Any]:
     made: list[Any] = []
+    turn = Lock()
 
     def get() -> Any:
-        if not made:
-            made.append(make())
-        return made[0]
+        with turn:
+            if not made:
+                made.append(make())
+            return made[0]
 
     return get
 
@@ -227,7 +226,11 @@ class Runtime:
         self.ledger = open_ledger(settings)
         self.simulated = open_adapter(settings, self.site)
         self.index: Callable[[], Index] = _once(lambda: open_index(settings))
-        self.desk = make_desk(settings, self.site, self.ledger, self.index)
+        self.desk = replace(
+            make_desk(settings, self.site, self.ledger, self.index),
+            on_closed=lambda name: self._memory.closed(name),
+            on_merged=lambda name, into: self._memory.merged(name, into),
+        )
         self.alerter = Alerter(self.site)
         self.live = Live(Console(file=live), self.site, rank_lines=rank_lines) if live else None
         self.began = utc_now()
@@ -238,7 +241,7 @@ class Runtime:
         self._light = load_role(settings.models.light, "light")
         self._heavy = load_role(settings.models.heavy, "heavy")
         self._committer = adapters.Committer(self.ledger, settings, self._storm)
-        self._correlator = self._remember()
+        self._memory = self._remember()
         self._ranker = self._make_ranker()
         self._triage = build_triage_graph()
         self._saver_context: Any = None
@@ -267,17 +270,17 @@ class Runtime:
 
     async def close(self) -> None:
         await self.engine.stop()
+        self._memory.write()
         self.ledger.close()
         self._ownership.release()
 
     # ---- triage ---------------------------------------------------------------------------------------------------
 
-    def _remember(self) -> Correlator:
-        """A correlator that knows what the ledger knows of the last day."""
-        correlator = Correlator(self.site, self.settings.triage, self._silenced)
+    def _remember(self) -> Memory:
+        """A correlator that knows what the ledger knows."""
         self._silences = self.ledger.list_silences()
-        correlator.rebuild(self.ledger.iter_triaged(utc_now() - RECENT))
-        return correlator
+        correlator = Correlator(self.site, self.settings.triage, self._silenced)
+        return Memory(correlator, self.ledger, self.settings.store.dir / "correlation.json")
 
     def _make_ranker(self) -> SymbolicEngine:
         return SymbolicEngine(
@@ -291,11 +294,12 @@ class Runtime:
         return next(matching, "")
 
     async def _triage_batch(self, events: Sequence[Event]) -> Dispatch | None:
+        self._memory.settle(calm=self.engine.calm)
         self._silences = self.ledger.list_silences()  # a small read; a hop to another thread costs more
         sensed = [sense(event, self.site, self.settings.triage) for event in events]
         context = TriageContext(
             sensor=adapters.Taken(sensed),
-            correlator=self._correlator,
+            correlator=self._memory,
             ranker=self._ranker,
             dispatcher=self._committer,
             notice=self.alerter,
@@ -303,6 +307,7 @@ class Runtime:
             checkpointed=False,
         )
         await self._triage.ainvoke({"limit": len(sensed)}, context=context)
+        self._memory.committed(sensed)
         dispatch = self._committer.last
         if dispatch is not None:
             self.worst = min([self.worst, *(incident.priority for incident in dispatch.incidents)])
@@ -330,15 +335,25 @@ class Runtime:
                 (diagnosis, adapters.record_diagnosis(self.ledger, self.settings, diagnosis, job, notice))
             )
 
-        await run_to_stop(self._slow, f"slow:{job.key}:{job.id}", first, self._slow_ports(record))
+        await run_to_stop(
+            self._slow,
+            f"slow:{job.key}:{job.id}",
+            first,
+            self._slow_ports(record, await asyncio.to_thread(self._storming)),
+        )
         for diagnosis, _ in done:
             self.engine.tell("diagnosed", diagnosis)
         if not done:  # a run before this one recorded it and died before the job was closed
             await asyncio.to_thread(self.ledger.finish, job)
 
-    def _slow_ports(self, record: Callable[[Diagnosis], None]) -> SlowPorts:
+    def _storming(self) -> bool:
+        """Whether so many analyses wait that none of them may take a model's time."""
+        most = self.settings.models.storm_queue
+        return len(self.ledger.list_jobs(kinds=("slow",), states=("queued",), limit=most + 1)) > most
+
+    def _slow_ports(self, record: Callable[[Diagnosis], None], storming: bool) -> SlowPorts:
         heavy, limits = self.settings.models.heavy, self.settings.models
-        wants_model = heavy.kind != "none"
+        wants_model = heavy.kind != "none" and not storming
         return SlowPorts(
             load_case=lambda key: adapters.load_case(self.ledger, self.site, self.simulated, key),
             library=_Library(self.index),
@@ -366,7 +381,7 @@ class Runtime:
         lines = [diagnosis.summary]
         if waiting:
             lines.append(
-                f"{waiting} action{'s' if waiting > 1 else ''} wait for a decision: setpoint review list"
+                f"{counted(waiting, 'action')} wait{'' if waiting > 1 else 's'} for a decision: setpoint review list"
             )
         title, text = f"Cause: {diagnosis.top.title}", "\n".join(lines)
         if (last.title, last.text) == (title, text):  # another look that came to the same
@@ -396,9 +411,14 @@ class Runtime:
         if review.kind == "rule_change":
             self._ranker = self._make_ranker()
         if review.kind == "doubtful_input" and decision and decision.type == "reject":
-            self.ledger.set_state(
-                review.incident_id, "closed", decision.who, f"doubtful input rejected: {decision.reason}"
-            )
+            self._drop_doubtful(review.incident_id, decision)
+            self._memory.closed(review.incident_id)
+
+    def _drop_doubtful(self, incident_id: str, decision: Decision) -> None:
+        """It was no real trouble: its incident is closed, unless something beyond doubt is in it too."""
+        if all(triage.doubtful or triage.priority == "P3" for triage in self.ledger.triage_of(incident_id)):
+            why = f"doubtful input rejected: {decision.reason or 'no reason given'}"
+            self.ledger.set_state(incident_id, "closed", decision.who, why)
 
     async def _do_act(self, job: Job) -> None:
         outcome = await run_act(self._act, ActPorts(self._executor), job.payload)
@@ -518,7 +538,9 @@ class Runtime:
             models={role: f"{model.name}, mode {settings.mode}" for role, (model, settings) in roles.items()},
             versions=versions(self.settings),
             settings={
-                key: str(value) for key, value in flatten_settings(self.settings).items() if key in NOTED
+                key: ", ".join(map(sink_label, value)) if key == "alerts.sinks" else str(value)
+                for key, value in flatten_settings(self.settings).items()
+                if key in NOTED
             },
         )
 

@@ -222,7 +222,8 @@ class _Reader:
                 self.document = OpenDocument(line, depth, self.limits)
             else:
                 self.unrecognised += 1
-                yield self._quarantine(error if line.ended else _cut_off(error), line.raw, self._at(line))
+                cut = not line.ended and (depth is None or may_go_on)
+                yield self._quarantine(_cut_off(error) if cut else error, line.raw, self._at(line))
             return
         yield from self._values(values, raw, self._at(line), repaired)
 

@@ -170,6 +170,12 @@ def last_notice(tx: Connection, incident_id: str) -> Notice | None:
     return None if body is None else Notice.model_validate_json(body)
 
 
+def first_queued(tx: Connection, incident_id: str) -> datetime | None:
+    """When somebody was to be told of the incident first; None where nobody was."""
+    query = select(func.min(outbox.c.queued)).where(outbox.c.incident_id == incident_id)
+    return moment_or_none(tx.execute(query).scalar())
+
+
 def notices_since(tx: Connection, since: datetime, stage: str) -> int:
     query = select(func.count(func.distinct(outbox.c.dedup_key)))
     return tx.execute(query.where(outbox.c.queued >= seconds(since), outbox.c.stage == stage)).scalar_one()

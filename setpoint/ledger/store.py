@@ -343,6 +343,11 @@ class Ledger:
         with self._db.read() as tx:
             return outbox.last_notice(tx, incident_id)
 
+    def first_told(self, incident_id: str) -> datetime | None:
+        """When the incident's first notice was queued."""
+        with self._db.read() as tx:
+            return outbox.first_queued(tx, incident_id)
+
     def notices_since(self, since: datetime, stage: str = "first") -> int:
         """How many distinct notices of one stage were queued since then (for flood control)."""
         with self._db.read() as tx:

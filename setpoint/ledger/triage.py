@@ -155,6 +155,8 @@ def _page(last: int, since: datetime | None, committed_after: datetime | None) -
         .order_by(db.inbox.c.number)
         .limit(_PAGE)
     )
+    if committed_after is not None:
+        query = query.where(db.triage.c.committed > seconds(committed_after))
     return query if since is None else query.where(db.inbox.c.time >= seconds(since))
 
 

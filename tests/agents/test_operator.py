@@ -69,34 +69,39 @@ def test_it_never_acts_and_calls_no_tool_for_it() -> None:
 
 def test_an_incident_is_told_with_cause_evidence_and_citation() -> None:
     said = ask("what about INC-40AX28VY")
+    whole = "\n".join((said.lead.text, *said.lines))
     assert "INC-40AX28VY" in said.lead.text
-    assert "cause: coolant pump failed (95%)" in said.lines
+    for told in ("coolant pump failed (95%)", "E1: flow 41 lpm", "Start the standby pump. [pump-failure#steps/2]"):
+        assert told in whole
     assert said.citations == ("pump-failure#steps/2",)
 
 
 def test_verified_words_of_a_model_lead_and_wrong_ones_do_not() -> None:
-    good = ask("what is going on", "Incidents are open: {count}. See {incident}.")
-    assert (good.lead.written_by, good.lead.text) == ("scripted", "Incidents are open: 1. See INC-40AX28VY.")
-    bad = ask("what is going on", "There are 9 incidents.", "There are 9 incidents.")
+    good = ask("what about INC-40AX28VY", "Coolant flow lost on {asset}, reported as {incident}.")
+    assert (good.lead.written_by, good.lead.text) == (
+        "scripted",
+        "Coolant flow lost on cdu-1, gpu-01, reported as INC-40AX28VY.",
+    )
+    bad = ask("what about INC-40AX28VY", "There are 9 incidents.", "There are 9 incidents.")
     assert bad.lead.written_by == "template"
     assert bad.lead.problem
 
 
 def test_an_asset_is_told_with_its_readings() -> None:
-    assert "readings now: flow_lpm 41" in ask("is cdu-1 fine?").lines
+    assert any("readings now" in line and "41" in line for line in ask("is cdu-1 fine?").lines)
 
 
 @pytest.mark.parametrize(
     ("question", "results", "said"),
     [
-        ("anything open?", {"incidents": []}, "No incident is open."),
-        ("what waits for approval", {"reviews": []}, "Nothing waits for a decision."),
-        ("what about INC-0", {"incident": "no incident INC-0"}, "No such incident is known."),
-        ("how do I bleed a loop", {"search": []}, "The runbooks say nothing about this."),
+        ("anything open?", {"incidents": []}, "No incident is open"),
+        ("what waits for approval", {"reviews": []}, "Nothing waits for a decision"),
+        ("what about INC-0", {"incident": "no incident INC-0"}, "is known"),
+        ("how do I bleed a loop", {"search": []}, "say nothing about this"),
     ],
 )
 def test_nothing_found_is_said_plainly(question: str, results: dict[str, Any], said: str) -> None:
-    assert ask(question, **results).lead.text == said
+    assert said in ask(question, **results).lead.text
 
 
 def test_a_tool_that_failed_is_a_finding() -> None:

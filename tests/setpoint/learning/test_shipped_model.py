@@ -10,6 +10,7 @@ from gguf import GGUFReader
 
 import setpoint
 from prompts import TASKS, Task, template_hash
+from setpoint.learning.score import score
 
 MODEL = Path(setpoint.__file__).parent / "llm" / "models" / "setpoint-small.gguf"
 RETRAIN = (
@@ -37,3 +38,9 @@ def test_the_model_carries_its_run(metadata: GGUFReader) -> None:
 
 def test_the_model_is_small_enough_to_ship() -> None:
     assert MODEL.stat().st_size < 8_000_000
+
+
+def test_the_model_words_the_products_own_prompts() -> None:
+    found = {result.task: result.verified for result in score(MODEL, "product", "bound", each=10)}
+    assert min(found.values()) >= 0.7, found
+    assert sum(found.values()) / len(found) >= 0.85, found

@@ -21,6 +21,7 @@ from setpoint.learning.model import Model, Shape, rope_table, rotate  # noqa: E4
 from setpoint.learning.muon import Optimizers, orthogonal  # noqa: E402
 from setpoint.learning.tokenizer import SLOTS, VOCABULARY, encode, train_tokenizer  # noqa: E402
 from setpoint.learning.training import Run, answer_loss, train  # noqa: E402
+from setpoint.learning.warm_start import take_over  # noqa: E402
 
 TINY = Shape(width=64, layers=1, heads=2, hidden=96, context=512)
 
@@ -108,6 +109,19 @@ def test_a_spent_run_resumes_to_the_same_model(tokenizer: Tokenizer, tmp_path: P
     assert again.steps == first.steps > 0
     assert again.curve == first.curve
     assert torch.equal(resumed.token_embd.weight, model.token_embd.weight)
+
+
+def test_a_warm_start_keeps_what_known_tokens_mean(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    old = train(Run(seed=1, minutes=0.001, data_hash="x"), tokenizer, tmp_path, Model(TINY))
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    other = train_tokenizer(seed=2, examples=200)
+    new = Model(TINY)
+    origin = take_over(new, other, tmp_path)
+    assert origin.startswith("x after ")
+    assert torch.equal(new.blk[0].ffn_up.weight, old.blk[0].ffn_up.weight)
+    slots = other.token_to_id("{asset}"), tokenizer.token_to_id("{asset}")
+    assert torch.equal(new.token_embd.weight[slots[0]], old.token_embd.weight[slots[1]])
 
 
 def test_the_export_agrees_with_the_model(tokenizer: Tokenizer, tmp_path: Path) -> None:
