@@ -238,6 +238,8 @@ class Runtime:
         """What was read, for the report."""
         self.decided_by = "ask"
         self.worst: Priority = "P3"
+        self._storm_analyses: dict[frozenset[tuple[str, tuple[str, ...]]], str] = {}
+        """What was said, to the incident whose analysis stands for it while a storm lasts."""
         self._light = load_role(settings.models.light, "light")
         self._heavy = load_role(settings.models.heavy, "heavy")
         self._committer = adapters.Committer(self.ledger, settings, self._storm)
@@ -326,6 +328,9 @@ class Runtime:
 
     async def _do_slow(self, job: Job) -> None:
         incident = await asyncio.to_thread(self.ledger.get_incident, job.key)
+        storming = await asyncio.to_thread(self._storming)
+        if storming and await asyncio.to_thread(self._shares_analysis, incident, job):
+            return
         first = {"incident_id": job.key, "revision": incident.revision}
         done: list[tuple[Diagnosis, list[Review]]] = []
 
@@ -339,7 +344,7 @@ class Runtime:
             self._slow,
             f"slow:{job.key}:{job.id}",
             first,
-            self._slow_ports(record, await asyncio.to_thread(self._storming)),
+            self._slow_ports(record, storming),
         )
         for diagnosis, _ in done:
             self.engine.tell("diagnosed", diagnosis)
@@ -349,7 +354,20 @@ class Runtime:
     def _storming(self) -> bool:
         """Whether so many analyses wait that none of them may take a model's time."""
         most = self.settings.models.storm_queue
-        return len(self.ledger.list_jobs(kinds=("slow",), states=("queued",), limit=most + 1)) > most
+        storming = len(self.ledger.list_jobs(kinds=("slow",), states=("queued",), limit=most + 1)) > most
+        if not storming:
+            self._storm_analyses.clear()
+        return storming
+
+    def _shares_analysis(self, incident: Incident, job: Job) -> bool:
+        """In a storm one analysis stands for all incidents whose events say the same; the audit names it."""
+        triages = self.ledger.triage_of(incident.id)
+        kinds = frozenset((one.condition, one.cause_hints) for one in triages if one.priority != "P3")
+        like = self._storm_analyses.setdefault(kinds, incident.id)
+        if like == incident.id:
+            return False
+        self.ledger.audit("setpoint", "analysis-shared", incident.id, {"like": like})
+        return self.ledger.finish(job)
 
     def _slow_ports(self, record: Callable[[Diagnosis], None], storming: bool) -> SlowPorts:
         heavy, limits = self.settings.models.heavy, self.settings.models
