@@ -222,11 +222,13 @@ def _state(ranked: Sequence[Ranked], before: Incident | None, ended: bool) -> In
 
 
 def _reason(ranked: Sequence[Ranked], before: Incident | None) -> str:
-    """Why these events are one incident: the newest reason that says more than "one condition"."""
+    """Why these events are one incident: the first reason that says more than "one condition"."""
+    if before is not None and not before.grouped_by.startswith((ALONE, ENDED)):
+        return before.grouped_by
     told = [one.grouped_by for one in ranked if not one.repeat and one.event.status == "firing" and not one.grouped_by.startswith("end of")]
     telling = [words for words in told if not words.startswith((ALONE, ENDED))]
     if telling:
-        return telling[-1]
+        return telling[0]
     return before.grouped_by if before else (told or [ranked[0].grouped_by])[0]
 
 

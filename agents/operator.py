@@ -32,6 +32,7 @@ _OVERVIEW = re.compile(
 )
 _LIVE = ("open", "acknowledged")
 _READING_ORDER = {"meaning": 0, "steps": 1, "checks": 2, "likely-causes": 3, "escalate-when": 4}
+_MARK = re.compile(r"\s*\{action: \w+\}")
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]*")
 
 
@@ -205,11 +206,22 @@ def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Told:
     lines = []
     for passage in chosen:
         lines.append(f"[{passage['id']}]")
-        lines += [f"  {line.strip()}" for line in passage["text"].splitlines() if line.strip()][:8]
+        lines += [
+            f"  {line.strip()}" for line in without_marks(passage["text"]).splitlines() if line.strip()
+        ][:8]
     others = dict.fromkeys(one["title"] for one in passages if one["section"] != first["section"])
     if others:
         lines.append(f"see also: {', '.join([*others][:3])}")
     return _Told(f"From {first['title']}:", tuple(lines), tuple(one["id"] for one in chosen))
+
+
+def without_marks(text: str) -> str:
+    """A runbook passage without the marks that tie its steps to the action catalog.
+
+    >>> without_marks("1. Cordon the node. {action: cordon_node}")
+    '1. Cordon the node.'
+    """
+    return _MARK.sub("", text)
 
 
 _DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], _Told]] = {

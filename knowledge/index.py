@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -176,7 +177,19 @@ class Index:
             payload = {"id": passage.id, "section": passage.section, "origin": passage.origin}
             key = str(uuid.uuid5(uuid.NAMESPACE_URL, passage.id))
             points.append(models.PointStruct(id=key, vector=vector, payload=payload))
-        self._client.upload_points(COLLECTION, points, batch_size=256, wait=True)
+        # Embedded, each point is a transaction of its own: only the last one waits for the disk, and it takes the
+        # others with it. What a power cut spoils before that has no marker yet and is built again.
+        self._wait_for_disk(False)
+        self._client.upload_points(COLLECTION, points[:-1], batch_size=256, wait=True)
+        self._wait_for_disk(True)
+        self._client.upload_points(COLLECTION, points[-1:], wait=True)
+
+    def _wait_for_disk(self, wait: bool) -> None:
+        """SQLite's `synchronous` of an embedded collection; a server has no such thing."""
+        collections = getattr(getattr(self._client, "_client", None), "collections", {})
+        storage = getattr(getattr(collections.get(COLLECTION), "storage", None), "storage", None)
+        if isinstance(storage, sqlite3.Connection):
+            storage.execute(f"PRAGMA synchronous = {'FULL' if wait else 'OFF'}")
 
     def _passage(self, point: models.ScoredPoint) -> Passage:
         found = self._passages[(point.payload or {})["id"]]

@@ -15,7 +15,7 @@ from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from setpoint.errors import ConfigError
 
@@ -59,6 +59,8 @@ class Change(_Closed):
 
 
 class MaintenanceWindow(_Closed):
+    """A span of planned work. Times without a zone are in the site's."""
+
     start: datetime
     end: datetime
     assets: str
@@ -91,6 +93,24 @@ class Site(_Closed):
                 f"unknown time zone {value!r}; use an IANA name such as Europe/Berlin"
             ) from error
         return value
+
+    @model_validator(mode="after")
+    def _zoned(self) -> Site:
+        """Times without a zone are in the site's."""
+        windows = tuple(
+            w.model_copy(update={"start": self._at(w.start), "end": self._at(w.end)})
+            for w in self.maintenance
+        )
+        changes = tuple(c.model_copy(update={"time": self._at(c.time)}) for c in self.changes)
+        for window in windows:
+            if window.end < window.start:
+                raise ValueError(f"the maintenance window of {window.assets!r} ends before it starts")
+        object.__setattr__(self, "maintenance", windows)
+        object.__setattr__(self, "changes", changes)
+        return self
+
+    def _at(self, moment: datetime) -> datetime:
+        return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(self.timezone))
 
     @cached_property
     def zone(self) -> ZoneInfo:
@@ -180,14 +200,37 @@ def load_site(path: Path) -> Site:
         raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
     except OSError as error:
         raise ConfigError(f"cannot read the site file: {error.strerror}", where=str(path)) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("not text in UTF-8", where=str(path), remedy="Save it as UTF-8") from error
     except yaml.YAMLError as error:
-        raise ConfigError(f"not valid YAML: {error}", where=str(path)) from error
+        raise ConfigError(
+            f"not valid YAML: {_one_line(error)}", where=str(path), remedy="Mend it there"
+        ) from error
     if not isinstance(raw, dict):
         raise ConfigError("a site file is a mapping with at least `name`", where=str(path))
-    raw["assets"] = [one for item in raw.get("assets") or [] for one in _expanded(item)]
+    listed = raw.get("assets") or []
+    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
+        raise ConfigError(
+            "assets is a list of mappings", where=str(path), remedy="Write `- {name: gpu-01, kind: gpu_node}`"
+        )
+    raw["assets"] = [one for item in listed for one in _expanded(item)]
     try:
         return Site.model_validate(raw)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
-        raise ConfigError(f"{field}: {first['msg']}", where=str(path), remedy="Mend this field") from error
+        if first["type"] == "extra_forbidden":
+            raise ConfigError(
+                f"unknown field {field!r}", where=str(path), remedy="Mend its name or drop it"
+            ) from error
+        what = first["msg"].removeprefix("Value error, ")
+        raise ConfigError(
+            f"{field}: {what}" if field else what, where=str(path), remedy="Mend this field"
+        ) from error
+
+
+def _one_line(error: yaml.YAMLError) -> str:
+    """What and where, without the excerpt."""
+    mark = getattr(error, "problem_mark", None)
+    at = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+    return f"{getattr(error, 'problem', None) or 'cannot be parsed'}{at}"

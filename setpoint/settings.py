@@ -40,19 +40,25 @@ class StoreSettings(_Section):
 
 class ModelSettings(_Section):
     kind: Literal["bundled", "gguf", "openai", "none"] = "bundled"
+    """The model that ships, a GGUF file, an OpenAI-compatible server, or no model at all."""
     path: Path | None = None
     """GGUF file, for kind = "gguf"."""
     url: str = ""
     """Base URL of an OpenAI-compatible server, for kind = "openai"."""
     model: str = ""
+    """Model name at that server."""
     api_key_env: str = "SETPOINT_API_KEY"
     """Name of the environment variable that holds the key."""
     mode: Literal["facts", "assisted", "free"] = "facts"
     """Who decides: code (facts), the model among code's candidates (assisted), the model (free)."""
     context_tokens: int = Field(default=2048, ge=256)
+    """Tokens of prompt and answer together."""
     max_tokens: int = Field(default=160, ge=8)
+    """Tokens of one answer."""
     threads: int = Field(default=1, ge=1)
+    """CPU threads of a local model; one leaves the other cores to the alert path."""
     timeout_s: float = Field(default=20.0, gt=0)
+    """One answer may take this long; then the deterministic text stands."""
 
 
 class ModelsSettings(_Section):
@@ -61,8 +67,11 @@ class ModelsSettings(_Section):
     heavy: ModelSettings = ModelSettings()
     """Words analyses (slow path); decides them too where its mode allows."""
     tokens_per_incident: int = Field(default=6000, ge=0)
+    """What one analysis may cost in tokens of all its model calls."""
     seconds_per_incident: float = Field(default=120.0, gt=0)
+    """What one analysis may take in model calls."""
     calls_per_incident: int = Field(default=16, ge=0)
+    """Model calls of one analysis; 0: plain facts only."""
     storm_queue: int = Field(default=25, ge=1)
     """With more analyses waiting than this, their words are templates: a storm is no storm of model calls."""
 
@@ -82,14 +91,19 @@ class AlertSettings(_Section):
 
 class TriageSettings(_Section):
     batch: int = Field(default=200, ge=1, le=2000)
+    """Most events triaged together."""
     rules: tuple[Path, ...] = ()
     """Further rule files of the site."""
     repeat_window_s: float = Field(default=900.0, gt=0)
     """Repeats of one condition within this span are one incident."""
     group_window_s: float = Field(default=600.0, gt=0)
+    """Events on assets that depend on each other are one incident within this span."""
     flap_count: int = Field(default=4, ge=2)
+    """Firing and clearing this often within `flap_window_s` is flapping."""
     flap_window_s: float = Field(default=1800.0, gt=0)
+    """The span that `flap_count` is counted over."""
     future_skew_s: float = Field(default=300.0, ge=0)
+    """A time further ahead of receipt than this is doubted."""
     doubt_below: float = Field(default=0.5, ge=0, le=1)
     """Ranks with less confidence wait as doubtful input (they are alerted on meanwhile)."""
 
@@ -98,32 +112,42 @@ class ReviewSettings(_Section):
     actions: Switch = "ask"
     """"ask": a person decides each action. "off": nothing is proposed. "auto" is refused outside a simulated site."""
     doubtful_input: Switch = "ask"
+    """Human check 2. "ask": a doubtful event waits for a person (it is alerted on meanwhile)."""
     rule_change: Switch = "ask"
+    """Human check 1. "ask": a new or changed rule file counts only after a yes."""
     expire_s: float = Field(default=3600.0, gt=0)
+    """An action or a doubtful input that nobody decided by then expires."""
     two_people_for: tuple[Literal["low", "medium", "high"], ...] = ("high",)
+    """Risk classes that need a yes of two people."""
 
 
 class ActSettings(_Section):
     dry_run: bool = True
     """True: every check runs, nothing moves."""
     telemetry_max_age_s: float = Field(default=30.0, gt=0)
+    """An action is refused where the readings its interlocks need are older."""
     per_asset_per_hour: int = Field(default=6, ge=1)
+    """Most actions on one asset within an hour."""
 
 
 class KnowledgeSettings(_Section):
     url: str = ""
     """Qdrant server; empty: embedded in the store folder."""
     api_key_env: str = "SETPOINT_QDRANT_KEY"
+    """Name of the environment variable that holds the server's key."""
     embedding: Path | None = None
     """GGUF embedding model for dense vectors; None: sparse BM25 with the glossary."""
     passages: int = Field(default=6, ge=1, le=50)
+    """Passages retrieved for each question of an analysis."""
 
 
 class ServeSettings(_Section):
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     """Loopback only, until accounts exist."""
     port: int = Field(default=8321, ge=1, le=65535)
+    """TCP port."""
     max_body_mb: float = Field(default=16.0, gt=0)
+    """A larger request is refused."""
 
 
 class Settings(_Section):

@@ -20,11 +20,13 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException as StarletteHTTPException
 
 from setpoint import __version__
 from setpoint.app.client import announce, find_running
 from setpoint.app.desk import DESK
 from setpoint.app.metrics import Metrics
+from setpoint.app.modelcheck import tell_missing_models
 from setpoint.app.wiring import Runtime, build_runtime, read_items
 from setpoint.contracts import Incident
 from setpoint.errors import BackendError, SetpointError, StoreLocked, UsageError
@@ -100,6 +102,13 @@ def _add_errors(app: FastAPI) -> None:
         body = {"error": error.what if hasattr(error, "what") else str(error), "where": getattr(error, "where", ""),
                 "remedy": getattr(error, "remedy", ""), "exit_code": error.exit_code}  # fmt: skip
         return JSONResponse(body, STATUS.get(error.exit_code, 400))
+
+    @app.exception_handler(StarletteHTTPException)
+    async def refused(_: Request, error: StarletteHTTPException) -> JSONResponse:
+        """The same shape for what the framework refuses: unknown path, wrong method, body too large."""
+        return JSONResponse(
+            {"error": str(error.detail), "where": "", "remedy": "", "exit_code": 2}, error.status_code
+        )
 
 
 def _add_intake(app: FastAPI, runtime: Runtime) -> None:
@@ -235,6 +244,7 @@ def serve_forever(loaded: Loaded) -> None:
         raise UsageError(
             f"a server at {other.url} has this store already", remedy="Stop it, or use another --store"
         )
+    tell_missing_models(settings)
     runtime = build_runtime(settings, live=sys.stderr, rank_lines=sys.stderr.isatty())
     _tune_interpreter()
     token = secrets.token_urlsafe(32)

@@ -8,6 +8,7 @@ Nothing heavy is imported before a command needs it, so that --help answers at o
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -40,6 +41,7 @@ Fields = Annotated[
 
 def main() -> None:
     """Entry point: turns expected errors into one clear line and their exit code."""
+    _log_plainly()
     try:
         code = app(standalone_mode=False)
     except SetpointError as error:
@@ -69,6 +71,25 @@ def main() -> None:
         raise SystemExit(3) from None
     if isinstance(code, int) and code:  # outside its standalone mode, click returns the code of an Exit
         raise SystemExit(code)
+
+
+class _Plain(logging.Formatter):
+    """One line an entry; what raised is named, its stack is for SETPOINT_DEBUG=1."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        error = record.exc_info[1] if record.exc_info else None
+        what = f": {type(error).__name__}: {error}" if error else ""
+        return f"setpoint: {record.getMessage()}{what}"
+
+
+def _log_plainly() -> None:
+    handler = logging.StreamHandler()
+    if not os.environ.get("SETPOINT_DEBUG"):
+        handler.setFormatter(_Plain())
+    log = logging.getLogger("setpoint")
+    if not log.handlers:
+        log.addHandler(handler)
+        log.propagate = False
 
 
 def _unexpected(error: Exception) -> str:

@@ -25,6 +25,8 @@ AT_ONCE = 256
 SENDING_AT_ONCE = 32
 """Deliveries under way to one sink. A sink that hangs holds up its own notices only."""
 MAX_BACKOFF_S = 300.0
+MARK_AFTER_S = 0.05
+"""So many notices share one transaction that marking them does not hold up those that come in."""
 MARK_AGAIN_S = 1.0
 
 
@@ -98,6 +100,7 @@ class Deliverer:
     async def _mark(self) -> None:
         """Note what was accepted; what is accepted meanwhile shares the next transaction."""
         while self._accepted:
+            await asyncio.sleep(MARK_AFTER_S)
             sent, self._accepted = self._accepted, []
             try:
                 await asyncio.to_thread(self._ledger.mark_sent, [delivery.key for delivery in sent])

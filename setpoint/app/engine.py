@@ -169,9 +169,13 @@ class Engine:
         self._busy.add("triage")
         with self._pressure.working():
             dispatch = await self.parts.triage(events)
-        self.wake("delivery", "lanes")
-        if dispatch is not None:
-            self._tell("triaged", dispatch)
+        if dispatch is None:
+            return 0.0
+        if dispatch.notices:
+            self.wake("delivery")
+        if dispatch.jobs or dispatch.reviews:
+            self.wake("lanes")
+        self._tell("triaged", dispatch)
         return 0.0
 
     async def _deliver(self) -> float:

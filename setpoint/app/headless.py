@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
 from setpoint.app.formatting import counted
+from setpoint.app.modelcheck import tell_missing_models
 from setpoint.app.outputs import render
 from setpoint.app.policy import load_policy
 from setpoint.app.progress import Progress
@@ -59,6 +60,7 @@ def run_headless(loaded: Loaded, request: Request) -> int:
 async def _run(loaded: Loaded, request: Request) -> int:
     items = read_files(request.files, zone=_zone(loaded), fields=field_map(request.fields))
     runtime = build_runtime(loaded.settings, live=sys.stdout if request.output == "text" else None)
+    tell_missing_models(loaded.settings)
     policy = load_policy(request.decide, runtime.site)
     runtime.inputs, runtime.decided_by = tuple(request.files), policy.name
     progress = _progress(request)

@@ -168,6 +168,9 @@ class Lanes:
 async def wait_for(event: asyncio.Event, timeout_s: float) -> None:
     """Until the event is set, or so long."""
     try:
-        await asyncio.wait_for(event.wait(), timeout_s)
+        # Not asyncio.wait_for: on Python 3.11 it swallows a cancellation that comes with the event, and the loop
+        # that was to end goes on for ever.
+        async with asyncio.timeout(timeout_s):
+            await event.wait()
     except TimeoutError:
         return

@@ -17,8 +17,8 @@ from agents.evidence import clock
 from setpoint.app.formatting import one_line, visible
 from setpoint.contracts import Diagnosis, Notice, Outcome, Quarantined, Review
 from setpoint.contracts.dispatch import Dispatch, Ranked
-from setpoint.contracts.site import Site
 from setpoint.contracts.sinks import sink_label
+from setpoint.contracts.site import Site
 from setpoint.ledger.records import Accepted, Decided
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
@@ -159,7 +159,8 @@ def _analysis(diagnosis: Diagnosis) -> Text:
     for piece in diagnosis.evidence:
         mark = "+" if piece.id in top.supports else "-" if piece.id in top.contradicts else " "
         body.append(f"  {mark} {piece.id:<4}{one_line(piece.text)}\n")
-    body.append("reasoning\n", "underline")
+    if diagnosis.steps or top.missing:
+        body.append("reasoning\n", "underline")
     for step in diagnosis.steps:
         body.append(f"  [{', '.join(step.evidence)}] {one_line(step.text)}\n")
     for absent in top.missing:

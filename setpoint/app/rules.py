@@ -32,7 +32,11 @@ def _accepted(file: Path, folder: Path, settings: Settings, ledger: Ledger, now:
         raise ConfigError(
             f"cannot read the rule file: {error}", where=str(file), remedy="Correct triage.rules"
         ) from error
-    RuleBook.load([file])
+    try:
+        RuleBook.load([file])
+    except ConfigError as error:
+        where = f"{file}: {error.where}" if error.where and str(file) not in error.where else str(file)
+        raise ConfigError(error.what, where=where, remedy=error.remedy) from error
     review = Review(
         id=f"REV-rules-{file.stem}-{abs(hash_of(content)) % 10**8:08d}",
         kind="rule_change",

@@ -12,11 +12,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from agents.operator import without_marks
 from setpoint.app.formatting import counted, names, number, one_line, visible
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
 PIPED_WIDTH = 200
 """Columns where the output is no terminal: a pipe has no edge to cut at."""
+LEAST_FLEXIBLE = 24
+"""Columns a cut column keeps."""
 TIMELINE_EVENTS = 12
 """Events a timeline shows at its begin and at its end; the rest is counted."""
 MEANING = {
@@ -53,6 +56,11 @@ class Screen:
         """`2026-03-15 00:20:00`, in the site's zone."""
         return _time(text).astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
 
+    def soon(self, text: str) -> str:
+        """The time of day, with the day where it is not today's."""
+        at = _time(text).astimezone(self.zone)
+        return at.strftime("%H:%M" if at.date() == datetime.now(self.zone).date() else "%Y-%m-%d %H:%M")
+
     def zoned(self, text: str) -> str:
         return _time(text).astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S %Z")
 
@@ -77,7 +85,9 @@ def _table(screen: Screen, columns: Sequence[str], rows: Sequence[Sequence[str |
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     at = flexible % len(columns)
     for place, column in enumerate(columns):
-        shown.add_column(column, no_wrap=True, overflow="ellipsis", ratio=1 if place == at else None)
+        widest = max([len(column), *(len(row[place]) for row in rows)])
+        least = min(widest, LEAST_FLEXIBLE) if place == at else widest
+        shown.add_column(column, no_wrap=True, overflow="ellipsis", min_width=least)
     for row in rows:
         shown.add_row(*(cell if isinstance(cell, Text) else Text(one_line(cell)) for cell in row))
     screen.console.print(shown)
@@ -263,9 +273,9 @@ def _review_group(screen: Screen, priority: str, name: str, members: Sequence[Ma
     for row in members:
         said = f"{len(row['approvals'])} of {row['needed']} yes" if row["needed"] > 1 else ""
         state = "" if row["state"] == "pending" else _fate(row)
-        until = f"until {screen.when(row['expires'])[11:16]}" if row["expires"] and not state else ""
+        until = f"until {screen.soon(row['expires'])}" if row["expires"] and not state else ""
         notes = ", ".join(part for part in (_kind(row), said, state or until) if part)
-        screen.hung(f"  {row['id']}", f"{row['subject']}  ({notes})", 22)
+        screen.hung(f"  {row['id']}", f"{row['subject']}  ({notes})", max(19, len(row["id"]) + 2))
 
 
 def _kind(row: Mapping[str, Any]) -> str:
@@ -339,7 +349,7 @@ def changed(screen: Screen, row: Mapping[str, Any]) -> None:
 
 
 def escalated(screen: Screen, value: Mapping[str, Any]) -> None:
-    screen.line(f"{value['incident']} escalated to {value['sink']} (time {value['level']})")
+    screen.line(f"{value['incident']} escalated to {value['sink']}")
 
 
 def corrected(screen: Screen, value: Mapping[str, Any]) -> None:
@@ -357,6 +367,8 @@ def _brief(value: Any) -> str:
     """A proposed or decided value in a few words."""
     if not isinstance(value, dict):
         return "" if value is None else str(value)
+    if "step" in value:
+        return f"{value['step']}. {value['text']}"
     if "into" in value:
         return f"{counted(len(value['events']), 'event')} into {value['into']}"
     if "type" in value:
@@ -452,7 +464,7 @@ def passages(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
                 (f"  {row['score']:.1f}{origin}", "dim"),
             )
         )
-        for line in [line for line in row["text"].splitlines() if line.strip()][:6]:
+        for line in [line for line in without_marks(row["text"]).splitlines() if line.strip()][:6]:
             screen.hung("", line, 3)
 
 

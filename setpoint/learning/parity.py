@@ -24,6 +24,7 @@ class Parity:
     same_tokens: int
     """Texts tokenized identically."""
     positions: int
+    """Tokens of the answers: what was learned, and what is ever generated."""
     same_choice: int
     """Positions where both choose the same most likely next token."""
 
@@ -38,8 +39,9 @@ def measure(model: Model, tokenizer: Tokenizer, path: Path, texts: int = 40) -> 
         text = prompt_text(example.system, example.user) + example.answer + END
         ids = tokenizer.encode(text).ids
         same_tokens += runtime.tokens(text) == ids
+        start = len(tokenizer.encode(prompt_text(example.system, example.user)).ids) - 1
         ours = model.logits(model(torch.tensor([ids])))[0].argmax(-1).numpy()
         theirs = runtime.logits(ids).argmax(-1)
-        positions += len(ids)
-        same_choice += int((ours == theirs).sum())
+        positions += len(ids) - start
+        same_choice += int((ours == theirs)[start:].sum())
     return Parity(texts=texts, same_tokens=same_tokens, positions=positions, same_choice=same_choice)

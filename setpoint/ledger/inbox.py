@@ -35,17 +35,16 @@ def accept(
 def _unseen(tx: Connection, events: Sequence[Event]) -> list[Event]:
     """Events that are not in the inbox. An id that another source gave to something else is no duplicate: the
     later event goes on under its id with a hash of what it says."""
-    stored = {event.id: _says(event) for event in get_events(tx, list({event.id for event in events}))}
+    stored = {event.id: event for event in get_events(tx, list({event.id for event in events}))}
     new: dict[str, Event] = {}
     for event in events:
-        words = _says(event)
-        taken = stored.get(event.id) or (_says(new[event.id]) if event.id in new else words)
-        if taken != words:
+        taken = stored.get(event.id) or new.get(event.id)
+        if taken is None:
+            new[event.id] = event
+        elif (words := _says(event)) != _says(taken):
             name = f"{event.id}~{hashlib.sha256(words.encode()).hexdigest()[:8]}"
             if not known(tx, inbox.c.id, [name]):
                 new.setdefault(name, event.model_copy(update={"id": name}))
-        elif event.id not in stored:
-            new.setdefault(event.id, event)
     return list(new.values())
 
 

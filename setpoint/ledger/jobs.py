@@ -9,13 +9,25 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    bindparam,
+    exists,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from setpoint.contracts.dispatch import JobRequest
 from setpoint.ledger.clock import moment, moment_or_none, seconds
 from setpoint.ledger.records import Job
 from setpoint.ledger.schema import jobs
-from setpoint.ledger.writing import to_json
+from setpoint.ledger.writing import chunks, to_json
 
 _QUICK_TRIES = 2
 _LONGEST_REST_S = 60.0
@@ -41,18 +53,53 @@ def order_of(order: JobRequest) -> Order:
 
 def enqueue(tx: Connection, order: Order, now: datetime) -> int:
     """Insert, or fold into the queued job of this kind and key. Returns its id."""
-    start = seconds(order.not_before or now)
     queued = _one(tx, order.kind, order.key, "queued")
     if queued is not None:
-        values = {
-            "payload": to_json(_joined(json.loads(queued.payload), order.payload)),
-            "urgency": min(queued.urgency, order.urgency),
-            "not_before": min(queued.not_before, start),
-            "updated": seconds(now),
-        }
-        tx.execute(update(jobs).where(jobs.c.number == queued.number).values(**values))
+        tx.execute(_FOLD_IN, _folded(queued, order, now))
         return int(queued.number)
-    row = {
+    return int(tx.execute(insert(jobs).values(**_row(order, now)).returning(jobs.c.number)).scalar_one())
+
+
+def enqueue_all(tx: Connection, orders: Sequence[Order], now: datetime) -> None:
+    """`enqueue` of many at once."""
+    if len({(order.kind, order.key) for order in orders}) < len(orders):
+        for order in orders:
+            enqueue(tx, order, now)
+        return
+    queued: dict[tuple[str, str], Row[Any]] = {}
+    for keys in chunks([order.key for order in orders]):
+        found = tx.execute(select(jobs).where(jobs.c.key.in_(keys), jobs.c.state == "queued"))
+        queued |= {(row.kind, row.key): row for row in found}
+    old = [
+        _folded(queued[order.kind, order.key], order, now)
+        for order in orders
+        if (order.kind, order.key) in queued
+    ]
+    new = [_row(order, now) for order in orders if (order.kind, order.key) not in queued]
+    if old:
+        tx.execute(_FOLD_IN, old)
+    if new:
+        tx.execute(insert(jobs), new)
+
+
+_FOLD_IN = update(jobs).where(jobs.c.number == bindparam("job")).values(
+    payload=bindparam("new_payload"), urgency=bindparam("new_urgency"), not_before=bindparam("new_start"),
+    updated=bindparam("moment"),
+)  # fmt: skip
+
+
+def _folded(queued: Row[Any], order: Order, now: datetime) -> dict[str, Any]:
+    return {
+        "job": queued.number,
+        "new_payload": to_json(_joined(json.loads(queued.payload), order.payload)),
+        "new_urgency": min(queued.urgency, order.urgency),
+        "new_start": min(queued.not_before, seconds(order.not_before or now)),
+        "moment": seconds(now),
+    }
+
+
+def _row(order: Order, now: datetime) -> dict[str, Any]:
+    return {
         "kind": order.kind,
         "key": order.key,
         "thread": str(order.payload.get("thread_id") or f"{order.kind}:{order.key}"),
@@ -61,13 +108,12 @@ def enqueue(tx: Connection, order: Order, now: datetime) -> int:
         "urgency": order.urgency,
         "attempts": 0,
         "max_attempts": order.max_attempts,
-        "not_before": start,
+        "not_before": seconds(order.not_before or now),
         "worker": "",
         "error": "",
         "queued": seconds(now),
         "updated": seconds(now),
     }
-    return int(tx.execute(insert(jobs).values(**row).returning(jobs.c.number)).scalar_one())
 
 
 def _joined(old: dict[str, JsonValue], new: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -132,11 +178,19 @@ def _bury_expired(tx: Connection, kinds: Sequence[str], now: float) -> None:
 def release(tx: Connection, now: datetime) -> int:
     """Give back every job that a dead process holds. One that was cut off often rests before it is tried again, so
     that a job that kills its process does not do so at each start."""
-    held = tx.execute(select(jobs.c.number, jobs.c.kind, jobs.c.key, jobs.c.attempts).where(jobs.c.state == "running")).all()
+    held = tx.execute(
+        select(jobs.c.number, jobs.c.kind, jobs.c.key, jobs.c.attempts).where(jobs.c.state == "running")
+    ).all()
     for row in held:
         newer = _one(tx, row.kind, row.key, "queued")
-        rest_s = min(_LONGEST_REST_S, 2.0 ** (row.attempts - _QUICK_TRIES)) if row.attempts > _QUICK_TRIES else 0.0
-        values = {"state": "merged" if newer is not None else "queued", "lease_until": None, "updated": seconds(now)}
+        rest_s = (
+            min(_LONGEST_REST_S, 2.0 ** (row.attempts - _QUICK_TRIES)) if row.attempts > _QUICK_TRIES else 0.0
+        )
+        values = {
+            "state": "merged" if newer is not None else "queued",
+            "lease_until": None,
+            "updated": seconds(now),
+        }
         if newer is not None:
             _fold(tx, tx.execute(select(jobs).where(jobs.c.number == row.number)).one(), newer)
         values["not_before"] = seconds(now) + rest_s

@@ -50,7 +50,10 @@ def spaced(tx: Connection, outgoing: Sequence[Outgoing], apart_s: float) -> list
     for part in chunks(names):
         told = func.max(func.coalesce(outbox.c.sent, outbox.c.queued))
         where = (outbox.c.dedup_key.in_(part), or_(outbox.c.state == "sent", outbox.c.stage == "first"))
-        last |= {row[0]: row[1] for row in tx.execute(select(outbox.c.dedup_key, told).where(*where).group_by(outbox.c.dedup_key))}
+        last |= {
+            row[0]: row[1]
+            for row in tx.execute(select(outbox.c.dedup_key, told).where(*where).group_by(outbox.c.dedup_key))
+        }
     return [
         Outgoing(one.notice, one.received, moment(last[one.notice.dedup_key] + apart_s))
         if one.notice.stage == "update" and one.notice.dedup_key in last
@@ -66,14 +69,14 @@ def key_of(notice: Notice, sink: str) -> str:
 def _numbered(tx: Connection, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
     """Give each notice of version 0 the next number of its dedup key."""
     last: dict[str, int] = {}
+    for part in chunks(list({one.notice.dedup_key for one in outgoing if one.notice.version == 0})):
+        newest = select(outbox.c.dedup_key, func.max(outbox.c.version)).where(outbox.c.dedup_key.in_(part))
+        last |= {row[0]: row[1] for row in tx.execute(newest.group_by(outbox.c.dedup_key))}
     numbered = []
     for one in outgoing:
         notice = one.notice
         if notice.version == 0:
-            if notice.dedup_key not in last:
-                newest = select(func.max(outbox.c.version)).where(outbox.c.dedup_key == notice.dedup_key)
-                last[notice.dedup_key] = tx.execute(newest).scalar() or 0
-            notice = notice.model_copy(update={"version": last[notice.dedup_key] + 1})
+            notice = notice.model_copy(update={"version": last.get(notice.dedup_key, 0) + 1})
         last[notice.dedup_key] = max(notice.version, last.get(notice.dedup_key, 0))
         numbered.append(Outgoing(notice, one.received, one.not_before))
     return numbered
@@ -144,7 +147,9 @@ def mark_sent(tx: Connection, keys: Sequence[str], now: datetime) -> int:
     """A superseded row may have been under way: it counts as sent too."""
     values = {"state": "sent", "sent": seconds(now), "attempts": outbox.c.attempts + 1, "error": ""}
     return sum(
-        tx.execute(update(outbox).where(outbox.c.key.in_(part), outbox.c.state != "sent").values(**values)).rowcount
+        tx.execute(
+            update(outbox).where(outbox.c.key.in_(part), outbox.c.state != "sent").values(**values)
+        ).rowcount
         for part in chunks(keys)
     )
 

@@ -42,8 +42,7 @@ def commit(
     outbox.queue(tx, outbox.spaced(tx, _outgoing(dispatch), updates_apart_s), sinks, now)
     for review in dispatch.reviews:
         reviews.open_review(tx, review, 1, now)
-    for order in dispatch.jobs:
-        jobs.enqueue(tx, jobs.order_of(order), now)
+    jobs.enqueue_all(tx, [jobs.order_of(order) for order in dispatch.jobs], now)
     inbox.mark_triaged(tx, [ranked.event.id for ranked in fresh])
     audit.append(tx, "triage", "triage", dispatch.batch_id, _summary(dispatch, fresh), now)
     return Committed(incidents=tuple(stored))

@@ -12,7 +12,7 @@ import pytest
 
 from knowledge.index import Index
 from knowledge.runbooks import load_corpus
-from setpoint.errors import InputError, StoreLocked, UsageError
+from setpoint.errors import InputError, UsageError
 
 REPOSITORY = Path(__file__).parents[2]
 MANUAL = "# Quibble valve\nTurn the quibble valve clockwise before you bleed the loop.\n"

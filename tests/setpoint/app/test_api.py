@@ -129,7 +129,7 @@ def test_a_body_of_nothing_but_noise_is_refused_with_a_remedy(served: Served) ->
 def test_a_body_that_is_too_large_is_refused(served: Served) -> None:
     answer = served.post("/v1/events", b"x" * 300_000)
     assert answer.status_code == 413
-    assert "0.2 MB" in answer.json()["detail"]
+    assert "0.2 MB" in answer.json()["error"]
 
 
 def test_health_and_metrics(served: Served) -> None:

@@ -114,7 +114,8 @@ def waiting(night: tuple[Sample, Settings]) -> dict[str, Any]:
     old = next(review for review in ledger.list_reviews(states=("pending",), kinds=("action",)) if review.proposal)
     number = len(ledger.list_reviews())
     fresh = old.model_copy(update={"id": f"REV-fresh-{number}", "created": datetime.now(UTC), "expires": None})
-    return ledger.open_review(fresh).model_dump(mode="json")
+    assert ledger.open_review(fresh)
+    return fresh.model_dump(mode="json")
 
 
 def test_editing_an_argument_that_is_not_there(call: Any, waiting: dict[str, Any]) -> None:
