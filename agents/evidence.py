@@ -23,7 +23,7 @@ CLEARED = "condition cleared"
 MAX_GROUPS = 10
 MAX_NAMED_ASSETS = 4
 MAX_READ_ASSETS, MAX_READINGS = 6, 4
-_SETTING = re.compile(r"_(cap|lock|max|min|design|setpoint|limit|watermark)_")
+_SETTING = re.compile(r"_(cap|lock|max|min|design|setpoint|limit|watermark)_|^shed_")
 _VARIABLE = re.compile(r"0x[0-9a-f]+|[0-9a-f]{8,}|\d+(\.\d+)*", re.IGNORECASE)
 
 
@@ -198,8 +198,15 @@ def _readings(case: Case) -> _Made | None:
     ][:MAX_READINGS]
     if not rows:
         return None
-    text = "Readings now: " + "; ".join(f"{asset} {_metric(metric, value)}" for asset, metric, value in rows) + "."
-    facts = (_fact("asset", "asset", rows[0][0], "E1", required=True), _fact("value", "quantity", _metric(*rows[0][1:]), "E1"))
+    text = (
+        "Readings now: "
+        + "; ".join(f"{asset} {_metric(metric, value)}" for asset, metric, value in rows)
+        + "."
+    )
+    facts = (
+        _fact("asset", "asset", rows[0][0], "E1", required=True),
+        _fact("value", "quantity", _metric(*rows[0][1:]), "E1"),
+    )
     return text, "site telemetry", FactSheet(condition="present readings were taken", facts=facts), "metric"
 
 
@@ -220,7 +227,12 @@ def _change(case: Case) -> _Made | None:
                 _fact("time", "duration", span(since), "E1"),
                 _fact("change", "quote", change.what, "E1"),
             )
-            return text, "site change record", FactSheet(condition="this asset was changed shortly before", facts=facts), "change"
+            return (
+                text,
+                "site change record",
+                FactSheet(condition="this asset was changed shortly before", facts=facts),
+                "change",
+            )
     return None
 
 
@@ -234,7 +246,12 @@ def _history(case: Case) -> _Made | None:
         _fact("incident", "code", near.id, "E1", required=True),
         _fact("time", "duration", apart, "E1"),
     )
-    return text, "ledger", FactSheet(condition="another incident touches the same equipment", facts=facts), "history"
+    return (
+        text,
+        "ledger",
+        FactSheet(condition="another incident touches the same equipment", facts=facts),
+        "history",
+    )
 
 
 def span(length: timedelta) -> str:
@@ -253,7 +270,7 @@ def span(length: timedelta) -> str:
 
 def _common_asset(case: Case) -> str:
     """What the incident is about: the asset of its first event that others stand on, else its first known asset."""
-    known = [event.asset for event in case.events if case.site.find(event.asset)]
+    known = [event.asset for event in telling_events(case) if case.site.find(event.asset)]
     carrying = [name for name in known if len(case.site.downstream(name)) > 1]
     return next(iter(carrying), next(iter(known), ""))
 
@@ -261,7 +278,11 @@ def _common_asset(case: Case) -> str:
 def _likeness(event: Event, site: Site) -> tuple[str, str, str]:
     asset = site.find(event.asset)
     words = _VARIABLE.sub("#", event.message.replace(event.asset, "@"))
-    return (asset.kind if asset else "unknown", event.kind or words, event.status if not event.kind else words[:40])
+    return (
+        asset.kind if asset else "unknown",
+        event.kind or words,
+        event.status if not event.kind else words[:40],
+    )
 
 
 def _condition(events: Iterable[Event], triages: Mapping[str, Triage]) -> str:

@@ -70,7 +70,9 @@ class Said:
     problem: str = ""
 
 
-def say(writer: Writer | None, task: WordTask, inputs: WordInput, sheet: FactSheet, plain: str, budget: Budget) -> Said:
+def say(
+    writer: Writer | None, task: WordTask, inputs: WordInput, sheet: FactSheet, plain: str, budget: Budget
+) -> Said:
     """The model's verified words with their facts filled in, else `plain`."""
     if writer is None:
         return Said(plain, TEMPLATE)
@@ -107,13 +109,19 @@ def explain(
     for number, (relation, piece) in enumerate(_chain(top, evidence), 1):
         progress(f"step {number}")
         inputs = StepInput(title=top.title, relation=relation, sheet=piece.sheet)
-        said = say(writer, "step", inputs, piece.sheet, _plain_step(relation, piece, top, number == 1), budget)
+        said = say(
+            writer, "step", inputs, piece.sheet, _plain_step(relation, piece, top, number == 1), budget
+        )
         steps.append(ReasoningStep(text=said.text, evidence=(piece.id,), written_by=said.written_by))
         if said.problem:
             fallbacks.append(f"step {number}: {said.problem}")
     progress("summary")
-    summary_inputs = SummaryInput(cause=top.cause, title=top.title, certainty=certainty, sheet=subject, todo=todo)
-    summary = say(writer, "summary", summary_inputs, subject, _plain_summary(top, certainty, subject, todo), budget)
+    summary_inputs = SummaryInput(
+        cause=top.cause, title=top.title, certainty=certainty, sheet=subject, todo=todo
+    )
+    summary = say(
+        writer, "summary", summary_inputs, subject, _plain_summary(top, certainty, subject, todo), budget
+    )
     if summary.problem:
         fallbacks.append(f"summary: {summary.problem}")
     return steps, summary, fallbacks
@@ -171,7 +179,9 @@ def _plain_summary(top: Hypothesis, certainty: Certainty, subject: FactSheet, to
         return f"{where} The evidence does not name a cause."
     if top.cause == NO_FAULT:
         return f"{where} Nothing points at a fault."
-    verdict = {"clear": "The cause is", "likely": "The likely cause is", "open": "A possible cause is"}[certainty]
+    verdict = {"clear": "The cause is", "likely": "The likely cause is", "open": "A possible cause is"}[
+        certainty
+    ]
     cause = "" if top.title.lower() == subject.condition.lower() else f" {verdict}: {top.title}."
     first = f" First: {todo[:1].lower()}{todo[1:].rstrip('.')}." if todo else ""
     return f"{where}{cause}{first}"

@@ -24,7 +24,9 @@ _SPLIT = re.compile(r"[^a-z0-9]+")
 _BULLET = re.compile(r"^\s*[-*]\s+", re.MULTILINE)
 
 
-def queries(hypotheses: Sequence[Hypothesis], causes: Mapping[str, Cause], conditions: Sequence[str]) -> list[str]:
+def queries(
+    hypotheses: Sequence[Hypothesis], causes: Mapping[str, Cause], conditions: Sequence[str]
+) -> list[str]:
     """What to ask the knowledge base: cause titles with their meaning, then what was seen."""
     named = [causes[h.cause] for h in hypotheses[:2] if h.cause not in (UNKNOWN, NO_FAULT)]
     asked = [f"{cause.title}. {cause.meaning}" for cause in named]

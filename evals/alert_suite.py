@@ -89,7 +89,12 @@ def _other_asset(event: Event, case: Played) -> Event | None:
 def _other_unit(event: Event, case: Played) -> Event | None:
     if event.value is None:
         return None
-    more = {"value": event.value * 1.37, "unit": "bar", "metric": "loop_pressure_bar", "threshold": event.threshold}
+    more = {
+        "value": event.value * 1.37,
+        "unit": "bar",
+        "metric": "loop_pressure_bar",
+        "threshold": event.threshold,
+    }
     return event.model_copy(update=more)
 
 
@@ -135,7 +140,10 @@ def _changed(case: Played, name: str) -> Case | None:
     event = CHANGES[name](lead, case)
     if event is None:
         return None
-    assets = (event.asset, *(asset for asset in case.incident.assets if asset not in (lead.asset, event.asset)))
+    assets = (
+        event.asset,
+        *(asset for asset in case.incident.assets if asset not in (lead.asset, event.asset)),
+    )
     incident = case.incident.model_copy(
         update={"assets": assets, "title": _retitled(case.incident, lead.asset, event.asset)}
     )
@@ -247,7 +255,9 @@ def records(case: Case) -> list[str]:
     asset = site.find(event.asset)
     around = [event.asset, *site.upstream(event.asset), *(asset.redundant_with if asset else ())]
     below = len(site.downstream(event.asset))
-    tenants = [one.tenant for name in (event.asset, *site.downstream(event.asset)) if (one := site.find(name))]
+    tenants = [
+        one.tenant for name in (event.asset, *site.downstream(event.asset)) if (one := site.find(name))
+    ]
     counts = f"{incident.event_count} events, {len(incident.assets)} assets, {below} assets stand, {len(incident.assets) - 1} more"
     readings = f"{reading(event)} {limit(event)} {event.metric or ''}"
     kind = re.sub(r"^(s?xid)-", r"\1 ", event.kind, flags=re.IGNORECASE).upper()

@@ -46,7 +46,9 @@ def table(figures: Sequence[Figure], skipped: Sequence[str] = ()) -> str:
     head = ("set", "figure", "value", "95 % interval", "n", "")
     rows = [head, *(_row(figure) for figure in figures)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    ]
     return "\n".join([*lines, *(f"skipped: {reason}" for reason in skipped)])
 
 

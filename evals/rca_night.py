@@ -48,7 +48,10 @@ def judge(seed: int) -> list[Judged]:
     """Every incident above P3 of one night that belongs to a story."""
     played = play(seed)
     told = [case for case in played.cases if case.incident.priority != "P3" and played.story(case) != "noise"]
-    mains = {_main(played, [case for case in told if played.story(case) == story]) for story in map(played.story, told)}
+    mains = {
+        _main(played, [case for case in told if played.story(case) == story])
+        for story in map(played.story, told)
+    }
     return [
         Judged(
             seed=seed,
@@ -105,9 +108,13 @@ def report(judged: Sequence[Judged]) -> Report:
     """By story and in all."""
     mains = [one for one in judged if one.main]
     told = {one.story for one in mains}
-    wrong = Counter((one.story, one.truth, one.ranked[0].cause, one.incident) for one in judged if not one.right)
+    wrong = Counter(
+        (one.story, one.truth, one.ranked[0].cause, one.incident) for one in judged if not one.right
+    )
     return Report(
-        stories={s.name: _row([one for one in mains if one.story == s.name]) for s in STORIES if s.name in told},
+        stories={
+            s.name: _row([one for one in mains if one.story == s.name]) for s in STORIES if s.name in told
+        },
         whole=_row(mains),
         others=_row([one for one in judged if not one.main]),
         misses=tuple(Miss(*key, times) for key, times in wrong.most_common()),
@@ -116,7 +123,9 @@ def report(judged: Sequence[Judged]) -> Report:
 
 def _main(played: Played, cases: Sequence[Case]) -> str:
     story = played.story(cases[0])
-    return max(cases, key=lambda case: sum(played.truth[event.id].story == story for event in case.events)).incident.id
+    return max(
+        cases, key=lambda case: sum(played.truth[event.id].story == story for event in case.events)
+    ).incident.id
 
 
 def _row(judged: Sequence[Judged]) -> Row:

@@ -19,7 +19,9 @@ def reading_ease(text: str) -> float:
     """
     own = _QUOTED.sub("", text)
     sentences = [part for part in _SENTENCE.split(own) if _WORD.search(part)]
-    words = [word for token in own.split() if not re.search(r"\d|_|/", token) for word in _WORD.findall(token)]
+    words = [
+        word for token in own.split() if not re.search(r"\d|_|/", token) for word in _WORD.findall(token)
+    ]
     if not words or not sentences:
         return 100.0
     heard = sum(syllables(word) for word in words)

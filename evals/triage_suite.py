@@ -47,7 +47,9 @@ def prepare(data: Path | None) -> Prepared:
             samples += _labelled_samples(name, load(triage_data.data_dir(data)))
         except (UsageError, OSError) as error:
             skipped.append(f"{name}: {error}")
-    task = Task(dataset=MemoryDataset(samples, name="triage"), solver=rank_it(), scorer=as_labelled(), name="triage")
+    task = Task(
+        dataset=MemoryDataset(samples, name="triage"), solver=rank_it(), scorer=as_labelled(), name="triage"
+    )
     return Prepared(task, figures, tuple(skipped))
 
 
@@ -134,7 +136,9 @@ def _of_set(name: str, rows: Sequence[Row]) -> list[Figure]:
     classes = ", ".join(p for p in PRIORITIES if any(row["gold"] == p for row in rows))
     found = [
         resampled(name, f"macro-F1 ({classes})", rows, lambda some: macro_f1(*_answers(some))),
-        share(name, "within the tolerated answers", sum(row["got"] in row["accept"] for row in rows), len(rows)),
+        share(
+            name, "within the tolerated answers", sum(row["got"] in row["accept"] for row in rows), len(rows)
+        ),
     ]
     if due:
         found.append(share(name, "P0+P1 recall", sum(row["got"] in PAGES for row in due), len(due)))

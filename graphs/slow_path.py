@@ -160,7 +160,11 @@ async def retrieve(state: SlowState, runtime: Runtime[SlowPorts]) -> Retrieved:
     for query in asked:
         for passage in await asyncio.to_thread(ports.library.search, query, ports.passages):
             found.setdefault(passage.id, passage)
-    return {"passages": [passage.model_dump(mode="json") for passage in list(found.values())[: 2 * ports.passages]]}
+    return {
+        "passages": [
+            passage.model_dump(mode="json") for passage in list(found.values())[: 2 * ports.passages]
+        ]
+    }
 
 
 async def reason(state: SlowState, runtime: Runtime[SlowPorts]) -> Reasoned:
@@ -170,7 +174,9 @@ async def reason(state: SlowState, runtime: Runtime[SlowPorts]) -> Reasoned:
     hypotheses, evidence = _hypotheses(state), {piece.id: piece for piece in _evidence(state)}
     top, budget, sure = hypotheses[0], ports.new_budget(), certainty(hypotheses)
     subject = subject_of(list(evidence.values()), top, state["urgent"])
-    todo = first_thing(_section(state, case, top, ports), sure) if top.cause not in (UNKNOWN, NO_FAULT) else ""
+    todo = (
+        first_thing(_section(state, case, top, ports), sure) if top.cause not in (UNKNOWN, NO_FAULT) else ""
+    )
     steps, summary, fallbacks = await asyncio.to_thread(
         explain, ports.writer, top, sure, evidence, subject, todo, budget,
         lambda stage: ports.progress(identifier, f"writing {stage}"),

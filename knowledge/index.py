@@ -36,6 +36,9 @@ _NOT_OURS = models.Filter(must_not=[models.FieldCondition(key="origin", match=mo
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
 
+_ROOM = "Free some space, and check owner and mode of the folder; what it holds is built again"
+
+
 @dataclass(frozen=True)
 class Document:
     """One entry of `setpoint knowledge list`."""
@@ -74,7 +77,13 @@ class Index:
         index = cls(client, folder, embed)
         try:
             index._refresh()
+        except sqlite3.Error as error:  # the embedded index keeps its points in SQLite
+            index.close()
+            raise BackendError(
+                f"the index cannot be written: {error}", where=str(folder), remedy=_ROOM
+            ) from error
         except (OSError, models_errors()) as error:
+            index.close()
             raise BackendError(
                 f"the Qdrant server does not answer: {error}", where=url or str(folder)
             ) from error
@@ -142,7 +151,9 @@ class Index:
         theirs = [passage for path in manuals for passage in read_manual(path)]
         self._passages = {passage.id: passage for passage in (*ours, *theirs)}
         corpus = {"layout": LAYOUT, "corpus": corpus_hash(sections), "dense": self._embed is not None}
-        stamp = corpus | {"manuals": [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in manuals]}
+        stamp = corpus | {
+            "manuals": [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in manuals]
+        }
         marker = self._folder / "index.json"
         known = json.loads(marker.read_text()) if marker.is_file() else {}
         if known == stamp and self._client.collection_exists(COLLECTION):
@@ -162,7 +173,9 @@ class Index:
         size = len(self._embed([_searchable(passages[0])])[0]) if self._embed else 0
         self._client.create_collection(
             COLLECTION,
-            vectors_config={DENSE: models.VectorParams(size=size, distance=models.Distance.COSINE)} if size else {},
+            vectors_config={DENSE: models.VectorParams(size=size, distance=models.Distance.COSINE)}
+            if size
+            else {},
             sparse_vectors_config={LEXICAL: models.SparseVectorParams(modifier=models.Modifier.IDF)},
         )
 

@@ -38,7 +38,9 @@ def read_manual(path: Path) -> list[Passage]:
         pieces = [(heading, text) for heading, body in reader(path) for text in _chunks(body)]
     except OSError as error:
         raise InputError(
-            f"cannot be read: {error.strerror or error}", where=path.name, remedy="Check its name and its mode"
+            f"cannot be read: {error.strerror or error}",
+            where=path.name,
+            remedy="Check its name and its mode",
         ) from error
     except (UnicodeDecodeError, PdfReadError) as error:
         raise InputError(

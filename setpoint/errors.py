@@ -28,7 +28,7 @@ class SetpointError(Exception):
     def __str__(self) -> str:
         parts = [f"{self.where}: {self.what}" if self.where else self.what]
         if self.remedy:
-            parts.append(self.remedy)
+            parts.append(self.remedy[0].upper() + self.remedy[1:])
         return ". ".join(part.rstrip(".") for part in parts)
 
 

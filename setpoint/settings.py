@@ -248,4 +248,6 @@ def _env_value(text: str) -> Any:
 
 
 def _origin_of(key: str, origins: Mapping[str, str]) -> str:
-    return next((origin for known, origin in origins.items() if key.startswith(known) or known.startswith(key)), "")
+    return next(
+        (origin for known, origin in origins.items() if key.startswith(known) or known.startswith(key)), ""
+    )

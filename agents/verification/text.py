@@ -78,7 +78,7 @@ def _item(one: Evidence | str) -> _Item:
     if isinstance(one, str):
         return _Item(one, tuple(claims_of(one)))
     facts = one.sheet.facts
-    whole = "\n".join((one.text, *(fact.text for fact in facts)))
+    whole = "\n".join((one.text, one.sheet.condition, *(fact.text for fact in facts)))
     return _Item(
         whole,
         tuple(claims_of(whole)),

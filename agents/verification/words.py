@@ -94,6 +94,7 @@ def verify_words(
         *_foreign_characters(reading),
         *_invented(reading, names),
         *(_own_words(reading) if closed else ()),
+        *(_lost_condition(reading, stance or Stance()) if closed else ()),
         *_deeds(reading),
         *_stance(reading, task, stance or Stance()),
         *_roles(reading),
@@ -200,6 +201,13 @@ def _invented(reading: _Reading, names: Sequence[str]) -> Iterator[str]:
     for name in names:
         if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", lower) and stem(name) not in given:
             yield f"writes the name {name!r} instead of a slot"
+
+
+def _lost_condition(reading: _Reading, stance: Stance) -> Iterator[str]:
+    """A small model copies; a condition that is not there word for word was garbled."""
+    condition = _clean(reading.sheet.condition)
+    if stance.relation != "absent" and condition.lower() not in " ".join(reading.words.split()).lower():
+        yield "does not name the condition word for word"
 
 
 def _own_words(reading: _Reading) -> Iterator[str]:

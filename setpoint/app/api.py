@@ -11,6 +11,7 @@ import hmac
 import logging
 import secrets
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -182,6 +183,7 @@ def _add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
 def _problems(runtime: Runtime) -> list[str]:
     problems = [str(runtime.engine.failure)] if runtime.engine.failure else []
     problems += runtime.engine.dead_loops()
+    problems += [f"{name}: {why}" for name, why in runtime.engine.troubles.items()]
     try:
         waiting = runtime.ledger.pending_count()
     except (BackendError, StoreLocked) as error:
@@ -236,6 +238,21 @@ def _tune_interpreter() -> None:
     sys.setswitchinterval(SWITCH_S)
 
 
+def _check_port(host: str, port: int) -> None:
+    """Said before anything is opened. Raises BackendError where something else listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise BackendError(
+                f"port {port} cannot be used: {error.strerror}",
+                where=host,
+                remedy="Choose another with --port",
+            ) from error
+
+
 def serve_forever(loaded: Loaded) -> None:
     """Run until stopped. Raises UsageError where another server has this store."""
     settings = loaded.settings
@@ -244,6 +261,7 @@ def serve_forever(loaded: Loaded) -> None:
         raise UsageError(
             f"a server at {other.url} has this store already", remedy="Stop it, or use another --store"
         )
+    _check_port(settings.serve.host, settings.serve.port)
     tell_missing_models(settings)
     runtime = build_runtime(settings, live=sys.stderr, rank_lines=sys.stderr.isatty())
     _tune_interpreter()

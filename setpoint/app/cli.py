@@ -7,6 +7,7 @@ Nothing heavy is imported before a command needs it, so that --help answers at o
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from setpoint.errors import SetpointError, UsageError
+from setpoint.errors import ConfigError, SetpointError, UsageError
 
 app = typer.Typer(
     name="setpoint",
@@ -39,6 +40,9 @@ Fields = Annotated[
 ]
 
 
+INTERRUPTED = 130
+
+
 def main() -> None:
     """Entry point: turns expected errors into one clear line and their exit code."""
     _log_plainly()
@@ -51,15 +55,12 @@ def main() -> None:
         raise SystemExit(stop.exit_code) from None
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("setpoint: interrupted; what was accepted is kept", err=True)
-        raise SystemExit(130) from None
+        raise SystemExit(INTERRUPTED) from None
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - stays open until the process ends
         raise SystemExit(0) from None
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""
-        typer.echo(
-            f"setpoint: {where}{error.strerror or error}. Check that it is there and its mode", err=True
-        )
+        typer.echo(_system_said(error), err=True)
         raise SystemExit(3) from None
     except Exception as error:
         if hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's own usage errors
@@ -70,7 +71,22 @@ def main() -> None:
         typer.echo(_unexpected(error), err=True)
         raise SystemExit(3) from None
     if isinstance(code, int) and code:  # outside its standalone mode, click returns the code of an Exit
+        if code == INTERRUPTED:
+            typer.echo("setpoint: interrupted; what was accepted is kept", err=True)
         raise SystemExit(code)
+
+
+def _system_said(error: OSError) -> str:
+    """What the system refused, and what to do about it."""
+    where = f"{error.filename}: " if error.filename else ""
+    remedy = {
+        errno.ENOSPC: "Free some space; what was accepted before is kept",
+        errno.EDQUOT: "Raise the quota; what was accepted before is kept",
+        errno.EROFS: "Choose a store that can be written, with --store or store.dir",
+        errno.EACCES: "Give Setpoint's user access, or choose another place",
+        errno.EPERM: "Give Setpoint's user access, or choose another place",
+    }.get(error.errno or 0, "Check that path")
+    return f"setpoint: {where}{error.strerror or error}. {remedy}"
 
 
 class _Plain(logging.Formatter):
@@ -82,8 +98,15 @@ class _Plain(logging.Formatter):
         return f"setpoint: {record.getMessage()}{what}"
 
 
+class _Stderr(logging.Handler):
+    """Writes to whatever stderr is at that moment."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr)
+
+
 def _log_plainly() -> None:
-    handler = logging.StreamHandler()
+    handler = _Stderr()
     if not os.environ.get("SETPOINT_DEBUG"):
         handler.setFormatter(_Plain())
     log = logging.getLogger("setpoint")
@@ -119,7 +142,11 @@ def settings_from(
             )
         flags[key] = _value(value)
     flags |= {"site.file": site, "store.dir": store, **more}
-    return load_settings(flags)
+    loaded = load_settings(flags)
+    folder = loaded.settings.store.dir
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError("store.dir is a file", where=str(folder), remedy="Name a folder with --store")
+    return loaded
 
 
 def _value(text: str) -> Any:

@@ -15,13 +15,11 @@ from typing import Any
 
 from setpoint.app.pressure import Pressure
 from setpoint.app.sinks import Sink, SinkFailed
-from setpoint.errors import StoreLocked
+from setpoint.errors import SetpointError
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Delivery
 
 log = logging.getLogger("setpoint")
-AT_ONCE = 256
-"""Deliveries looked at in one turn."""
 SENDING_AT_ONCE = 32
 """Deliveries under way to one sink. A sink that hangs holds up its own notices only."""
 MAX_BACKOFF_S = 300.0
@@ -39,11 +37,16 @@ class Deliverer:
     ) -> None:  # fmt: skip
         self._ledger, self._sinks, self._pressure = ledger, sinks, pressure
         self._tell, self._wake = tell, wake
-        self._under_way: dict[str, tuple[Delivery, asyncio.Task[None]]] = {}
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        """By key, until the ledger knows how it ended."""
+        self._sending: Counter[str] = Counter()
+        """By sink, until the sink has answered."""
         self._ended: set[str] = set()
         """Ended since the outbox was last read: that reading may still show them as due."""
         self._accepted: list[Delivery] = []
         self._marker: asyncio.Task[None] | None = None
+        self._waiting = False
+        """The last turn left something for want of room."""
 
     @property
     def busy(self) -> bool:
@@ -52,17 +55,19 @@ class Deliverer:
     async def turn(self) -> None:
         """Begin every delivery that is due and not under way. A version waits in the ledger for the one before it."""
         self._ended.clear()
-        due = await asyncio.to_thread(self._ledger.due, AT_ONCE)
-        load = Counter(delivery.sink for delivery, _ in self._under_way.values())
-        for delivery in due:
-            known = delivery.key in self._under_way or delivery.key in self._ended
-            if not known and load[delivery.sink] < SENDING_AT_ONCE:
-                load[delivery.sink] += 1
-                self._under_way[delivery.key] = (delivery, asyncio.create_task(self._send(delivery)))
+        full = [sink for sink, number in self._sending.items() if number >= SENDING_AT_ONCE]
+        limit = len(self._under_way) + SENDING_AT_ONCE
+        due = await asyncio.to_thread(self._ledger.due, limit, without=full)
+        fresh = [one for one in due if one.key not in self._under_way and one.key not in self._ended]
+        self._waiting = bool(full) or len(due) == limit
+        for delivery in fresh:
+            if self._sending[delivery.sink] < SENDING_AT_ONCE:
+                self._sending[delivery.sink] += 1
+                self._under_way[delivery.key] = asyncio.create_task(self._send(delivery))
 
     async def stop(self) -> None:
         """Give up what is under way; it stays due."""
-        tasks = [task for _, task in self._under_way.values()] + ([self._marker] if self._marker else [])
+        tasks = [*self._under_way.values(), *([self._marker] if self._marker else [])]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -76,6 +81,9 @@ class Deliverer:
         except Exception as unexpected:  # a sink's defect must not take the others with it
             log.exception("sink of %s failed", delivery.key)
             error = f"{type(unexpected).__name__}: {unexpected}"
+        self._sending[delivery.sink] -= 1
+        if self._waiting:
+            self._wake()
         if error is None:
             self._accepted.append(delivery)
             if self._marker is None or self._marker.done():
@@ -104,7 +112,7 @@ class Deliverer:
             sent, self._accepted = self._accepted, []
             try:
                 await asyncio.to_thread(self._ledger.mark_sent, [delivery.key for delivery in sent])
-            except StoreLocked as error:  # they stay under way, so that nothing is sent twice meanwhile
+            except SetpointError as error:  # they stay under way, so that nothing is sent twice meanwhile
                 log.warning("delivery: %s", error)
                 self._accepted = sent + self._accepted
                 await asyncio.sleep(MARK_AGAIN_S)

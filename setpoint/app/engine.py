@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,11 +17,12 @@ from typing import Any
 from setpoint.app.arrivals import Door, Handover
 from setpoint.app.delivery import Deliverer
 from setpoint.app.lanes import POLL_S, LaneParts, Lanes, wait_for
+from setpoint.app.loopthread import LoopThread
 from setpoint.app.pressure import Pressure
 from setpoint.app.sinks import Sink
 from setpoint.contracts import Event, Quarantined
 from setpoint.contracts.dispatch import Dispatch
-from setpoint.errors import SafetyViolation, SetpointError, StoreLocked
+from setpoint.errors import SafetyViolation, SetpointError
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Accepted
 from setpoint.settings import Settings
@@ -47,7 +48,8 @@ class EngineParts:
 
     settings: Settings
     ledger: Ledger
-    triage: Callable[[Sequence[Event]], Awaitable[Dispatch | None]]
+    triage: Callable[[Sequence[Event]], Coroutine[Any, Any, Dispatch | None]]
+    """Called on a loop of its own, one batch at a time."""
     sinks: Mapping[str, Sink]
     lanes: LaneParts
     duties: Sequence[Duty]
@@ -63,6 +65,8 @@ class Engine:
         self._handover = Handover()
         self._door = Door(parts.ledger, self._handover)
         self._pressure = Pressure()
+        self._judge = LoopThread("triage")
+        """Ranking a batch takes tens of milliseconds; the door and the sinks must not stand still meanwhile."""
         self._lanes = Lanes(parts.lanes, self._pressure, self.tell)
         self._wake: dict[str, asyncio.Event] = {}
         self._busy: set[str] = set()
@@ -72,6 +76,8 @@ class Engine:
         )
         self._home: asyncio.AbstractEventLoop | None = None
         self._failure: SetpointError | None = None
+        self.troubles: dict[str, str] = {}
+        """Loop name to what its last turn failed with; empty when all is well."""
 
     @property
     def failure(self) -> SetpointError | None:
@@ -81,6 +87,7 @@ class Engine:
     async def start(self) -> None:
         """Start every loop. Unfinished work of a run before this one is taken up first."""
         self._home = asyncio.get_running_loop()
+        self._judge.start()
         await self._lanes.start()
         loops: dict[str, Callable[[], Awaitable[float]]] = {"triage": self._triage, "delivery": self._deliver}
         self._wake = {name: asyncio.Event() for name in loops}
@@ -93,6 +100,7 @@ class Engine:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._deliverer.stop()
+        await self._judge.stop()
         await self._lanes.stop()
 
     async def accept(
@@ -149,10 +157,14 @@ class Engine:
                 self._failure = error
                 log.critical("%s stopped: %s", name, error)
                 return
-            except StoreLocked as error:
+            except SetpointError as error:
+                self.troubles[name] = str(error)
                 log.warning("%s: %s", name, error)
-            except Exception:  # a loop must outlive any one failure; what failed is still in the ledger
+            except Exception as error:  # a loop must outlive any one failure; what failed is still in the ledger
+                self.troubles[name] = f"{type(error).__name__}: {error}"
                 log.exception("%s: unexpected failure, going on", name)
+            else:
+                self.troubles.pop(name, None)
             finally:
                 self._busy.discard(name)
             if rest_s:
@@ -168,7 +180,7 @@ class Engine:
             return POLL_S
         self._busy.add("triage")
         with self._pressure.working():
-            dispatch = await self.parts.triage(events)
+            dispatch = await self._judge.run(self.parts.triage(events))
         if dispatch is None:
             return 0.0
         if dispatch.notices:

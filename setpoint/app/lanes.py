@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from concurrent.futures import Future
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from setpoint.app.loopthread import LoopThread
 from setpoint.app.pressure import Pressure
 from setpoint.errors import SafetyViolation, SetpointError, StoreLocked
 from setpoint.ledger import Ledger
@@ -52,8 +51,7 @@ class Lanes:
 
     def __init__(self, parts: LaneParts, pressure: Pressure, tell: Callable[[str, Any], None]) -> None:
         self._parts, self._pressure, self._tell = parts, pressure, tell
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
+        self._there = LoopThread("lanes")
         self._wakes: dict[str, asyncio.Event] = {}
         self._tasks: list[asyncio.Task[None]] = []
         self.busy: set[str] = set()
@@ -61,34 +59,22 @@ class Lanes:
 
     async def start(self) -> None:
         """Start the thread, what lives on its loop, and every lane."""
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="lanes", daemon=True)
-        self._thread.start()
-        await self._there(self._open())
+        self._there.start()
+        await self._there.run(self._open())
 
     async def stop(self) -> None:
         """Stop every lane; a job that was begun stays in the ledger."""
-        if self._loop is None or self._thread is None:
-            return
-        await self._there(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        await asyncio.to_thread(self._thread.join)
-        self._loop.close()
-        self._loop = None
+        if self._tasks:
+            await self._there.run(self._close())
+        await self._there.stop()
 
     def wake(self) -> None:
         """Make every lane look for work at once."""
-        if self._loop is not None:
-            self._loop.call_soon_threadsafe(self._set_all)
+        self._there.call(self._set_all)
 
     def dead(self) -> list[str]:
         """Names of lanes that ended though they should run."""
         return [task.get_name() for task in self._tasks if task.done()]
-
-    def _there(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
-        assert self._loop is not None
-        done: Future[None] = asyncio.run_coroutine_threadsafe(work, self._loop)
-        return asyncio.wrap_future(done)
 
     async def _open(self) -> None:
         await self._parts.open()
@@ -100,7 +86,6 @@ class Lanes:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._parts.close()
-        await asyncio.get_running_loop().shutdown_default_executor()
 
     def _set_all(self) -> None:
         for event in self._wakes.values():

@@ -16,7 +16,7 @@ class Progress:
     def __init__(self, out: TextIO, *, overwrite: bool, tell_bad: bool) -> None:
         self._out, self._overwrite, self._tell_bad = out, overwrite, tell_bad
         self.read = self.bad = self.ranked = self.analysed = 0
-        self._drawn, self._next = False, 0.0
+        self._drawn, self._next, self._untold = False, 0.0, 0
 
     def __call__(self, what: str, value: Any) -> None:
         if what == "accepted":
@@ -32,7 +32,9 @@ class Progress:
     def _unreadable(self, items: Any) -> None:
         for item in items:
             self.bad += 1
-            if self._tell_bad and self.bad <= MOST_TOLD:
+            if self._tell_bad and self.bad > MOST_TOLD:
+                self._untold += 1
+            elif self._tell_bad:
                 self._clear()
                 print(f"setpoint: {item.origin}: {item.reason}. {item.remedy}", file=self._out)
 
@@ -53,5 +55,6 @@ class Progress:
     def close(self) -> None:
         """Wipe the line, and say what was left unsaid."""
         self._clear()
-        if self._tell_bad and self.bad > MOST_TOLD:
-            print(f"setpoint: {self.bad - MOST_TOLD:,} more items were unreadable", file=self._out)
+        untold, self._untold = self._untold, 0
+        if untold:
+            print(f"setpoint: {untold:,} more items were unreadable", file=self._out)

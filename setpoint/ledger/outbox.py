@@ -126,7 +126,7 @@ def _start_escalation_clock(tx: Connection, rows: Sequence[dict[str, Any]], now:
         )
 
 
-def due(tx: Connection, now: datetime, limit: int) -> list[Delivery]:
+def due(tx: Connection, now: datetime, limit: int, without: Sequence[str] = ()) -> list[Delivery]:
     """What may be sent now. A version waits while an older one to the same sink is unsent."""
     older = outbox.alias("older")
     blocked = exists().where(
@@ -138,6 +138,8 @@ def due(tx: Connection, now: datetime, limit: int) -> list[Delivery]:
     # Written as the partial index has it: else SQLite would read every row ever sent.
     unsent = text("outbox.state IN ('queued', 'failed')")
     query = select(outbox).where(unsent, outbox.c.next_try <= seconds(now), ~blocked)
+    if without:
+        query = query.where(outbox.c.sink.not_in(without))
     return [
         _delivery(row) for row in tx.execute(query.order_by(outbox.c.priority, outbox.c.number).limit(limit))
     ]

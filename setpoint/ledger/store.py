@@ -314,10 +314,13 @@ class Ledger:
             outgoing = [outbox.Outgoing(notice, received, not_before)]
             return outbox.queue(tx, outgoing, self._sinks(sinks), now or utc_now())
 
-    def due(self, limit: int = 100, now: datetime | None = None) -> list[Delivery]:
-        """What to send now: most urgent first, and per incident and sink never a version before an older one."""
+    def due(
+        self, limit: int = 100, now: datetime | None = None, *, without: Sequence[str] = ()
+    ) -> list[Delivery]:
+        """What to send now: most urgent first, and per incident and sink never a version before an older one.
+        Nothing for the sinks in `without`."""
         with self._db.read() as tx:
-            return outbox.due(tx, now or utc_now(), limit)
+            return outbox.due(tx, now or utc_now(), limit, without)
 
     def mark_sent(self, keys: str | Sequence[str], now: datetime | None = None) -> int:
         """The sink accepted them. Returns how many were not marked before."""

@@ -30,7 +30,9 @@ def event(asset: str, message: str, minute: float = 0.0, **changes: Any) -> Even
     return Event(**values | changes)
 
 
-def triage(event_id: str, priority: Priority, condition: str = "", hints: Sequence[str] = (), rule: str = "rule@1") -> Triage:
+def triage(
+    event_id: str, priority: Priority, condition: str = "", hints: Sequence[str] = (), rule: str = "rule@1"
+) -> Triage:
     reason = Judgement(level="low", reason="")
     return Triage(
         event_id=event_id, priority=priority, urgency=reason, impact=reason, complexity=reason, confidence=0.9,

@@ -149,7 +149,7 @@ def test_an_escalation_says_who_did_not_answer_and_repeats_the_alert() -> None:
     first = first_notice(made.incident, made.events, made.triages, SITE)
     notice = escalation_notice(made.incident, first, SITE, NOW + timedelta(minutes=6), told="On-call")
     lines = notice.text.splitlines()
-    assert lines[0] == "On-call has not acknowledged this P0 for 6 min."
+    assert lines[0] == "Nobody has acknowledged this P0 for 6 min (told: On-call)."
     assert lines[1:-1] == first.text.splitlines()
     assert lines[-1] == "Acknowledge with: setpoint incidents ack INC-0042"
     assert escalation_notice(made.incident, None, SITE, NOW).text.startswith("Nobody has")

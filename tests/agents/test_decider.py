@@ -13,10 +13,17 @@ from setpoint.errors import ModelFailed, ModelMissing
 
 CAUSES = load_causes()
 EVIDENCE = [
-    Evidence(id=f"E{n}", kind="event", text=f"thing {n}", source="bms", sheet=FactSheet(condition="thing")) for n in (1, 2)
+    Evidence(id=f"E{n}", kind="event", text=f"thing {n}", source="bms", sheet=FactSheet(condition="thing"))
+    for n in (1, 2)
 ]
 RANKED = [
-    Hypothesis(cause="coolant_pump_failure", title="coolant pump failed", score=0.7, supports=("E1",), missing=("a leak",)),
+    Hypothesis(
+        cause="coolant_pump_failure",
+        title="coolant pump failed",
+        score=0.7,
+        supports=("E1",),
+        missing=("a leak",),
+    ),
     Hypothesis(cause="coolant_leak", title="coolant leak", score=0.3),
 ]
 
@@ -36,7 +43,9 @@ class Scripted:
         return {"causes": self.answer}, 42
 
 
-def said(cause: str, supports: tuple[str, ...] = ("E1",), contradicts: tuple[str, ...] = ()) -> dict[str, Any]:
+def said(
+    cause: str, supports: tuple[str, ...] = ("E1",), contradicts: tuple[str, ...] = ()
+) -> dict[str, Any]:
     return {"cause": cause, "supports": list(supports), "contradicts": list(contradicts)}
 
 
@@ -67,7 +76,13 @@ def test_free_may_name_any_cause_of_the_catalog() -> None:
 @pytest.mark.parametrize("mode", ["assisted", "free"])
 @pytest.mark.parametrize(
     "answer",
-    [[], [said("gremlins")], [{"supports": ["E1"]}], ModelFailed("the answer does not fit its schema"), ModelMissing("no file")],
+    [
+        [],
+        [said("gremlins")],
+        [{"supports": ["E1"]}],
+        ModelFailed("the answer does not fit its schema"),
+        ModelMissing("no file"),
+    ],
 )
 def test_a_bad_answer_leaves_codes_order_and_says_so(mode: Mode, answer: Any) -> None:
     verdict = decide(mode, Scripted(answer), RANKED, EVIDENCE, CAUSES)
@@ -92,7 +107,11 @@ def test_the_prompt_holds_the_evidence_as_data() -> None:
 def test_a_person_stands_above_everybody() -> None:
     verdict = as_corrected(RANKED, "coolant_leak", CAUSES)
     assert verdict is not None
-    assert (verdict.decided_by, verdict.hypotheses[0].cause, verdict.hypotheses[0].score) == ("a person", "coolant_leak", 1.0)
+    assert (verdict.decided_by, verdict.hypotheses[0].cause, verdict.hypotheses[0].score) == (
+        "a person",
+        "coolant_leak",
+        1.0,
+    )
     named = as_corrected(RANKED, "chiller_failure", CAUSES)
     assert named is not None
     assert named.hypotheses[0].title == CAUSES["chiller_failure"].title

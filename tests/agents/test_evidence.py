@@ -70,7 +70,13 @@ def test_a_change_shortly_before_is_evidence() -> None:
 
 
 def test_readings_are_measured_values_not_settings_or_flags() -> None:
-    values = {"flow_lpm": 150.0, "flow_design_lpm": 150.0, "leak": 0.0, "supply_temp_c": 31.25, "flow_max_lpm": 320.0}
+    values = {
+        "flow_lpm": 150.0,
+        "flow_design_lpm": 150.0,
+        "leak": 0.0,
+        "supply_temp_c": 31.25,
+        "flow_max_lpm": 320.0,
+    }
     read = next(p for p in gather(pump_case(telemetry={"cdu-1": values}))[0] if p.kind == "metric")
     assert read.text == "Readings now: cdu-1 flow 150 lpm; cdu-1 supply temperature 31.25 C."
 
@@ -90,7 +96,9 @@ def test_most_urgent_names_the_evidence_of_the_highest_priority() -> None:
 
 
 def test_another_incident_nearby_is_told_with_its_distance() -> None:
-    near = pump_case().incident.model_copy(update={"id": "INC-0009", "title": "Coolant leak", "opened": NIGHT - timedelta(minutes=12)})
+    near = pump_case().incident.model_copy(
+        update={"id": "INC-0009", "title": "Coolant leak", "opened": NIGHT - timedelta(minutes=12)}
+    )
     history = next(p for p in gather(pump_case(related=(near,)))[0] if p.kind == "history")
     assert history.text == "INC-0009 (Coolant leak) began 12 min before this one."
 
@@ -98,3 +106,20 @@ def test_another_incident_nearby_is_told_with_its_distance() -> None:
 def test_spans_read_as_people_say_them() -> None:
     lengths = (timedelta(seconds=40), timedelta(minutes=12), timedelta(hours=3, minutes=5), timedelta(days=2))
     assert [span(length) for length in lengths] == ["40 s", "12 min", "3 h 5 min", "2 days"]
+
+
+def test_the_root_is_never_a_node_that_noise_named() -> None:
+    """A corrected error on a node before the feed is lost does not make the node what it is about."""
+    lost = case(
+        told("gpu-26", "EDAC MC0: 1 CE memory read error", -2, "P3", "error corrected by hardware"),
+        told("feed-b", "Utility feed B lost", 0, "P0", "power feed lost"),
+    )
+    topology = next(piece for piece in gather(lost)[0] if piece.kind == "topology")
+    assert topology.text.startswith("feed-b carries 8 racks, 32 GPU nodes")
+
+
+def test_the_rules_own_words_may_be_said_even_where_they_count() -> None:
+    """A condition is people's wording: "one of two feeds" is no number a model made up."""
+    piece = gather(case(told("ats-1", "Moved to feed A", 0, "P1", "running on one of two feeds")))[0][0]
+    assert verify_text("Running on one of two feeds on ats-1.", [piece]).ok
+    assert not verify_text("Running on one of three feeds on ats-1.", [piece]).ok

@@ -22,10 +22,13 @@ SHEET = FactSheet(
         Fact(slot="value", kind="quantity", text="41 lpm", evidence_id="E1", required=True),
     ),
 )
-PIECE = Evidence(id="E1", kind="event", text='cdu-1: "Coolant flow below minimum" (41 lpm)', source="bms", sheet=SHEET)
+PIECE = Evidence(
+    id="E1", kind="event", text='cdu-1: "Coolant flow below minimum" (41 lpm)', source="bms", sheet=SHEET
+)
 PUMP = Hypothesis(cause="coolant_pump_failure", title="coolant pump failed", score=0.9, supports=("E1",))
 SUBJECT = FactSheet(
-    condition="coolant flow lost", facts=(Fact(slot="asset", kind="asset", text="cdu-1", evidence_id="E1", required=True),)
+    condition="coolant flow lost",
+    facts=(Fact(slot="asset", kind="asset", text="cdu-1", evidence_id="E1", required=True),),
 )
 STEP = "Coolant flow lost on {asset}, reading {value}, which points to coolant pump failed."
 SUMMARY = "Coolant flow lost on {asset}. The cause is coolant pump failed. Next step: start the standby pump."
@@ -77,7 +80,10 @@ def test_a_spent_budget_leaves_plain_facts() -> None:
 def test_without_a_model_nothing_falls_back() -> None:
     _, summary, fallbacks = words()
     assert fallbacks == []
-    assert summary.text == "Coolant flow lost on cdu-1. The cause is: coolant pump failed. First: start the standby pump."
+    assert (
+        summary.text
+        == "Coolant flow lost on cdu-1. The cause is: coolant pump failed. First: start the standby pump."
+    )
 
 
 @pytest.mark.parametrize(

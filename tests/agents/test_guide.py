@@ -41,8 +41,16 @@ def test_safety_comes_first_and_escalation_last_one_condition_each() -> None:
     [
         ("coolant_pump_failure", "pump | Pump tripped on overload", "pump-failure"),
         ("intrusion_management", "bmc | IPMI login failed for user ADMIN", "management-port-intrusion"),
-        ("intrusion_management", "gpu_node | sshd: Failed password for root from 10.0.0.9 ssh2, ssh brute force", "host-login-attack"),
-        ("gpu_uncorrectable_ecc", "gpu_node | xid-95 | uncontained memory error", "gpu-contained-uncontained-xid-94-95"),
+        (
+            "intrusion_management",
+            "gpu_node | sshd: Failed password for root from 10.0.0.9 ssh2, ssh brute force",
+            "host-login-attack",
+        ),
+        (
+            "gpu_uncorrectable_ecc",
+            "gpu_node | xid-95 | uncontained memory error",
+            "gpu-contained-uncontained-xid-94-95",
+        ),
         ("power_feed_lost", "feed | Utility feed B lost; ups | UPS on battery", "feed-lost"),
         ("coolant_leak", "leak_sensor | Leak rope wet at rack r-05", "leak-rack"),
         ("coolant_leak", "leak_sensor | Water under floor, underfloor rope sensor", "leak-underfloor"),
@@ -74,13 +82,18 @@ def test_actions_are_remedies_that_the_guide_mentions() -> None:
 
 
 def test_an_open_cause_moves_nothing() -> None:
-    assert called_for(write_guide(SECTIONS["pump-failure"]), CAUSES["coolant_pump_failure"], "open") == ["open_ticket"]
+    assert called_for(write_guide(SECTIONS["pump-failure"]), CAUSES["coolant_pump_failure"], "open") == [
+        "open_ticket"
+    ]
 
 
 def test_the_first_thing_is_the_first_step_or_while_open_a_check() -> None:
     section = SECTIONS["pump-failure"]
     assert first_thing(section, "clear") == "Start the standby pump, unless level or leak alarms forbid it"
-    assert first_thing(section, "open") == "Check the reservoir level and leak alarms before starting another pump"
+    assert (
+        first_thing(section, "open")
+        == "Check the reservoir level and leak alarms before starting another pump"
+    )
 
 
 @pytest.mark.parametrize("section", sorted(SECTIONS))
@@ -91,7 +104,9 @@ def test_the_first_thing_holds_no_fact(section: str) -> None:
 
 
 def test_queries_name_causes_and_what_was_seen_but_never_an_open_one() -> None:
-    asked = queries([top("coolant_leak"), top(UNKNOWN), top(NO_FAULT)], CAUSES, ["coolant leak", "", "coolant leak"])
+    asked = queries(
+        [top("coolant_leak"), top(UNKNOWN), top(NO_FAULT)], CAUSES, ["coolant leak", "", "coolant leak"]
+    )
     assert asked == [f"coolant leak. {CAUSES['coolant_leak'].meaning}", "coolant leak"]
     assert queries([top(UNKNOWN)], CAUSES, []) == []
 

@@ -71,7 +71,11 @@ def test_an_incident_is_told_with_cause_evidence_and_citation() -> None:
     said = ask("what about INC-40AX28VY")
     whole = "\n".join((said.lead.text, *said.lines))
     assert "INC-40AX28VY" in said.lead.text
-    for told in ("coolant pump failed (95%)", "E1: flow 41 lpm", "Start the standby pump. [pump-failure#steps/2]"):
+    for told in (
+        "coolant pump failed (95%)",
+        "E1: flow 41 lpm",
+        "Start the standby pump. [pump-failure#steps/2]",
+    ):
         assert told in whole
     assert said.citations == ("pump-failure#steps/2",)
 

@@ -57,7 +57,14 @@ def test_a_cause_must_fit_the_worst_that_happened() -> None:
         "cdu-1", "Coolant flow below minimum", 4, "P0", "coolant flow lost",
         ["coolant_pump_failure", "coolant_flow_restricted", "coolant_leak"],
     )  # fmt: skip
-    surge = told("pool-chat", "Prefill queue of pool-chat grew to 412 requests", 0, "P1", "prefill surge", ["prefill_surge"])
+    surge = told(
+        "pool-chat",
+        "Prefill queue of pool-chat grew to 412 requests",
+        0,
+        "P1",
+        "prefill surge",
+        ["prefill_surge"],
+    )
     found = [one.cause for one in ranked(case(surge, lost))]
     assert found[0] == "coolant_pump_failure"
     assert found.index("prefill_surge") > 0
@@ -66,7 +73,14 @@ def test_a_cause_must_fit_the_worst_that_happened() -> None:
 def test_once_down_is_down_and_often_is_flapping() -> None:
     def down(minute: float) -> tuple[object, object]:
         hints = ["nic_failure", "ib_link_down"]
-        return told("ib-link-l3-s1", "Port ib-leaf-3/17 link state changed to Down", minute, "P1", "network link down", hints)
+        return told(
+            "ib-link-l3-s1",
+            "Port ib-leaf-3/17 link state changed to Down",
+            minute,
+            "P1",
+            "network link down",
+            hints,
+        )
 
     def up(minute: float) -> tuple[object, object]:
         return told("ib-link-l3-s1", "Port ib-leaf-3/17 link state changed to Active", minute, "P3")
@@ -85,7 +99,17 @@ def test_a_rule_that_names_several_causes_says_less_than_one_that_names_one() ->
 
 
 def test_what_is_expected_and_absent_is_named() -> None:
-    alone = case(told("gpu-19", "GPU has fallen off the bus", 0, "P1", "GPU fell off the bus", ["gpu_off_bus"], kind="xid-79"))
+    alone = case(
+        told(
+            "gpu-19",
+            "GPU has fallen off the bus",
+            0,
+            "P1",
+            "GPU fell off the bus",
+            ["gpu_off_bus"],
+            kind="xid-79",
+        )
+    )
     assert ranked(alone)[0].missing == ("a PCIe error line before it",)
 
 
@@ -97,7 +121,14 @@ def test_a_change_speaks_for_new_firmware() -> None:
 
 def test_failed_logins_alone_are_only_likely() -> None:
     tries = [
-        told("bmc-17", "IPMI login failed for user ADMIN from 198.51.100.23", n / 10, "P2", "failed logins", ["intrusion_management"])
+        told(
+            "bmc-17",
+            "IPMI login failed for user ADMIN from 198.51.100.23",
+            n / 10,
+            "P2",
+            "failed logins",
+            ["intrusion_management"],
+        )
         for n in range(5)
     ]
     assert certainty(ranked(case(*tries))) == "likely"

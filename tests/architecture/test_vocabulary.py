@@ -38,7 +38,9 @@ def test_every_remedy_is_a_step_of_one_of_the_causes_runbooks() -> None:
         f"{cause.id}: {name}"
         for cause in load_causes().values()
         for name in cause.remedies
-        if not any(step.action == name for key in cause.sections if key in corpus for step in corpus[key].steps)
+        if not any(
+            step.action == name for key in cause.sections if key in corpus for step in corpus[key].steps
+        )
     }
     assert stranded == set()
 
@@ -58,7 +60,12 @@ def test_the_rules_hint_at_causes_of_the_catalog() -> None:
 
 def _sections() -> Iterator[type[BaseModel]]:
     for name, value in vars(settings).items():
-        if inspect.isclass(value) and issubclass(value, BaseModel) and name.endswith("Settings") and name != "Settings":
+        if (
+            inspect.isclass(value)
+            and issubclass(value, BaseModel)
+            and name.endswith("Settings")
+            and name != "Settings"
+        ):
             yield value
 
 
@@ -81,6 +88,10 @@ SPEAKS_FOR_ITSELF: frozenset[str] = frozenset()
 
 
 def test_settings_have_unit_bearing_names() -> None:
-    numbers = [key for key, value in flatten_settings(Settings()).items() if isinstance(value, float) and not isinstance(value, bool)]
+    numbers = [
+        key
+        for key, value in flatten_settings(Settings()).items()
+        if isinstance(value, float) and not isinstance(value, bool)
+    ]
     units = ("_s", "_days", "_mb", "_h", "seconds_per_incident", "doubt_below")  # the last is a share
     assert [key for key in numbers if not key.endswith(units)] == []

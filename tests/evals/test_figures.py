@@ -39,7 +39,9 @@ def test_the_same_seed_gives_the_same_interval() -> None:
 
 
 def test_a_table_names_value_interval_count_and_what_was_skipped() -> None:
-    text = table([share("night", "recall", 9, 10), resampled("night", "length", [1.0, 3.0], sum)], ["titan: not there"])
+    text = table(
+        [share("night", "recall", 9, 10), resampled("night", "length", [1.0, 3.0], sum)], ["titan: not there"]
+    )
     assert "night  recall  0.900  0.596 to 0.982  10" in " ".join(text.split("\n")[1:2]).replace("   ", "  ")
     assert text.endswith("skipped: titan: not there")
 
@@ -51,6 +53,8 @@ def test_plain_words_read_more_easily() -> None:
     assert reading_ease('"Insufficient infrastructural redundancy" 12') == 100.0
 
 
-@pytest.mark.parametrize(("word", "count"), [("flow", 1), ("coolant", 2), ("temperature", 4), ("the", 1), ("table", 2)])
+@pytest.mark.parametrize(
+    ("word", "count"), [("flow", 1), ("coolant", 2), ("temperature", 4), ("the", 1), ("table", 2)]
+)
 def test_syllables(word: str, count: int) -> None:
     assert syllables(word) == count

@@ -61,7 +61,12 @@ class Fake:
             return run
 
         dataset = MemoryDataset([Sample(input="x", id=name) for name in "abc"])
-        return Prepared(Task(dataset=dataset, solver=solve(), scorer=score(), name="fake"), self.count, ("one set",), lambda _: self.gate)
+        return Prepared(
+            Task(dataset=dataset, solver=solve(), scorer=score(), name="fake"),
+            self.count,
+            ("one set",),
+            lambda _: self.gate,
+        )
 
     @staticmethod
     def count(rows: Sequence[Mapping[str, Any]]) -> list[Figure]:
@@ -81,8 +86,12 @@ def test_a_clean_run_leaves_a_log_that_inspect_reads(tmp_path: Path) -> None:
     assert (log.status, len(log.samples or [])) == ("success", 2)
 
 
-@pytest.mark.parametrize(("fake", "code"), [(Fake(breaks=False), 0), (Fake(breaks=True), 1), (Fake(breaks=False, gate="no"), 1)])
-def test_the_exit_code(fake: Fake, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("fake", "code"), [(Fake(breaks=False), 0), (Fake(breaks=True), 1), (Fake(breaks=False, gate="no"), 1)]
+)
+def test_the_exit_code(
+    fake: Fake, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     suite = type("Suite", (), {"load": lambda self: fake})()
     monkeypatch.setitem(SUITES, "fake", suite)
     assert run_suites(["fake"], limit=None, output="json", logs=tmp_path, data=None) == code
@@ -91,7 +100,9 @@ def test_the_exit_code(fake: Fake, code: int, tmp_path: Path, monkeypatch: pytes
     assert bool(told["errors"]) == fake.breaks
 
 
-def test_the_real_triage_suite_without_public_data(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_real_triage_suite_without_public_data(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     code = run_suites(["triage"], limit=12, output="text", logs=tmp_path / "logs", data=tmp_path / "nowhere")
     out = capsys.readouterr().out
     assert code == 0
@@ -133,7 +144,9 @@ def test_the_real_notice_passes_and_a_tampered_one_does_not(name: str) -> None:
     lead = case_of(played.incident, played.events, list(played.triages.values()), played.site)
     event = CHANGES[name](lead.lead, played)
     assert event is not None
-    incident = lead.incident.model_copy(update={"title": f"Coolant flow lost on {event.asset}", "assets": (event.asset,), "event_count": 1})
+    incident = lead.incident.model_copy(
+        update={"title": f"Coolant flow lost on {event.asset}", "assets": (event.asset,), "event_count": 1}
+    )
     case = type(lead)(incident, event, lead.triage, lead.site)
     step = Alerter(case.site).first_step([case.triage])
     notice = first_notice(incident, [event], [case.triage], case.site, step)

@@ -14,7 +14,12 @@ from graphs.chat import ChatPorts, build_chat_graph
 from graphs.threads import run_to_stop
 from tests.agents.cases import demo_site
 
-PASSAGE = {"id": "pump-failure#steps", "section": "pump-failure", "title": "Coolant pump failed", "text": "1. Start the standby pump."}
+PASSAGE = {
+    "id": "pump-failure#steps",
+    "section": "pump-failure",
+    "title": "Coolant pump failed",
+    "text": "1. Start the standby pump.",
+}
 
 
 class Dying:
@@ -35,7 +40,9 @@ def ports(search: Dying) -> ChatPorts:
 
 
 async def test_one_turn_without_a_checkpointer() -> None:
-    state = await build_chat_graph().ainvoke({"question": "how do I start a spare pump"}, context=ports(Dying(0)))
+    state = await build_chat_graph().ainvoke(
+        {"question": "how do I start a spare pump"}, context=ports(Dying(0))
+    )
     assert "1. Start the standby pump." in "\n".join(state["reply"]["facts"])
     assert state["reply"]["citations"] == ["pump-failure#steps"]
     assert state["reply"]["tools"] == [{"tool": "search", "args": {"query": "how do I start a spare pump"}}]
@@ -45,9 +52,13 @@ async def test_a_killed_turn_goes_on_where_it_was(tmp_path: Path) -> None:
     search = Dying(1)
     async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
         with pytest.raises(OSError, match="killed here"):
-            await run_to_stop(build_chat_graph(saver), "chat:1", {"question": "how do I start a spare pump"}, ports(search))
+            await run_to_stop(
+                build_chat_graph(saver), "chat:1", {"question": "how do I start a spare pump"}, ports(search)
+            )
     async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
-        state = await run_to_stop(build_chat_graph(saver), "chat:1", {"question": "not asked again"}, ports(search))
+        state = await run_to_stop(
+            build_chat_graph(saver), "chat:1", {"question": "not asked again"}, ports(search)
+        )
     assert state["question"] == "how do I start a spare pump"
     assert state["reply"]["citations"] == ["pump-failure#steps"]
     assert search.calls == 2

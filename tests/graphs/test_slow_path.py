@@ -64,7 +64,9 @@ class Bench:
     def propose(self, name: str, made: Case, evidence: Sequence[str]) -> ActionProposal | None:
         for asset in made.incident.assets:
             try:
-                return proposal(name, asset, made.site, incident_id=made.incident.id, why="why", evidence=tuple(evidence))
+                return proposal(
+                    name, asset, made.site, incident_id=made.incident.id, why="why", evidence=tuple(evidence)
+                )
             except ActionRefused:
                 continue
         return None
@@ -78,10 +80,17 @@ async def diagnose(made: Case, **changes: Any) -> Diagnosis:
 
 async def test_evidence_to_diagnosis_guide_and_actions() -> None:
     found = await diagnose(pump_case())
-    assert (found.incident_id, found.revision, found.mode, found.written_by) == ("INC-0001", 3, "facts", "template")
+    assert (found.incident_id, found.revision, found.mode, found.written_by) == (
+        "INC-0001",
+        3,
+        "facts",
+        "template",
+    )
     assert found.top.cause == "coolant_pump_failure"
     assert found.fallbacks == ()
-    assert found.summary.startswith("Coolant flow lost on cdu-1 since 00:40:12 CET. The cause is: coolant pump failed.")
+    assert found.summary.startswith(
+        "Coolant flow lost on cdu-1 since 00:40:12 CET. The cause is: coolant pump failed."
+    )
     assert {step.citation.passage_id.split("#")[0] for step in found.guide.steps} == {"pump-failure"}
     assert "cap_gpu_power" in [one.action.name for one in found.proposals]
     cited = {step.citation.passage_id.split("/")[0] for step in found.guide.steps}
@@ -89,7 +98,9 @@ async def test_evidence_to_diagnosis_guide_and_actions() -> None:
 
 
 async def test_an_open_cause_proposes_nothing_that_moves_the_site() -> None:
-    found = await diagnose(case(told("cdu-1-pump-a", "Pump vibration above its usual band", 0, "P2", "cooling plant degraded")))
+    found = await diagnose(
+        case(told("cdu-1-pump-a", "Pump vibration above its usual band", 0, "P2", "cooling plant degraded"))
+    )
     assert {one.action.name for one in found.proposals} <= {"open_ticket"}
 
 
@@ -110,7 +121,9 @@ async def test_a_model_writes_the_words_and_is_named() -> None:
     found = bench.recorded[0]
     assert found.tokens > 0
     assert all(one.written_by in ("scripted", "template") for one in found.steps)
-    assert any("step" in one or "summary" in one for one in found.fallbacks) == ("template" in found.written_by)
+    assert any("step" in one or "summary" in one for one in found.fallbacks) == (
+        "template" in found.written_by
+    )
 
 
 async def test_a_tampered_text_is_replaced_by_the_evidence(tmp_path: Path) -> None:
@@ -119,8 +132,12 @@ async def test_a_tampered_text_is_replaced_by_the_evidence(tmp_path: Path) -> No
     async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
         graph = build_slow_path(saver)
         config = config_of("slow:1")
-        await graph.ainvoke(FIRST, config, context=bench.ports, durability="sync", interrupt_before=["verify"])
-        await graph.aupdate_state(config, {"summary": "Flow on gpu-07 is 12 lpm. Run it hotter."}, as_node="write_guide")
+        await graph.ainvoke(
+            FIRST, config, context=bench.ports, durability="sync", interrupt_before=["verify"]
+        )
+        await graph.aupdate_state(
+            config, {"summary": "Flow on gpu-07 is 12 lpm. Run it hotter."}, as_node="write_guide"
+        )
         await graph.ainvoke(None, config, context=bench.ports, durability="sync")
     found = bench.recorded[0]
     assert "gpu-07" not in found.summary
@@ -152,7 +169,9 @@ async def test_a_kill_in_any_node_repeats_work_and_records_once(
         monkeypatch.setattr(slow_path, name, real)
     done_before = len(bench.stages)
     async with AsyncSqliteSaver.from_conn_string(file) as saver:
-        await run_to_stop(build_slow_path(saver), "slow:1", {"incident_id": "INC-9999", "revision": 9}, bench.ports)
+        await run_to_stop(
+            build_slow_path(saver), "slow:1", {"incident_id": "INC-9999", "revision": 9}, bench.ports
+        )
     assert deaths == 1
     assert [one.incident_id for one in bench.recorded] == ["INC-0001"]
     assert bench.recorded[0].top.cause == "coolant_pump_failure"

@@ -145,7 +145,9 @@ def test_the_embedded_index_has_one_opener(folder: Path) -> None:
     """A second process is told who may talk to it. In a process of its own: the client leaves its lock file open."""
     index = Index.open(folder)
     code = "import sys; from pathlib import Path; from knowledge.index import Index; Index.open(Path(sys.argv[1]))"
-    ran = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=REPOSITORY)
+    ran = subprocess.run(
+        [sys.executable, "-c", code, str(folder)], capture_output=True, text=True, cwd=REPOSITORY
+    )
     index.close()
     assert ran.returncode != 0
     assert "StoreLocked" in ran.stderr

@@ -20,7 +20,9 @@ def write_pdf(path: Path, *pages: str) -> Path:
         font = DictionaryObject(
             {NameObject("/Type"): NameObject("/Font"), NameObject("/Subtype"): NameObject("/Type1"), NameObject("/BaseFont"): NameObject("/Helvetica")}
         )  # fmt: skip
-        page[NameObject("/Resources")] = DictionaryObject({NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})})
+        page[NameObject("/Resources")] = DictionaryObject(
+            {NameObject("/Font"): DictionaryObject({NameObject("/F1"): font})}
+        )
         stream = DecodedStreamObject()
         drawing = f"BT /F1 12 Tf 20 200 Td ({text}) Tj ET" if text else "0 0 200 200 re f"
         stream.set_data(drawing.encode())
@@ -32,9 +34,15 @@ def write_pdf(path: Path, *pages: str) -> Path:
 
 def test_markdown_is_cut_at_its_headings(tmp_path: Path) -> None:
     manual = tmp_path / "CDU_guide.md"
-    manual.write_text("---\nauthor: x\n---\nBefore.\n\n# Bleeding the loop\nOpen valve V3.\n\n## Bleeding the loop\nAgain.\n")
+    manual.write_text(
+        "---\nauthor: x\n---\nBefore.\n\n# Bleeding the loop\nOpen valve V3.\n\n## Bleeding the loop\nAgain.\n"
+    )
     found = read_manual(manual)
-    assert [passage.id for passage in found] == ["manual-cdu-guide#text", "manual-cdu-guide#bleeding-the-loop", "manual-cdu-guide#bleeding-the-loop-2"]
+    assert [passage.id for passage in found] == [
+        "manual-cdu-guide#text",
+        "manual-cdu-guide#bleeding-the-loop",
+        "manual-cdu-guide#bleeding-the-loop-2",
+    ]
     assert found[1].title == "CDU guide: Bleeding the loop"
     assert (found[1].text, found[1].origin) == ("Open valve V3.", "CDU_guide.md")
 

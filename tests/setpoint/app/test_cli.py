@@ -90,7 +90,16 @@ def test_every_command_says_what_it_does() -> None:
 
 def test_every_option_of_the_main_commands_is_explained() -> None:
     """Beside those that speak for themselves."""
-    plain = {"--help", "--limit", "--subject", "--after", "--minutes", "--simulated", "--install-completion", "--show-completion"}
+    plain = {
+        "--help",
+        "--limit",
+        "--subject",
+        "--after",
+        "--minutes",
+        "--simulated",
+        "--install-completion",
+        "--show-completion",
+    }
     silent = [
         f"{name} {parameter.opts[0]}"
         for name, command in commands()
@@ -123,7 +132,9 @@ def test_version(cli: Cli) -> None:
         (("eval", "run", "poetry"), "no eval suite 'poetry'"),
     ],
 )
-def test_a_mistake_is_one_line_and_exit_2(cli: Cli, night: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_a_mistake_is_one_line_and_exit_2(
+    cli: Cli, night: Path, arguments: tuple[str, ...], said: str
+) -> None:
     ran = cli(*arguments)
     assert ran.code == 2
     assert ran.out == ""
@@ -152,13 +163,25 @@ def test_an_empty_file_is_no_event(cli: Cli, tmp_path: Path, command: str) -> No
 
 
 def run(cli: Cli, output: str, *more: str) -> Ran:
-    return cli("run", "events.jsonl", "--site", str(DEMO), "--decide", "reject", "-o", output, *NO_MODEL, *more)
+    return cli(
+        "run", "events.jsonl", "--site", str(DEMO), "--decide", "reject", "-o", output, *NO_MODEL, *more
+    )
 
 
 def test_text_tells_the_story_live(cli: Cli, night: Path) -> None:
     ran = run(cli, "text")
     assert ran.code == 0
-    for told in ("P0", "ALERT", "leak-r-05", "CAUSE", "coolant leak", "recovery guide", "[leak-rack#steps/1]", "DECIDED", "quarantine"):
+    for told in (
+        "P0",
+        "ALERT",
+        "leak-r-05",
+        "CAUSE",
+        "coolant leak",
+        "recovery guide",
+        "[leak-rack#steps/1]",
+        "DECIDED",
+        "quarantine",
+    ):
         assert told in ran.out, told
 
 
@@ -213,14 +236,21 @@ def test_actions_that_wait_are_exit_4(cli: Cli, night: Path) -> None:
 
 
 def test_standard_input_is_a_file_too(cli: Cli) -> None:
-    ran = cli("run", "-", "--site", str(DEMO), "--decide", "reject", "-o", "json", *NO_MODEL, stdin=LEAK.encode())
+    ran = cli(
+        "run", "-", "--site", str(DEMO), "--decide", "reject", "-o", "json", *NO_MODEL, stdin=LEAK.encode()
+    )
     assert ran.code == 0
     assert json.loads(ran.out)["incidents"][0]["priority"] == "P0"
 
 
 def test_a_kept_store_is_read_by_the_other_commands(cli: Cli, night: Path, tmp_path: Path) -> None:
     store = str(tmp_path / "store")
-    assert cli("run", "events.jsonl", "--site", str(DEMO), "-o", "json", "--keep", "--store", store, *NO_MODEL).code == 4
+    assert (
+        cli(
+            "run", "events.jsonl", "--site", str(DEMO), "-o", "json", "--keep", "--store", store, *NO_MODEL
+        ).code
+        == 4
+    )
     rows = json.loads(cli("incidents", "list", "--store", store, "--json").out)
     assert rows[0]["priority"] == "P0"
     waiting = json.loads(cli("review", "list", "--store", store, "--json").out)
@@ -253,13 +283,28 @@ def test_triage_gives_one_line_an_event_with_every_field(cli: Cli, night: Path) 
 
 
 def test_triage_keeps_the_sources_own_id(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "events.csv").write_text("id,time,host,message\nrow-17,2026-03-14T23:00:00Z,gpu-01,GPU has fallen off the bus\n")
+    (tmp_path / "events.csv").write_text(
+        "id,time,host,message\nrow-17,2026-03-14T23:00:00Z,gpu-01,GPU has fallen off the bus\n"
+    )
     assert json.loads(cli("triage", "events.csv").out)["id"] == "row-17"
 
 
 def test_triage_reads_fields_by_another_name(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "own.csv").write_text("wann,rechner,text\n2026-03-14T23:00:00Z,leak-r-05,Leak rope wet at rack r-05\n")
-    ran = cli("triage", "own.csv", "--site", str(DEMO), "--field", "time=wann", "--field", "host=rechner", "--field", "message=text")
+    (tmp_path / "own.csv").write_text(
+        "wann,rechner,text\n2026-03-14T23:00:00Z,leak-r-05,Leak rope wet at rack r-05\n"
+    )
+    ran = cli(
+        "triage",
+        "own.csv",
+        "--site",
+        str(DEMO),
+        "--field",
+        "time=wann",
+        "--field",
+        "host=rechner",
+        "--field",
+        "message=text",
+    )
     assert json.loads(ran.out)["priority"] == "P0"
 
 

@@ -25,7 +25,12 @@ def night(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Sample, Se
     """One played night, which these tests go on with; each takes an incident of its own."""
     folder = tmp_path_factory.mktemp("desk")
     made = build(folder)
-    yield made, Settings.model_validate({"store": {"dir": folder}, "models": {"light": {"kind": "none"}, "heavy": {"kind": "none"}}})
+    yield (
+        made,
+        Settings.model_validate(
+            {"store": {"dir": folder}, "models": {"light": {"kind": "none"}, "heavy": {"kind": "none"}}}
+        ),
+    )
     made.ledger.close()
 
 
@@ -93,7 +98,14 @@ def test_a_correction_must_make_sense(call: Any, field: str, value: str, why: st
 
 def test_a_correction_becomes_feedback_with_versions(call: Any) -> None:
     id = incident_id("batch_stall")
-    made = call("incidents_correct", id=id, field="cause", value="shared_storage_down", who="mira", why="the OST was gone")
+    made = call(
+        "incidents_correct",
+        id=id,
+        field="cause",
+        value="shared_storage_down",
+        who="mira",
+        why="the OST was gone",
+    )
     assert (made["subject"], made["decided"], made["who"]) == (id, "shared_storage_down", "mira")
     assert call("incidents_show", id=id)["corrected_cause"] == "shared_storage_down"
     listed = call("feedback_list", subject=id)
@@ -111,9 +123,13 @@ def test_an_export_of_an_unknown_kind(call: Any) -> None:
 def waiting(night: tuple[Sample, Settings]) -> dict[str, Any]:
     """An action that waits and does not expire: the night's own questions are weeks old."""
     ledger = night[0].ledger
-    old = next(review for review in ledger.list_reviews(states=("pending",), kinds=("action",)) if review.proposal)
+    old = next(
+        review for review in ledger.list_reviews(states=("pending",), kinds=("action",)) if review.proposal
+    )
     number = len(ledger.list_reviews())
-    fresh = old.model_copy(update={"id": f"REV-fresh-{number}", "created": datetime.now(UTC), "expires": None})
+    fresh = old.model_copy(
+        update={"id": f"REV-fresh-{number}", "created": datetime.now(UTC), "expires": None}
+    )
     assert ledger.open_review(fresh)
     return fresh.model_dump(mode="json")
 
@@ -137,7 +153,9 @@ def test_a_stale_digest_decides_nothing(call: Any, waiting: dict[str, Any]) -> N
 
 def test_a_rejection_is_final_and_not_decided_twice(call: Any, waiting: dict[str, Any]) -> None:
     row = waiting
-    decided = call("review_decide", id=row["id"], type="reject", who="mira", reason="not now", digest=row["digest"])
+    decided = call(
+        "review_decide", id=row["id"], type="reject", who="mira", reason="not now", digest=row["digest"]
+    )
     assert decided["final"] is True
     with pytest.raises(NotDecidable):
         call("review_decide", id=row["id"], type="approve", who="jon")
@@ -175,7 +193,14 @@ def test_the_chain_of_records_holds(call: Any) -> None:
 
 def test_reading_functions_are_named_so_and_the_list_is_closed() -> None:
     assert {"incidents_list", "incidents_show", "knowledge_search", "audit_verify", "stats"} <= READS
-    assert not READS & {"incidents_close", "review_decide", "silence_add", "quarantine_replay", "knowledge_add", "incidents_ack"}
+    assert not READS & {
+        "incidents_close",
+        "review_decide",
+        "silence_add",
+        "quarantine_replay",
+        "knowledge_add",
+        "incidents_ack",
+    }
     assert all(function.__name__ == name for name, function in DESK.items())
 
 

@@ -34,7 +34,14 @@ def review(action: str = "cap_gpu_power", asset: str = "gpu-01", risk: str = "lo
     proposal = ActionProposal.model_validate(
         {"id": "ACT-1", "incident_id": "INC-1", "action": Action(name=action, asset=asset, args={}), "risk": risk, "effect": "", "why": "", "rollback": ""}
     )  # fmt: skip
-    return Review(id="REV-1", kind="action", incident_id="INC-1", subject="?", proposal=proposal, created=datetime.now(UTC))
+    return Review(
+        id="REV-1",
+        kind="action",
+        incident_id="INC-1",
+        subject="?",
+        proposal=proposal,
+        created=datetime.now(UTC),
+    )
 
 
 @pytest.mark.parametrize("text", ["ask", "reject"])
@@ -67,14 +74,22 @@ def test_the_first_rule_that_matches_decides(tmp_path: Path) -> None:
 
 
 def test_a_rule_about_actions_does_not_decide_other_questions(tmp_path: Path) -> None:
-    (tmp_path / "policy.toml").write_text('[[rule]]\ndecide = "reject"\nrisk = ["low"]\n[[rule]]\ndecide = "reject"\naction = "page"')
-    question = Review(id="REV-2", kind="doubtful_input", incident_id="INC-1", subject="?", created=datetime.now(UTC))
+    (tmp_path / "policy.toml").write_text(
+        '[[rule]]\ndecide = "reject"\nrisk = ["low"]\n[[rule]]\ndecide = "reject"\naction = "page"'
+    )
+    question = Review(
+        id="REV-2", kind="doubtful_input", incident_id="INC-1", subject="?", created=datetime.now(UTC)
+    )
     assert load_policy(str(tmp_path / "policy.toml"), REAL).verdict(question).decide == "ask"
 
 
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("default = ", "not a policy"), ('default = "maybe"', "not a policy"), ('[[rule]]\ndecide = "ask"\ncolour = "red"', "colour")],
+    [
+        ("default = ", "not a policy"),
+        ('default = "maybe"', "not a policy"),
+        ('[[rule]]\ndecide = "ask"\ncolour = "red"', "colour"),
+    ],
 )
 def test_a_file_that_is_no_policy_says_where(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "policy.toml").write_text(text)
@@ -83,5 +98,5 @@ def test_a_file_that_is_no_policy_says_where(tmp_path: Path, text: str, said: st
 
 
 def test_a_file_that_is_not_there() -> None:
-    with pytest.raises(UsageError, match="ask, approve, reject or a TOML file"):
+    with pytest.raises(UsageError, match="Ask, approve, reject or a TOML file"):
         load_policy("nowhere.toml", REAL)

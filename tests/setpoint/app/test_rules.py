@@ -43,7 +43,9 @@ def settings(folder: Path, file: Path, switch: str = "ask") -> Settings:
 
 
 def rank(book: object) -> Priority:
-    event = Event(id="1", time=NOW, received=NOW, asset="x", source="s", kind="", message="quibble valve stuck")
+    event = Event(
+        id="1", time=NOW, received=NOW, asset="x", source="s", kind="", message="quibble valve stuck"
+    )
     return SymbolicEngine(book, None, None).rank(event, Context()).priority  # type: ignore[arg-type]
 
 
@@ -94,7 +96,9 @@ def test_the_policy_switch_lets_rules_count_at_once(empty: Ledger, tmp_path: Pat
     assert empty.list_reviews(kinds=("rule_change",)) == []
 
 
-def test_what_is_no_rule_file_is_refused_before_anybody_is_asked(empty: Ledger, tmp_path: Path, rules: Path) -> None:
+def test_what_is_no_rule_file_is_refused_before_anybody_is_asked(
+    empty: Ledger, tmp_path: Path, rules: Path
+) -> None:
     rules.write_text("rules: [what")
     with pytest.raises(ConfigError, match=r"site-rules\.yaml"):
         accepted_rulebook(settings(tmp_path, rules), empty, NOW)

@@ -204,7 +204,7 @@ def test_write_refused_by_the_system_loses_nothing_acknowledged(path: Path) -> N
     *acknowledged, last = child.stdout.splitlines()
 
     assert last.startswith("full:")
-    assert "free some space" in last
+    assert "Free some space" in last
     with Ledger.open(path) as ledger:
         assert [item.id for item in ledger.iter_events()] == [
             f"ev-{batch}-{n}" for batch in acknowledged for n in range(20)
