@@ -89,7 +89,7 @@ def _facts(case: Case) -> Iterator[Fact]:
         yield fact("value", "quantity", reading(event), required=True)
         if event.threshold is not None:
             yield fact("limit", "limit", limit(event), required=True)
-    yield fact("time", "time", clock(incident.opened, case.site))
+    yield fact("time", "time", clock(case.lead.time, case.site))
     if code := code_of(event):
         yield fact("code", "code", code)
     if incident.event_count > 1:

@@ -12,6 +12,7 @@ from agents.alert_facts import (
     Case,
     alert_sheet,
     case_of,
+    clock,
     counted,
     dated,
     lasted,
@@ -30,6 +31,8 @@ FIRST = "First: "
 _CONDITIONAL = ("For ", "If ", "On a", "When ", "With ", "Where ", "After ", "Once ")
 Stage = Literal["first", "update", "resolved"]
 _MOST_NAMED = 3
+FIRST_SIGN_S = 60.0
+"""An incident that began this long before its worst event says so."""
 
 
 @dataclass(frozen=True)
@@ -218,14 +221,18 @@ def why_in_words(case: Case) -> str:
 
 def _facts_line(case: Case) -> str:
     place = place_of(case.asset, case.site)
-    line = f"Since {dated(case.incident.opened, case.site)}" + (f", in {place}" if place else "")
+    line = f"Since {dated(case.lead.time, case.site)}" + (f", in {place}" if place else "")
     if detail := measured(case.lead):
         line += f": {detail}."
     elif case.triage.condition and (quote := said_by_source(case.lead)):
         line += f'. The source says: "{quote}"' + ("" if quote.endswith((".", "!", "?")) else ".")
     else:
         line += "."
-    return line + (f" {counted(case.incident)}." if case.incident.event_count > 1 else "")
+    if case.incident.event_count == 1:
+        return line
+    earlier = (case.lead.time - case.incident.opened).total_seconds() > FIRST_SIGN_S
+    began = f", the first at {clock(case.incident.opened, case.site)}" if earlier else ""
+    return f"{line} {counted(case.incident)}{began}."
 
 
 def _why_line(case: Case) -> str:

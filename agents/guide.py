@@ -16,7 +16,7 @@ from prompts import Certainty
 from setpoint.contracts import Citation, GuideStep, Hypothesis, Passage, RecoveryGuide
 
 MAX_CHECKS, MAX_STEPS = 2, 6
-MAX_ACTIONS = 4
+MAX_ACTIONS = 3
 """Actions proposed of one analysis: a person must be able to weigh each."""
 LONGEST_FIRST_WORDS = 16
 SHORT_QUOTE = 24

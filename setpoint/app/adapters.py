@@ -33,6 +33,8 @@ from tools.readings import Reading
 
 MOST_EVENTS = 400
 """Events one analysis looks at; the rest is counted."""
+READINGS_FIT = timedelta(hours=1)
+"""Present readings are evidence of an incident that had news within this time."""
 FLOOD_WINDOW = timedelta(minutes=10)
 
 
@@ -119,7 +121,9 @@ def load_case(ledger: Ledger, site: Site, adapter: SiteAdapter | None, incident_
     """Everything one analysis may look at."""
     incident = ledger.get_incident(incident_id)
     telemetry = {}
-    for asset in incident.assets[:6]:
+    # Readings of now say nothing of an incident that lies back, a replayed one above all.
+    fresh = datetime.now(UTC) - incident.updated < READINGS_FIT
+    for asset in incident.assets[:6] if fresh else ():
         reading = adapter.read(asset) if adapter else None
         if reading is not None:
             telemetry[asset] = dict(reading.values)
