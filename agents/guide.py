@@ -116,7 +116,7 @@ def called_for(guide: RecoveryGuide, cause: Cause, certainty: Certainty = "clear
     if certainty == "open":
         return ["open_ticket"]
     mentioned = {step.action for step in guide.steps if step.action}
-    return ([name for name in cause.remedies if name in mentioned] or list(cause.remedies))[:MAX_ACTIONS]
+    return [name for name in cause.remedies if name in mentioned] or list(cause.remedies[:1])
 
 
 def _step(kind: str, section: Section, heading: str, step: Step) -> GuideStep:

@@ -26,7 +26,7 @@ from graphs.act import thread_of
 from graphs.threads import answer, need_checkpointer, pending_interrupt, run_to_stop
 from setpoint.contracts import Action, ActionProposal, DecisionType, Review, ReviewKind
 from setpoint.contracts.site import Site
-from setpoint.errors import ActionRefused, InputError, NotDecidable, SafetyViolation
+from setpoint.errors import ActionRefused, BackendError, InputError, NotDecidable
 from setpoint.settings import ReviewSettings
 from tools.actions import describe, spec_of, validate
 from tools.executor import Order
@@ -208,7 +208,8 @@ async def resume_review(
         signal = {"review_id": review_id, "state": review.state, "digest": review.digest}
         state = await answer(graph, thread_id(review_id), pending, signal, ports)
     if state.get("status") != "closed":
-        raise SafetyViolation("the thread ended without a result", where=thread_id(review_id))
+        # Two workers hold one job only after a lost lease; whoever comes second looks again later.
+        raise BackendError("another worker is at this review", where=thread_id(review_id), remedy="It is tried again")
     return str(state["result"])
 
 

@@ -23,7 +23,7 @@ from langgraph.runtime import Runtime
 from agents.decider import Decider, as_corrected, decide
 from agents.evidence import Case, gather, most_urgent
 from agents.explainer import TEMPLATE, Budget, Writer, explain, subject_of
-from agents.guide import called_for, choose_section, first_thing, queries, words_of, write_guide
+from agents.guide import MAX_ACTIONS, called_for, choose_section, first_thing, queries, words_of, write_guide
 from agents.troubleshooter import certainty, rank_causes
 from agents.verification import verify_diagnosis
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause
@@ -209,6 +209,7 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
         for name in called_for(made, ports.causes[top.cause], certainty(hypotheses)):
             if (proposal := ports.propose(name, case, top.supports)) is not None:
                 proposals.append(proposal)
+        proposals = proposals[:MAX_ACTIONS]
     return {
         "passages": [passage.model_dump(mode="json") for passage in passages],
         "guide": made.model_dump(mode="json"),

@@ -144,7 +144,7 @@ def _read_key(path: Path) -> bytes:
     mode = path.stat().st_mode & 0o777
     if mode & 0o077:
         raise BackendError(
-            f"others may read it (mode {mode:04o})", where=str(path), remedy=f"chmod 600 {path}"
+            f"others may read it (mode {mode:04o})", where=str(path), remedy=f"Run: chmod 600 {path}"
         )
     key = path.read_bytes()
     if len(key) != KEY_BYTES:

@@ -99,6 +99,11 @@ class Handover:
         self._others: OrderedDict[str, Event] = OrderedDict()
         self._from_ledger: OrderedDict[str, None] = OrderedDict()
 
+    @property
+    def urgent(self) -> bool:
+        """Something that looks urgent waits."""
+        return bool(self._urgent)
+
     def put(self, events: Sequence[Event]) -> None:
         """Events that are on disk."""
         if len(self._urgent) + len(self._others) > MOST_HANDED:

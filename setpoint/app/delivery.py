@@ -26,6 +26,7 @@ MAX_BACKOFF_S = 300.0
 MARK_AFTER_S = 0.05
 """So many notices share one transaction that marking them does not hold up those that come in."""
 MARK_AGAIN_S = 1.0
+LAST_MARK_S = 5.0
 
 
 class Deliverer:
@@ -52,6 +53,11 @@ class Deliverer:
     def busy(self) -> bool:
         return bool(self._under_way)
 
+    @property
+    def telling(self) -> bool:
+        """Something is on its way to a sink, or waits for room."""
+        return self._waiting or any(self._sending.values())
+
     async def turn(self) -> None:
         """Begin every delivery that is due and not under way. A version waits in the ledger for the one before it."""
         self._ended.clear()
@@ -66,7 +72,9 @@ class Deliverer:
                 self._under_way[delivery.key] = asyncio.create_task(self._send(delivery))
 
     async def stop(self) -> None:
-        """Give up what is under way; it stays due."""
+        """Note what was accepted and give up what is under way; that stays due."""
+        if self._marker is not None:
+            await asyncio.wait([self._marker], timeout=LAST_MARK_S)
         tasks = [*self._under_way.values(), *([self._marker] if self._marker else [])]
         for task in tasks:
             task.cancel()

@@ -28,6 +28,7 @@ from setpoint.ledger.records import Accepted
 from setpoint.settings import Settings
 
 log = logging.getLogger("setpoint")
+TELL_FIRST_S = 0.1
 CALM = 0.2
 """Share of the last seconds that the alert path may have been busy for its moment to count as calm."""
 
@@ -172,6 +173,8 @@ class Engine:
 
     async def _triage(self) -> float:
         limit = self.parts.settings.triage.batch
+        if not self._handover.urgent:
+            await self._let_tell()
         events = self._handover.take(limit)
         if not events:
             events = await asyncio.to_thread(self._ledger.pending, limit)
@@ -189,6 +192,14 @@ class Engine:
             self.wake("lanes")
         self._tell("triaged", dispatch)
         return 0.0
+
+    async def _let_tell(self) -> None:
+        """What was found critical is told before the routine is ranked. A sink that hangs delays it by a moment only."""
+        deadline = asyncio.get_running_loop().time() + TELL_FIRST_S
+        while self._deliverer.telling and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+            if self._handover.urgent:
+                return
 
     async def _deliver(self) -> float:
         await self._deliverer.turn()

@@ -401,7 +401,8 @@ class Runtime:
                 f"{counted(waiting, 'action')} wait{'' if waiting > 1 else 's'} for a decision: setpoint review list"
             )
         title, text = f"Cause: {diagnosis.top.title}", "\n".join(lines)
-        if (last.title, last.text) == (title, text):  # another look that came to the same
+        said = (one.notice for one in self.ledger.list_deliveries(incident_id=incident.id))
+        if any((one.title, one.text) == (title, text) for one in said):  # another look that came to the same
             return None
         return Notice(
             incident_id=incident.id, dedup_key=last.dedup_key, version=last.version + 1, stage="update",

@@ -7,6 +7,7 @@ import pytest
 
 from setpoint.ledger import Ledger
 from tests.setpoint.app.sample import Sample, build, hostile_line
+from tests.setpoint.app.terminal import Terminal
 
 
 @pytest.fixture(scope="session")
@@ -15,6 +16,11 @@ def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sample]:
     made = build(tmp_path_factory.mktemp("night"), extra=[hostile_line()])
     yield made
     made.ledger.close()
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Terminal:
+    return Terminal(monkeypatch, capsys, tmp_path)
 
 
 @pytest.fixture

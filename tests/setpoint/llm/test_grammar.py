@@ -23,7 +23,8 @@ def sheet_of(condition: str, slots: list[str]) -> FactSheet:
 
 sheets = st.builds(
     sheet_of,
-    st.text(max_size=60)
+    # Conditions are words of rule files: any letters and signs, but no control or unassigned code points.
+    st.text(st.characters(exclude_categories=("C",)), max_size=60)
     | st.sampled_from(["coolant pump failed", 'XID 79 "off the bus"', "a\\b [x] ::= {y}\n"]),
     st.lists(st.sampled_from(SLOTS), max_size=6, unique=True),
 )
