@@ -219,9 +219,7 @@ class Correlator:
         group.firing.discard(key)
         self._joiner.end(case.place.subject, key)
         group.cleared = not any(self._can_end(one) for one in group.firing) and not condition.flapping
-        return _Placed(
-            group, ENDED, repeat=was_flapping, condition=condition, clears=group.cleared
-        )
+        return _Placed(group, ENDED, repeat=was_flapping, condition=condition, clears=group.cleared)
 
     def _can_end(self, key: str) -> bool:
         condition = self._state.conditions.get(key)

@@ -53,7 +53,9 @@ def decide(
     inputs = DecideInput(tuple(evidence), tuple((key, causes[key].meaning) for key in allowed))
     prompt = render("decide", inputs, show_values=True)
     try:
-        answer, tokens = decider.structured(prompt.system, prompt.user, _schema(allowed, [e.id for e in evidence]))
+        answer, tokens = decider.structured(
+            prompt.system, prompt.user, _schema(allowed, [e.id for e in evidence])
+        )
     except (ModelFailed, ModelMissing) as error:
         return Verdict(tuple(ranked), "code", f"causes: {error}")
     chosen = _hypotheses(answer, ranked, causes, set(allowed), {piece.id for piece in evidence})
@@ -66,7 +68,9 @@ def as_corrected(ranked: Sequence[Hypothesis], cause: str, causes: Mapping[str, 
     """The cause a person named, alone at the top; None where nobody named one."""
     if not cause:
         return None
-    known = next((h for h in ranked if h.cause == cause), Hypothesis(cause=cause, title=causes[cause].title, score=1.0))
+    known = next(
+        (h for h in ranked if h.cause == cause), Hypothesis(cause=cause, title=causes[cause].title, score=1.0)
+    )
     return Verdict((known.model_copy(update={"score": 1.0}),), "a person")
 
 

@@ -225,7 +225,11 @@ def _reason(ranked: Sequence[Ranked], before: Incident | None) -> str:
     """Why these events are one incident: the first reason that says more than "one condition"."""
     if before is not None and not before.grouped_by.startswith((ALONE, ENDED)):
         return before.grouped_by
-    told = [one.grouped_by for one in ranked if not one.repeat and one.event.status == "firing" and not one.grouped_by.startswith("end of")]
+    told = [
+        one.grouped_by
+        for one in ranked
+        if not one.repeat and one.event.status == "firing" and not one.grouped_by.startswith("end of")
+    ]
     telling = [words for words in told if not words.startswith((ALONE, ENDED))]
     if telling:
         return telling[0]

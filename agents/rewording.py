@@ -71,7 +71,9 @@ async def alert_words(
     return words.text, words.tokens
 
 
-def verify_alert(words: str, inputs: AlertInput, *, firing: bool = True, closed: bool = False) -> Verification:
+def verify_alert(
+    words: str, inputs: AlertInput, *, firing: bool = True, closed: bool = False
+) -> Verification:
     """Before and after filling. `closed`: see `verify_words`."""
     before = verify_answer(words, inputs, firing=firing, closed=closed)
     if not before.ok:

@@ -191,7 +191,9 @@ def after_words(state: FastState) -> Literal["verify", "keep"]:
 async def verify(state: FastState, runtime: Runtime[FastContext]) -> Verified:
     """Output must match input."""
     closed = runtime.context.model.terse
-    checked = verify_alert(state["words"], _load_input(state["inputs"]), firing=state["firing"], closed=closed)
+    checked = verify_alert(
+        state["words"], _load_input(state["inputs"]), firing=state["firing"], closed=closed
+    )
     return {"problems": list(checked.problems)}
 
 

@@ -209,7 +209,9 @@ async def resume_review(
         state = await answer(graph, thread_id(review_id), pending, signal, ports)
     if state.get("status") != "closed":
         # Two workers hold one job only after a lost lease; whoever comes second looks again later.
-        raise BackendError("another worker is at this review", where=thread_id(review_id), remedy="It is tried again")
+        raise BackendError(
+            "another worker is at this review", where=thread_id(review_id), remedy="It is tried again"
+        )
     return str(state["result"])
 
 

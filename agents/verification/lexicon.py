@@ -123,6 +123,7 @@ def stem(word: str) -> str:
 def stems(words: frozenset[str]) -> frozenset[str]:
     return frozenset(stem(word) for word in words)
 
+
 PLAIN_WORDS = _words(
     """
     a acting affecting against and as at before but cause checks clear code confirm counting do does

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from setpoint.contracts import Event, Quarantined
-from setpoint.intake.urgency import looks_urgent
+from setpoint.intake.urgency import Glance, glance
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Accepted
 
@@ -21,7 +21,7 @@ MOST_HANDED = 50_000
 MOST_AT_ONCE = 2000
 """Events in one transaction of the door."""
 FILL = 50
-"""Other events in a batch that holds urgent ones: a short batch is told sooner."""
+"""Events of a lesser sort in a batch that holds more urgent ones: a short batch is told sooner."""
 REMEMBERED = 20_000
 
 
@@ -91,39 +91,43 @@ def _refuse(arrival: Arrival, error: Exception) -> None:
 
 
 class Handover:
-    """Accepted events that triage has not taken. Those that look urgent are taken first: when more comes in than
-    can be ranked at once, what may be a P0 must not stand behind ten thousand routine lines."""
+    """Accepted events that triage has not taken. What looks critical is taken first: when more comes in than can be
+    ranked at once, what may be a P0 must not stand behind ten thousand routine lines."""
 
     def __init__(self) -> None:
-        self._urgent: OrderedDict[str, Event] = OrderedDict()
-        self._others: OrderedDict[str, Event] = OrderedDict()
+        self._queues: dict[Glance, OrderedDict[str, Event]] = {
+            "critical": OrderedDict(), "trouble": OrderedDict(), "routine": OrderedDict(),
+        }  # fmt: skip
         self._from_ledger: OrderedDict[str, None] = OrderedDict()
 
     @property
     def urgent(self) -> bool:
-        """Something that looks urgent waits."""
-        return bool(self._urgent)
+        """Something that looks critical waits."""
+        return bool(self._queues["critical"])
 
     def put(self, events: Sequence[Event]) -> None:
         """Events that are on disk."""
-        if len(self._urgent) + len(self._others) > MOST_HANDED:
+        if sum(map(len, self._queues.values())) > MOST_HANDED:
             return
         for event in events:
             # The ledger may have given it out between its commit and this moment.
             if event.id not in self._from_ledger:
-                (self._urgent if looks_urgent(event) else self._others)[event.id] = event
+                self._queues[glance(event)][event.id] = event
 
     def take(self, limit: int) -> list[Event]:
-        """The next events: urgent ones first, each sort in the order it came. While urgent ones come, the others get
-        a share of each batch, so that neither waits for the end of the other."""
-        taken = _pop(self._urgent, limit)
-        return taken + _pop(self._others, min(limit - len(taken), FILL) if taken else limit)
+        """The next events: the most urgent first, each sort in the order it came. While more urgent ones come, the
+        others get a share of each batch, so that none waits for the end of another."""
+        taken: list[Event] = []
+        for queue in self._queues.values():
+            room = limit - len(taken)
+            taken += _pop(queue, min(room, FILL) if taken else room)
+        return taken
 
     def given_out(self, events: Sequence[Event]) -> None:
         """The ledger gave these to triage: they must not be taken here as well."""
         for event in events:
-            self._urgent.pop(event.id, None)
-            self._others.pop(event.id, None)
+            for queue in self._queues.values():
+                queue.pop(event.id, None)
             self._from_ledger[event.id] = None
         while len(self._from_ledger) > REMEMBERED:
             self._from_ledger.popitem(last=False)

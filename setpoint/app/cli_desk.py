@@ -471,7 +471,7 @@ def knowledge_causes(as_json: Json = False, store: Store = None) -> None:
 
 @rules.command("list")
 def rules_list(as_json: Json = False, store: Store = None) -> None:
-    """The site's rule files by content: accepted, pending, rejected. A pending one is decided with `setpoint review`.
+    """The site's rule files by content: accepted, pending, rejected. A pending one waits in `setpoint review list`.
 
     Example: `setpoint rules list`
     """

@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 from pydantic import JsonValue
 
-from setpoint.errors import BackendError, SetpointError
+from setpoint.errors import BackendError, SetpointError, UsageError
 
 SERVE_FILE = "serve.json"
 TIMEOUT_S = 60.0
@@ -58,6 +58,10 @@ def call_remote(server: Running, name: str, arguments: dict[str, Any]) -> JsonVa
             headers={"Authorization": f"Bearer {server.token}"},
             timeout=TIMEOUT_S,
         )
+    except ValueError as error:  # NaN and infinity have no JSON
+        raise UsageError(
+            f"an argument cannot be sent: {error}", where=name, remedy="Give plain numbers"
+        ) from error
     except httpx.HTTPError as error:
         raise BackendError(f"the server did not answer: {error}", where=server.url) from error
     if answer.is_success:

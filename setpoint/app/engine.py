@@ -161,7 +161,9 @@ class Engine:
             except SetpointError as error:
                 self.troubles[name] = str(error)
                 log.warning("%s: %s", name, error)
-            except Exception as error:  # a loop must outlive any one failure; what failed is still in the ledger
+            except (
+                Exception
+            ) as error:  # a loop must outlive any one failure; what failed is still in the ledger
                 self.troubles[name] = f"{type(error).__name__}: {error}"
                 log.exception("%s: unexpected failure, going on", name)
             else:

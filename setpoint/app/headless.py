@@ -20,6 +20,7 @@ from setpoint.app.modelcheck import tell_missing_models
 from setpoint.app.outputs import render
 from setpoint.app.policy import load_policy
 from setpoint.app.progress import Progress
+from setpoint.app.pump import Pump
 from setpoint.app.wiring import Runtime, build_runtime, load_ranking
 from setpoint.contracts import PRIORITIES, Event, Quarantined
 from setpoint.errors import UsageError
@@ -102,7 +103,7 @@ def _say_kept(bad: int, request: Request) -> None:
 
 async def _feed(runtime: Runtime, items: Iterator[Event | Quarantined]) -> None:
     """Everything into the inbox, in chunks that fit in memory."""
-    while chunk := list(islice(items, CHUNK)):
+    async for chunk in Pump(items).chunks(CHUNK):
         events = [item for item in chunk if isinstance(item, Event)]
         bad = [item for item in chunk if isinstance(item, Quarantined)]
         await runtime.engine.accept(events, bad, "file")
@@ -197,13 +198,36 @@ def _items(
     files: Sequence[str], zone: ZoneInfo, fields: dict[str, str] | None
 ) -> Iterator[Event | Quarantined]:
     for name in files:
-        stream: BinaryIO = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: SIM115 - closed below
-        try:
-            origin = "standard input" if name == "-" else Path(name).name
-            yield from read(stream, origin=origin, zone=zone, received=datetime.now(UTC), fields=fields)
-        finally:
-            if name != "-":
-                stream.close()
+        if name == "-":
+            found = read(
+                _standard_input(),
+                origin="standard input",
+                zone=zone,
+                received=datetime.now(UTC),
+                fields=fields,
+            )
+            yield from map(_just_now, found)
+            continue
+        with open(name, "rb") as stream:
+            yield from read(
+                stream, origin=Path(name).name, zone=zone, received=datetime.now(UTC), fields=fields
+            )
+
+
+def _standard_input() -> BinaryIO:
+    """A reader of its own where there is a real one: a thread may be left waiting in it when the process ends."""
+    try:
+        return os.fdopen(os.dup(sys.stdin.fileno()), "rb")
+    except (OSError, ValueError):
+        return sys.stdin.buffer
+
+
+def _just_now(item: Event | Quarantined) -> Event | Quarantined:
+    """A pipe may stay open for days: what comes through it was received now, not when it was opened."""
+    now = datetime.now(UTC)
+    if isinstance(item, Event) and item.time == item.received:
+        return item.model_copy(update={"received": now, "time": now})
+    return item.model_copy(update={"received": now})
 
 
 def field_map(items: Sequence[str]) -> dict[str, str] | None:

@@ -7,6 +7,8 @@ import json
 from datetime import datetime
 from typing import Literal
 
+from pydantic import Field
+
 from setpoint.contracts.event import Frozen
 
 RiskClass = Literal["low", "medium", "high"]
@@ -14,7 +16,16 @@ ReviewKind = Literal["action", "doubtful_input", "rule_change"]
 ReviewState = Literal["pending", "decided", "expired", "withdrawn"]
 DecisionType = Literal["approve", "edit", "reject", "respond"]
 ActionState = Literal[
-    "proposed", "approved", "executing", "done", "dry_run", "refused", "failed", "rejected", "expired", "withdrawn"
+    "proposed",
+    "approved",
+    "executing",
+    "done",
+    "dry_run",
+    "refused",
+    "failed",
+    "rejected",
+    "expired",
+    "withdrawn",
 ]
 ArgValue = float | int | str | bool
 
@@ -83,6 +94,6 @@ class Outcome(Frozen):
     action_id: str
     state: ActionState
     message: str
-    before: dict[str, float] = {}
-    after: dict[str, float] = {}
+    before: dict[str, float] = Field(default_factory=dict)
+    after: dict[str, float] = Field(default_factory=dict)
     dry_run: bool = True

@@ -13,7 +13,18 @@ from pydantic import Field
 from setpoint.contracts.event import Frozen
 
 FactKind = Literal[
-    "asset", "place", "metric", "quantity", "limit", "count", "time", "duration", "code", "quote", "tenant", "name"
+    "asset",
+    "place",
+    "metric",
+    "quantity",
+    "limit",
+    "count",
+    "time",
+    "duration",
+    "code",
+    "quote",
+    "tenant",
+    "name",
 ]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Literal
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from setpoint.contracts.event import Frozen
 
@@ -27,6 +27,6 @@ class Feedback(Frozen):
     who: str
     why: str
     evidence: tuple[str, ...] = ()
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = Field(default_factory=dict)
     """Versions of the model, prompts, rules and catalogs that made the proposal."""
     simulated: bool = False

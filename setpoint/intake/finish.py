@@ -21,6 +21,8 @@ _VARIABLE = re.compile(r"0x[0-9a-fA-F]+|\d+(?:\.\d+)?")
 _NAMED_PART = re.compile(
     r"\b(gpu_serial|serial|serial_number|sn|uuid|gpu_uuid|slot|port|link|disk|dimm|gpu)=([\w:./-]{1,64})"
 )
+RETRY_S = 300
+"""Untimed items with the same content are one within this span: a sender tries again after seconds."""
 _PORT = re.compile(r"([A-Za-z0-9_.-]*[A-Za-z][A-Za-z0-9_.-]*):\d{2,5}")
 
 
@@ -50,7 +52,7 @@ def finish(draft: Draft, zone: ZoneInfo, received: datetime, limits: Limits, see
         labels["time_as_given"] = clean_name(str(draft.time)[:200], 64)
     _add_named_parts(message, labels)
     content = digest(
-        (str(draft.time or ""), asset, source, kind, message, draft.severity, draft.status, metric, value, unit,
+        (_when(draft, time_flags, received), asset, source, kind, message, draft.severity, draft.status, metric, value, unit,
          threshold, sorted(labels.items()), draft.own_id, draft.dedup_key)
     )  # fmt: skip
     name = _identity(draft, content, limits, seen)
@@ -156,6 +158,15 @@ def dedup_key(
 def _short(key: str) -> str:
     """Within what alerting services take as a key (PagerDuty: 255 characters)."""
     return key if len(key) <= 200 else f"{key[:160]}~{digest(key).hex()}"
+
+
+def _when(draft: Draft, time_flags: tuple[Flag, ...], received: datetime) -> str:
+    """The time as given. Without one the same words are the same event only while they may be a retry: the smoke
+    alarm of next month is another one."""
+    tells_itself_apart = draft.own_id or "uptime_s" in draft.labels
+    if time_flags == ("time-missing",) and not tells_itself_apart:
+        return f"received {int(received.timestamp()) // RETRY_S}"
+    return str(draft.time or "")
 
 
 def _identity(draft: Draft, content: bytes, limits: Limits, seen: Identities) -> str:

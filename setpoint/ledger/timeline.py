@@ -23,7 +23,12 @@ _STAGE_WORDS = {
     "resolved": "Resolved",
     "storm": "Summary of a storm",
 }
-_DECIDED = {"approve": "Approved", "edit": "Approved with changes", "reject": "Rejected", "respond": "Answered"}
+_DECIDED = {
+    "approve": "Approved",
+    "edit": "Approved with changes",
+    "reject": "Rejected",
+    "respond": "Answered",
+}
 
 
 def of_incident(tx: Connection, incident_id: str, limit: int) -> list[TimelineItem]:

@@ -216,7 +216,9 @@ def test_the_words_the_bundled_model_is_taught_pass() -> None:
 def test_a_phrase_copied_half_is_no_plain_word() -> None:
     sheet = FactSheet(condition="coolant leak", facts=(fact("asset", "asset", "leak-r-05", required=True),))
     inputs = AlertInput("P0", sheet, impact="the racks on this loop can be damaged")
-    whole, half = (f"Coolant leak on {{asset}}. Impact: {said}." for said in (inputs.impact, "the racks on this cause"))
+    whole, half = (
+        f"Coolant leak on {{asset}}. Impact: {said}." for said in (inputs.impact, "the racks on this cause")
+    )
     assert verify_answer(whole, inputs, closed=True).ok
     assert not verify_answer(half, inputs, closed=True).ok
     assert not verify_answer("Coolant leak on {asset}. Impact: stop ors stop stds.", inputs, closed=True).ok

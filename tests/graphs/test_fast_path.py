@@ -201,7 +201,9 @@ async def test_words_that_no_longer_fit_are_dropped(ledger: Ledger) -> None:
             )
         )  # fmt: skip
 
-    larger = replace(context(cast(FastLedger, Rushed(ledger, worse)), words), model=scripted_role(words, terse=False))
+    larger = replace(
+        context(cast(FastLedger, Rushed(ledger, worse)), words), model=scripted_role(words, terse=False)
+    )
     state = await run(larger)
     assert (state["outcome"], state["reason"]) == ("kept", "the incident changed while the model wrote")
 

@@ -62,7 +62,9 @@ def test_a_firing_rule_becomes_an_incident_and_its_end_resolves_it(tmp_path: Pat
         assert "gpu-03" in incident["assets"]
         assert incident["state"] == "open"
         stack.enter_context(_exporter(ports["target"]))
-        ended = _until(lambda: _first_incident(ports["setpoint"], state="resolved"), "its resolution", limit_s=60)
+        ended = _until(
+            lambda: _first_incident(ports["setpoint"], state="resolved"), "its resolution", limit_s=60
+        )
         assert ended["id"] == incident["id"]
 
 
@@ -73,7 +75,16 @@ def _first_incident(port: int, state: str = "open") -> dict[str, Any] | None:
 
 @contextmanager
 def _setpoint(folder: Path, port: int) -> Iterator[None]:
-    command = [sys.executable, "-m", "setpoint.app.cli", "serve", "--store", str(folder / "store"), "--port", str(port)]
+    command = [
+        sys.executable,
+        "-m",
+        "setpoint.app.cli",
+        "serve",
+        "--store",
+        str(folder / "store"),
+        "--port",
+        str(port),
+    ]
     command += ["--set", "models.light.kind=none", "--set", "models.heavy.kind=none"]
     with _process(command, folder / "setpoint.log", f"http://127.0.0.1:{port}/readyz"):
         yield

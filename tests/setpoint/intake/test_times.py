@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -100,3 +100,18 @@ def test_a_clock_and_a_date_apart(take: Reader) -> None:
         "Month,Date,Time,Content,Pid\nJun,1,12:00:00,x,1\n"
     )
     assert [item.time for item in items if isinstance(item, Event)] == [datetime.fromisoformat(NOON)] * 2
+
+
+def test_an_untimed_item_is_one_with_its_retry_but_not_with_the_one_of_next_month(take: Reader) -> None:
+    alarm = b'{"host": "fire-panel-2", "message": "Smoke alarm"}\n'
+
+    def name(received: datetime) -> str:
+        (event,) = take(alarm, received=received)
+        assert isinstance(event, Event)
+        return event.id
+
+    assert name(RECEIVED) == name(RECEIVED + timedelta(seconds=20))
+    assert name(RECEIVED) != name(RECEIVED + timedelta(days=30))
+    timed = alarm.replace(b'"host"', b'"time": "2026-06-01T10:00:00Z", "host"')
+    (first,), (second,) = take(timed, received=RECEIVED), take(timed, received=RECEIVED + timedelta(days=30))
+    assert first.id == second.id  # type: ignore[union-attr]
