@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 from zoneinfo import ZoneInfo
 
-from setpoint.app.formatting import counted
+from setpoint.app.formatting import counted, one_line
 from setpoint.app.modelcheck import tell_missing_models
 from setpoint.app.outputs import render
 from setpoint.app.policy import load_policy
@@ -159,7 +159,7 @@ def rank_only(loaded: Loaded, files: Sequence[str], output: str, fields: Sequenc
 
 def _line(event: Event, triage: Any, output: str) -> str:
     if output == "text":
-        return f"{triage.priority}  {event.asset:<20} {event.message[:100]}\n      {triage.reason} [{', '.join(triage.decided_by)}]\n"
+        return f"{triage.priority}  {one_line(event.asset):<20} {one_line(event.message, 100)}\n      {triage.reason} [{', '.join(triage.decided_by)}]\n"
     row = {
         "id": event.labels.get("id", event.id),
         "priority": triage.priority,

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from agents.operator import without_marks
 from setpoint.app.formatting import counted, names, number, one_line, visible
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
@@ -452,6 +451,8 @@ def removed(screen: Screen, value: Mapping[str, Any]) -> None:
 
 
 def passages(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
+    from agents.operator import without_marks  # takes longer to import than most commands run
+
     if not rows:
         screen.line("nothing found; try other words", "dim")
     for row in rows:

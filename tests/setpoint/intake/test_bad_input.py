@@ -25,7 +25,11 @@ def messages(items: list[Event | Quarantined]) -> list[str]:
     return [item.message for item in items if isinstance(item, Event)]
 
 
-@pytest.mark.parametrize("empty", [b"", b"\n", b"  \r\n\n", b"\xef\xbb\xbf", b"\xff\xfe", gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "empty",
+    [b"", b"\n", b"  \r\n\n", b"\xef\xbb\xbf", b"\xff\xfe", gzip.compress(b"", mtime=0)],
+    ids=["nothing", "a line end", "blank lines", "utf-8 mark", "utf-16 mark", "empty gzip"],
+)
 def test_empty_input_says_so(take: Reader, empty: bytes) -> None:
     assert reasons(take(empty)) == ["the input is empty"]
 
