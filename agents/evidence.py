@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import timedelta
 from itertools import count
 
-from agents.alert_facts import limit, metric_name, quantity, reading
+from agents.alert_facts import clock, limit, metric_name, quantity, reading
 from setpoint.contracts import Event, Evidence, Fact, FactSheet, Incident, Triage
 from setpoint.contracts.site import Site
 
@@ -119,14 +119,6 @@ def most_urgent(case: Case, evidence_of: Mapping[str, str]) -> list[str]:
     best = min((priority_in(case, event) for event in case.events), default="P3")
     ids = [evidence_of[e.id] for e in case.events if priority_in(case, e) == best and e.id in evidence_of]
     return list(dict.fromkeys(ids))
-
-
-def clock(time: datetime, site: Site) -> str:
-    """A time as the site's operators read it: `23:40:12 CET`.
-
-    The date is left out on purpose: an incident's page carries it once.
-    """
-    return time.astimezone(site.zone).strftime("%H:%M:%S %Z")
 
 
 def name_list(names: Sequence[str]) -> str:

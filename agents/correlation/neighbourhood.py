@@ -87,18 +87,6 @@ def _from_name(asset: str) -> Place:
     )
 
 
-def host_in_name(name: str) -> str:
-    """The host of a GPU, an exporter's port or a full domain name.
-
-    >>> [host_in_name(name) for name in ("n7/gpu3", "n7:9400", "n7.dc1.example.org", "10.0.0.7:9400")]
-    ['n7', 'n7', 'n7', '10.0.0.7']
-    """
-    host = name.split("/")[0]
-    host = host.split(":")[0] if host.count(":") == 1 else host
-    labels = host.split(".")
-    return labels[0] if len(labels) > 2 and not labels[-1].isdigit() else host
-
-
 def racks_in_name(name: str) -> tuple[str, ...]:
     """The enclosures a host's name gives away, nearest first.
 

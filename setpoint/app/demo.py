@@ -16,7 +16,7 @@ from setpoint.app.policy import load_policy
 from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts import Event, Quarantined
 from setpoint.intake import read
-from setpoint.settings import load_settings
+from setpoint.settings import Settings, load_settings
 
 SITE = Path(plant.__file__).parent / "sites" / "demo.yaml"
 SHIFT = Path(__file__).parent / "demo_shift.toml"
@@ -40,10 +40,10 @@ def play(report: Path, speed: float, seed: int) -> int:
     return asyncio.run(_play(load_settings(flags, files=()).settings, report, speed, seed))
 
 
-async def _play(settings: object, report: Path, speed: float, seed: int) -> int:
+async def _play(settings: Settings, report: Path, speed: float, seed: int) -> int:
     began = time.monotonic()
     lines = night(seed)
-    runtime = build_runtime(settings, live=sys.stdout)  # type: ignore[arg-type]
+    runtime = build_runtime(settings, live=sys.stdout)
     policy = load_policy(str(SHIFT), runtime.site)
     runtime.inputs, runtime.decided_by = (f"recorded night, seed {seed}",), policy.name
     print(

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.padding import Padding
 from rich.text import Text
 
-from agents.evidence import clock
+from agents.alert_facts import clock
 from setpoint.app.formatting import one_line, visible
 from setpoint.contracts import Diagnosis, Notice, Outcome, Quarantined, Review
 from setpoint.contracts.dispatch import Dispatch, Ranked

@@ -38,7 +38,7 @@ def _accepted(file: Path, folder: Path, settings: Settings, ledger: Ledger, now:
         where = f"{file}: {error.where}" if error.where and str(file) not in error.where else str(file)
         raise ConfigError(error.what, where=where, remedy=error.remedy) from error
     review = Review(
-        id=f"REV-rules-{file.stem}-{abs(hash_of(content)) % 10**8:08d}",
+        id=f"REV-rules-{file.stem}-{hash_of(content) % 10**8:08d}",
         kind="rule_change",
         incident_id="",
         subject=f"May the rules in {file.name} count ({len(content.splitlines())} lines)?",
