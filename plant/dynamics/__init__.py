@@ -1,0 +1,1 @@
+"""The site in motion: one state a column, one kernel a step."""

@@ -1,0 +1,1 @@
+"""The model held against measurements that nobody here made."""
