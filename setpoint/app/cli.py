@@ -314,8 +314,9 @@ def stop(
 def _mount() -> None:
     """The noun groups live in files of their own; they import nothing heavy either."""
     from setpoint.app.cli_desk import GROUPS
+    from setpoint.app.cli_plant import plant
 
-    for name, group in GROUPS.items():
+    for name, group in {**GROUPS, "plant": plant}.items():
         app.add_typer(group, name=name)
 
 

@@ -1,0 +1,223 @@
+"""Line charts over plant time as inline SVG. Colours come from the page's style by class name, for light, dark and
+print; a chart carries its own description for those who cannot see it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from markupsafe import Markup, escape
+from numpy.typing import NDArray
+
+WIDTH, HEIGHT = 1160.0, 208.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 150.0, 26.0, 24.0
+MOST_POINTS = 1400
+"""A line of more is drawn as the least and the greatest value of each step across, so that a spike stays visible."""
+_STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One quantity over time."""
+
+    name: str
+    values: NDArray[np.float64]
+    stepped: bool = False
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines that share an axis, with their unit, and limits worth seeing."""
+
+    title: str
+    unit: str
+    lines: tuple[Line, ...]
+    limits: tuple[tuple[str, float], ...] = ()
+    from_zero: bool = False
+
+
+@dataclass(frozen=True)
+class Mark:
+    """Something that happened, at a time of the run."""
+
+    at_s: float
+    what: str
+
+
+def draw(chart: Chart, time_s: NDArray[np.float64], marks: Sequence[Mark] = ()) -> Markup:
+    """One chart. Values that are not finite leave a hole."""
+    low, high = _range(chart)
+    plane = _Plane(float(time_s[0]), max(float(time_s[-1]), float(time_s[0]) + 1e-9), low, high)
+    parts = [Markup('<text class="chart-title" x="{}" y="15">{} <tspan class="dim">{}</tspan></text>').format(
+        LEFT, chart.title, chart.unit)]  # fmt: skip
+    parts += _grid(plane)
+    parts += [_limit(name, value, plane) for name, value in chart.limits if low <= value <= high]
+    parts += [_mark(mark, plane) for mark in marks]
+    parts += [_polyline(line, time_s, plane, number) for number, line in enumerate(chart.lines)]
+    parts += _names(chart, plane)
+    return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
+        int(WIDTH), int(HEIGHT), _described(chart), Markup("").join(parts)
+    )
+
+
+@dataclass(frozen=True)
+class _Plane:
+    first: float
+    last: float
+    low: float
+    high: float
+
+    def x(self, second: float) -> float:
+        return LEFT + (second - self.first) / (self.last - self.first) * (WIDTH - LEFT - RIGHT)
+
+    def y(self, value: float) -> float:
+        return HEIGHT - BOTTOM - (value - self.low) / (self.high - self.low) * (HEIGHT - TOP - BOTTOM)
+
+
+def _range(chart: Chart) -> tuple[float, float]:
+    """All values and near limits, with a little room."""
+    finite = [line.values[np.isfinite(line.values)] for line in chart.lines]
+    finite = [values for values in finite if len(values)]
+    low = min((float(v.min()) for v in finite), default=0.0)
+    high = max((float(v.max()) for v in finite), default=1.0)
+    reach = max(high - low, abs(high) * 0.02, 1e-6)
+    for _, limit in chart.limits:
+        if low - reach < limit < high + reach:
+            low, high = min(low, limit), max(high, limit)
+    if chart.from_zero:
+        low = min(low, 0.0)
+    room = 0.06 * max(high - low, abs(high) * 0.02, 1e-6)
+    return (low if chart.from_zero and low == 0.0 else low - room), high + room
+
+
+def ticks(low: float, high: float, most: int = 5) -> list[float]:
+    """Round numbers between two values.
+
+    >>> ticks(0.0, 103.0)
+    [0.0, 25.0, 50.0, 75.0, 100.0]
+    """
+    raw = (high - low) / most
+    power = 10.0 ** math.floor(math.log10(raw))
+    step = next(m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0) if m * power >= raw)
+    first = math.ceil(low / step - 1e-9)
+    return [round(n * step, 10) + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def _grid(plane: _Plane) -> list[Markup]:
+    made = []
+    for value in ticks(plane.low, plane.high):
+        y = plane.y(value)
+        made.append(
+            Markup('<line class="chart-grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(
+                LEFT, WIDTH - RIGHT, y, y
+            )
+        )
+        made.append(
+            Markup('<text class="tick" text-anchor="end" x="{}" y="{:.1f}">{}</text>').format(
+                LEFT - 6, y + 4, f"{value:,.10g}"
+            )
+        )
+    span = plane.last - plane.first
+    step = next((s for s in _STEPS_S if span / s <= 10), _STEPS_S[-1])
+    for count in range(math.ceil(plane.first / step), int(plane.last / step) + 1):
+        x = plane.x(count * step)
+        made.append(
+            Markup('<text class="tick" text-anchor="middle" x="{:.1f}" y="{}">{}</text>').format(
+                x, HEIGHT - 7, clock(count * step)
+            )
+        )
+    return made
+
+
+def clock(second: float) -> str:
+    """Time since the start of a run.
+
+    >>> clock(90), clock(4500), clock(45)
+    ('1:30', '1:15:00', '0:45')
+    """
+    minutes, seconds = divmod(round(second), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{seconds:02d}" if hours else f"{minutes}:{seconds:02d}"
+
+
+def _limit(name: str, value: float, plane: _Plane) -> Markup:
+    y = plane.y(value)
+    return Markup(
+        '<line class="chart-limit" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>'
+        '<text class="chart-limit-text" text-anchor="end" x="{}" y="{:.1f}">{}</text>'
+    ).format(LEFT, WIDTH - RIGHT, y, y, WIDTH - RIGHT - 4, y - 4, name)
+
+
+def _mark(mark: Mark, plane: _Plane) -> Markup:
+    x = plane.x(mark.at_s)
+    return Markup(
+        '<line class="chart-mark" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"><title>{}</title></line>'
+    ).format(x, x, TOP - 4, HEIGHT - BOTTOM, f"{clock(mark.at_s)} {mark.what}")
+
+
+def _polyline(line: Line, time_s: NDArray[np.float64], plane: _Plane, number: int) -> Markup:
+    """The line in pieces between holes."""
+    times, values = thinned(time_s, line.values)
+    pieces: list[list[str]] = [[]]
+    for second, value in zip(times, values, strict=True):
+        if not math.isfinite(value):
+            pieces.append([])
+            continue
+        point = f"{plane.x(second):.1f},{plane.y(value):.1f}"
+        if line.stepped and pieces[-1]:
+            pieces[-1].append(f"{plane.x(second):.1f},{pieces[-1][-1].split(',')[1]}")
+        pieces[-1].append(point)
+    drawn = [
+        Markup('<polyline class="line-{}" points="{}"/>').format(number % 6, " ".join(p)) for p in pieces if p
+    ]
+    return Markup("").join(drawn)
+
+
+def thinned(
+    time_s: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """At most MOST_POINTS points that keep every extreme: lowest and highest of each step across, in their order."""
+    if len(values) <= MOST_POINTS:
+        return time_s, values
+    keep: list[int] = []
+    for part in np.array_split(np.arange(len(values)), MOST_POINTS // 2):
+        finite = part[np.isfinite(values[part])]
+        if not len(finite):
+            keep.append(int(part[0]))
+            continue
+        keep += sorted({int(finite[values[finite].argmin()]), int(finite[values[finite].argmax()])})
+    return time_s[keep], values[keep]
+
+
+def _names(chart: Chart, plane: _Plane) -> list[Markup]:
+    """Names at the right, beside where each line ends, moved apart where they would touch."""
+    ends = []
+    for number, line in enumerate(chart.lines):
+        finite = line.values[np.isfinite(line.values)]
+        if len(finite):
+            ends.append((plane.y(float(finite[-1])), number, f"{line.name} {finite[-1]:,.4g}"))
+    ends.sort()
+    placed: list[Markup] = []
+    below = TOP
+    for rank, (y, number, words) in enumerate(ends):
+        room = HEIGHT - BOTTOM - 14.0 * (len(ends) - 1 - rank)
+        y = min(max(y + 4, below), room)
+        below = y + 14.0
+        placed.append(
+            Markup('<text class="name-{}" x="{}" y="{:.1f}">{}</text>').format(
+                number % 6, WIDTH - RIGHT + 8, y, words
+            )
+        )
+    return placed
+
+
+def _described(chart: Chart) -> str:
+    said = []
+    for line in chart.lines:
+        finite = line.values[np.isfinite(line.values)]
+        if len(finite):
+            said.append(f"{line.name} from {finite.min():.4g} to {finite.max():.4g}, last {finite[-1]:.4g}")
+    return str(escape(f"{chart.title} in {chart.unit}: {'; '.join(said)}"))
