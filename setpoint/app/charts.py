@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 WIDTH, HEIGHT = 1160.0, 208.0
@@ -220,4 +220,4 @@ def _described(chart: Chart) -> str:
         finite = line.values[np.isfinite(line.values)]
         if len(finite):
             said.append(f"{line.name} from {finite.min():.4g} to {finite.max():.4g}, last {finite[-1]:.4g}")
-    return str(escape(f"{chart.title} in {chart.unit}: {'; '.join(said)}"))
+    return f"{chart.title} in {chart.unit}: {'; '.join(said)}"

@@ -1,0 +1,197 @@
+"""The HTML report of a run, or of two runs side by side: one file, no script, nothing from elsewhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+import setpoint
+from plant.run import FloatArray, Run
+from setpoint.app.charts import Chart, Line, Mark, clock, draw
+from setpoint.errors import BackendError
+
+MOST_LINES = 5
+"""More lines than that on one chart cannot be told apart: then the extremes and the median are drawn."""
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+
+
+class Section:
+    """Charts that belong together."""
+
+    def __init__(self, name: str, why: str, charts: Sequence[Markup]) -> None:
+        self.name, self.why, self.charts = name, why, charts
+
+
+def write_report(path: Path, run: Run, limits: Mapping[str, float], other: Run | None = None) -> None:
+    """Write the page. `other` is the same run without its changes. Raises BackendError where it cannot be written."""
+    page = render(run, limits, other)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise BackendError(f"cannot write the report: {error.strerror}", where=str(path)) from error
+
+
+def render(run: Run, limits: Mapping[str, float], other: Run | None = None) -> str:
+    """The page as text."""
+    pages = Environment(
+        loader=PackageLoader("setpoint.app"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    pages.filters |= {
+        "number": number,
+        "percent": lambda v: f"{v:.1%}" if math.isfinite(v) else "none",
+        "clock": clock,
+    }
+    style = files("setpoint.app").joinpath("templates/report.css").read_text("utf-8")
+    style += files("setpoint.app").joinpath("templates/plant.css").read_text("utf-8")
+    return pages.get_template("plant.html.j2").render(
+        run=run,
+        other=other,
+        rows=compared(run, other) if other else [],
+        sections=_sections(run, limits, other),
+        style=Markup(style),
+        policy=_POLICY,
+        version=setpoint.__version__,
+    )
+
+
+def number(value: float) -> str:
+    """Four figures, thousands apart.
+
+    >>> number(12345.6), number(0.12345), number(float("nan"))
+    ('12,346', '0.1235', 'none')
+    """
+    if not math.isfinite(value):
+        return "none"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def compared(run: Run, other: Run) -> list[tuple[str, str, float, float]]:
+    """(what, unit, without, with) of every total and of each pool's service."""
+    rows = [
+        (words, unit, getattr(other.totals, name), getattr(run.totals, name))
+        for name, words, unit in (
+            ("grid_kwh", "grid energy", "kWh"), ("it_kwh", "IT energy", "kWh"), ("peak_kw", "peak draw", "kW"),
+            ("pue", "PUE", ""), ("output_tokens", "output tokens", ""),
+            ("wh_per_1k_tokens", "energy per 1,000 tokens", "Wh"), ("carbon_g_per_1k_tokens", "carbon per 1,000 tokens", "g"),
+            ("energy_cost", "energy cost", run.totals.currency),
+        )
+    ]  # fmt: skip
+    before = {pool.name: pool for pool in other.pools}
+    for pool in run.pools:
+        rows += [
+            (
+                f"{pool.name}: {words}",
+                unit,
+                float(getattr(before[pool.name], name)),
+                float(getattr(pool, name)),
+            )
+            for name, words, unit in _SERVED
+        ]
+    for metric, words, unit, pick in _EXTREMES:
+        values, old = list(run.metric(metric).values()), list(other.metric(metric).values())
+        if values and old:
+            rows.append((words, unit, pick(old), pick(values)))
+    return rows
+
+
+_SERVED = (
+    ("ttft_p50_ms", "TTFT p50", "ms"), ("ttft_p99_ms", "TTFT p99", "ms"), ("tpot_p50_ms", "TPOT p50", "ms"),
+    ("tpot_p99_ms", "TPOT p99", "ms"), ("attained_pu", "both SLOs met", "share"), ("completed", "requests completed", ""),
+    ("preemptions", "preemptions", ""), ("energy_kwh", "energy of its GPUs", "kWh"),
+)  # fmt: skip
+
+
+def _highest(many: Sequence[FloatArray]) -> float:
+    return float(max(np.nanmax(values) for values in many))
+
+
+_EXTREMES = (
+    ("gpu_temp_c", "hottest GPU", "C", _highest),
+    ("return_temp_c", "warmest coolant return", "C", _highest),
+)
+
+
+def _sections(run: Run, limits: Mapping[str, float], other: Run | None) -> list[Section]:
+    marks = [Mark(one.at_s, f"{one.what} {one.asset}".strip()) for one in run.happened]
+    made = []
+    for name, why, specs in SECTIONS:
+        charts = [
+            draw(chart, run.time_s, marks)
+            for spec in specs
+            if (chart := _chart(run, other, limits, *spec)) is not None
+        ]
+        if charts:
+            made.append(Section(name, why, charts))
+    return made
+
+
+Spec = tuple[str, str, tuple[tuple[str, str], ...], tuple[str, ...], bool]
+"""Title, unit, (metric, name) of its lines, limits of the site to show, whether the axis starts at zero."""
+SECTIONS: tuple[tuple[str, str, tuple[Spec, ...]], ...] = (
+    ("Service", "What a user waits for, and what stands in the queue.", (
+        ("Time to first token", "ms", (("ttft_p50_ms", "p50"), ("ttft_p99_ms", "p99")), ("ttft_slo_ms",), True),
+        ("Time per output token", "ms", (("tpot_p50_ms", "p50"), ("tpot_p99_ms", "p99")), (), True),
+        ("Requests waiting", "", (("queue", "waiting"),), (), True),
+        ("Requests in the batch", "", (("running", "running"),), (), True),
+        ("KV cache in use", "%", (("kv_use_pct", "KV"),), ("kv_use_max_pct",), True),
+        ("Tokens", "/s", (("prefill_tokens_per_s", "prompt"), ("decode_tokens_per_s", "output")), (), True),
+    )),
+    ("Accelerators", "Prefill drives power to its spikes, decode holds the plateau; heat follows power with a lag.", (
+        ("GPU power, mean of a pool", "W", (("gpu_power_w", "mean"), ("gpu_peak_w", "peak")), (), True),
+        ("SM clock, lowest of a pool", "MHz", (("clock_mhz", "clock"),), (), False),
+        ("GPU temperature, hottest", "C", (("gpu_temp_c", ""),), ("gpu_temp_max_c",), False),
+    )),
+    ("Racks and cooling", "Coolant carries most of the heat; the loop lags power by one to five minutes.", (
+        ("Rack power", "kW", (("rack_kw", ""),), (), True),
+        ("Rack inlet air", "C", (("inlet_temp_c", ""),), ("rack_inlet_max_c",), False),
+        ("CDU supply and return", "C", (("supply_temp_c", "supply"), ("return_temp_c", "return")), ("supply_temp_max_c",), False),
+        ("CDU flow", "L/min", (("flow_lpm", ""),), ("flow_min_lpm", "flow_max_lpm"), False),
+        ("Cooling power", "kW", (("cooling_kw", "cooling"),), (), True),
+    )),
+    ("Power and storage", "From the racks to the grid.", (
+        ("Draw", "kW", (("grid_kw", "grid"), ("facility_kw", "facility"), ("it_kw", "IT")), ("site_power_max_kw",), True),
+        ("PUE", "", (("pue", "PUE"),), (), False),
+        ("Storage power, positive when it discharges", "kW", (("ess_kw", ""),), (), False),
+        ("State of charge", "%", (("soc_pct", ""),), ("soc_min_pct", "soc_max_pct"), True),
+        ("Grid energy per 1,000 output tokens", "Wh", (("wh_per_1k_tokens", "energy"),), (), True),
+        ("Carbon per 1,000 output tokens", "g", (("carbon_g_per_1k_tokens", "carbon"),), (), True),
+    )),
+)  # fmt: skip
+
+
+def _chart(
+    run: Run, other: Run | None, limits: Mapping[str, float], title: str, unit: str,
+    metrics: tuple[tuple[str, str], ...], shown: tuple[str, ...], from_zero: bool,
+) -> Chart | None:  # fmt: skip
+    """None where the run has no such series."""
+    lines: list[Line] = []
+    for metric, name in metrics:
+        found = run.metric(metric)
+        lines += _lines(found, name)
+        if other and len(lines) == len(found) == 1:
+            lines += [Line(f"{one.name} without", one.values) for one in _lines(other.metric(metric), name)]
+    if not lines:
+        return None
+    wanted = tuple((name.replace("_", " "), limits[name]) for name in shown if name in limits)
+    return Chart(title, unit, tuple(lines[:6]), wanted, from_zero)
+
+
+def _lines(found: Mapping[str, FloatArray], name: str) -> list[Line]:
+    """One line an asset; of many assets the highest, the median and the lowest at each moment."""
+    if len(found) <= MOST_LINES:
+        return [Line(" ".join(part for part in (asset if len(found) > 1 or not name else "", name) if part), values)
+                for asset, values in found.items()]  # fmt: skip
+    stack = np.vstack(list(found.values()))
+    prefix = f"{name} " if name else ""
+    return [
+        Line(f"{prefix}highest of {len(found)}", np.max(stack, axis=0)),
+        Line(f"{prefix}median", np.median(stack, axis=0)),
+        Line(f"{prefix}lowest", np.min(stack, axis=0)),
+    ]
