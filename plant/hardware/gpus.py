@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from difflib import get_close_matches
 from functools import cache
 from importlib.resources import files
 from typing import Literal
@@ -58,14 +60,25 @@ class Gpu(Closed):
 
 
 def gpu(name: str) -> Gpu:
-    """The accelerator of that name or alias. Raises ConfigError that lists the known ones."""
-    found = _by_key().get(_key(name))
-    if found is None:
-        raise ConfigError(
-            f"unknown GPU {name!r}",
-            remedy=f"Use one of {', '.join(g.name for g in gpus())}, or describe it under `hardware:` in the site file",
-        )
-    return found
+    """The accelerator of that name or alias, with or without its maker, count and memory size.
+
+    Raises ConfigError that lists the nearest names and all known ones.
+
+    >>> gpu("Virtualized NVIDIA H200-SXM-141GB").name, gpu("8x AMD Instinct MI300X 192GB").name
+    ('H200-SXM', 'MI300X')
+    """
+    catalog = _by_key()
+    for key in (_key(name), _key(_unbranded(name)), _key(_bare(name))):
+        if key in catalog:
+            return catalog[key]
+    known = ", ".join(g.name for g in gpus())
+    close = get_close_matches(_key(_bare(name)), catalog, n=3, cutoff=0.6)
+    meant = " or ".join(dict.fromkeys(catalog[key].name for key in close))
+    raise ConfigError(
+        f"unknown GPU {name!r}",
+        remedy=(f"Did you mean {meant}? " if meant else "")
+        + f"Use one of {known}, or describe it under `hardware:` in the site file",
+    )
 
 
 @cache
@@ -80,5 +93,20 @@ def _by_key() -> dict[str, Gpu]:
     return {_key(name): found for found in gpus() for name in (found.name, *found.aliases)}
 
 
+_COUNT = re.compile(r"^\s*\d+\s*x\s*|\s*\bx\s?\d{1,3}\s*$", re.IGNORECASE)
+_MAKER = re.compile(r"\b(virtualized|nvidia|amd|intel|tesla|instinct|geforce|graphics|gpu)\b", re.IGNORECASE)
+_MEMORY = re.compile(r"[-_ ]\d+ ?gb\b|\bhbm\d?e?\b", re.IGNORECASE)
+
+
+def _unbranded(name: str) -> str:
+    """The name less count and maker, which submitters and monitoring add to it."""
+    return _MAKER.sub("", _COUNT.sub("", name))
+
+
+def _bare(name: str) -> str:
+    """The same less memory size."""
+    return _MEMORY.sub("", _unbranded(name))
+
+
 def _key(name: str) -> str:
-    return "".join(c for c in name.lower() if c not in " -_/")
+    return "".join(c for c in name.lower() if c.isalnum())

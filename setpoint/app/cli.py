@@ -278,11 +278,27 @@ def chat(
 
 
 @app.command()
-def doctor(as_json: Json = False, site: SiteFile = None, store: Store = None, sets: Config = None) -> None:
+def doctor(
+    host: Annotated[
+        bool,
+        typer.Option(
+            "--host",
+            help="Read this Linux host: which paths between GPU, memory, disk and network it can use.",
+        ),
+    ] = False,
+    as_json: Json = False,
+    site: SiteFile = None,
+    store: Store = None,
+    sets: Config = None,
+) -> None:
     """Check everything Setpoint stands on: packages, model, ledger, index, sinks, site file, disk.
 
-    Example: `setpoint doctor --site site.yaml`
+    Examples: `setpoint doctor --site site.yaml`; on a GPU node: `setpoint doctor --host`
     """
+    if host:
+        from setpoint.app.host import examine_host
+
+        raise typer.Exit(examine_host(as_json))
     from setpoint.app.doctor import examine
 
     raise typer.Exit(examine(settings_from(sets, site, store), as_json))

@@ -53,7 +53,7 @@ def simulate(
     trace: TraceFile = None,
     hours: Annotated[float | None, typer.Option(help="Stop after so many hours of plant time.")] = None,
     fault: FaultSpec = None,
-    step: Annotated[str, typer.Option(help="Window in which engines and plant exchange, as 1s.")] = "1s",
+    step: Annotated[str, typer.Option(help="Window in which engines and plant exchange, as 1s.")] = "auto",
     rate: Annotated[float, typer.Option(help="Factor on the trace's rate of arrivals.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Seed of the synthetic load, where no trace is given.")] = 7,
     as_json: Json = False,

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from plant.hardware.host import HostReport, PathFinding, host_report
+from plant.hardware.host_needs import counted
 
 COLOUR = {
     "ok": "green", "usable": "green", "warning": "yellow", "cannot tell": "yellow", "not usable": "bold red",
@@ -37,7 +38,11 @@ def render_host(report: HostReport, colour: bool | None = None, width: int = WID
     console = Console(
         file=out, width=width, force_terminal=coloured, no_color=not coloured, highlight=False, emoji=False
     )
-    cards = "accelerators not told" if report.accelerators is None else f"{report.accelerators} accelerators"
+    cards = (
+        "accelerators not told"
+        if report.accelerators is None
+        else counted(report.accelerators, "accelerator")
+    )
     console.print(escape(f"{report.host}, {cards}{f' ({report.accelerator})' if report.accelerator else ''}"))
     console.print()
     said: set[str] = set()
@@ -64,7 +69,8 @@ def _detail(path: PathFinding) -> str:
     rate = f"{path.expected_gb_per_s:.1f} GB/s"
     if path.expected_all_gb_per_s and path.expected_all_gb_per_s > 1.01 * path.expected_gb_per_s:
         rate += f" ({path.expected_all_gb_per_s:.0f} all together)"
-    return f"{told}. Model: {rate}, {path.expected_latency_us:.0f} us, set by {path.narrowest}"
+    would = "Model" if path.verdict == "usable" else "Model, were it usable"
+    return f"{told}. {would}: {rate}, {path.expected_latency_us:.0f} us, set by {path.pace}"
 
 
 def _new(said: set[str], *texts: str) -> tuple[str, ...]:

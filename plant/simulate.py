@@ -1,0 +1,378 @@
+"""A site under a request trace: engines and plant run side by side in windows of plant time.
+
+In each window the engines serve at the clocks the plant allows; what they did there is the plant's load in that
+window; what the plant then says of clocks (caps, heat) holds in the next. A throttled GPU so serves more slowly.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from plant.change import Change
+from plant.faults.effects import Hand, moves
+from plant.faults.place import FaultPlan
+from plant.inference.engine import FloatArray
+from plant.inference.memory import plan_memory
+from plant.inference.trace import Trace, read_trace, synthetic, trace_from_rate
+from plant.jobs.on_site import scheduler_of
+from plant.power.tariff import bill, carbon_kg, per_1000_tokens
+from plant.run import Happened, PoolServed, Run, Totals
+from plant.serving import Moment, PoolEngines, split
+from plant.show import ANSWER_TOKENS, saturated
+from plant.sim import Plant
+from plant.site import Site
+from setpoint.errors import InputError, UsageError
+
+DEFAULT_START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
+DEFAULT_HOURS = 0.25
+MOST_WINDOWS = 7200
+QUARTER_S = 900.0
+SYNTHETIC_USE = 0.6
+"""Share of what the pools can serve that a synthetic load asks for."""
+LATENCY_POINTS = 240
+"""Spans over which percentiles of latency are drawn."""
+Progress = Callable[[float], None]
+"""Told the share of the run that is done."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run: the site, its requests, for how long, and what happens meanwhile."""
+
+    site: Site
+    trace: Trace
+    seconds: float
+    step_s: float
+    faults: tuple[FaultPlan, ...] = ()
+    changes: tuple[Change, ...] = ()
+    start: datetime = DEFAULT_START
+
+
+def plan_run(
+    site: Site,
+    trace: Trace,
+    *,
+    hours: float | None = None,
+    step_s: float | None = None,
+    faults: Sequence[FaultPlan] = (),
+    changes: Sequence[Change] = (),
+    start: datetime = DEFAULT_START,
+) -> Plan:
+    """A run with what was not said filled in: the trace's length, and windows of a second (longer for long runs).
+
+    Raises UsageError for a site without pools, a time that is not above zero and a fault after the end.
+    """
+    if not site.pools:
+        raise UsageError(
+            f"site {site.name} serves no model", remedy="Describe a pool under `pools:` in its file"
+        )
+    seconds = hours * 3600.0 if hours is not None else float(trace.arrival_s[-1]) + 60.0
+    if not seconds > 0:
+        raise UsageError(f"{hours} hours", remedy="Give a time above zero")
+    step = step_s if step_s is not None else float(max(1, int(np.ceil(seconds / MOST_WINDOWS))))
+    if seconds / step > 200 * MOST_WINDOWS:
+        raise UsageError(f"{seconds / step:,.0f} windows", remedy="Choose a longer --step")
+    for fault in faults:
+        if fault.at_s >= seconds:
+            raise UsageError(
+                f"{fault.fault} begins at {fault.at_s:g} s, the run ends at {seconds:g} s",
+                remedy="Begin it earlier",
+            )
+    return Plan(site, _cut(trace, seconds), seconds, step, tuple(faults), tuple(changes), start)
+
+
+def _cut(trace: Trace, seconds: float) -> Trace:
+    return trace.take(slice(0, int(np.searchsorted(trace.arrival_s, seconds, side="left"))))
+
+
+def load_of(
+    site: Site, path: Path | None, *, rate: float = 1.0, seed: int = 7, hours: float | None = None
+) -> Trace:
+    """The requests of a run: a trace file, a file of rates (columns t_s,rps), or none: then a synthetic day's load.
+
+    A trace shorter than `hours` is repeated. `rate` is a factor on the arrivals. Raises InputError, UsageError.
+    """
+    if not (np.isfinite(rate) and rate > 0):
+        raise UsageError(f"a rate factor of {rate}", remedy="Use 2 for twice the arrivals")
+    if path is None:
+        seconds = (hours or DEFAULT_HOURS) * 3600.0
+        wanted = rate * SYNTHETIC_USE * _capacity_rps(site)
+        return synthetic(max(int(wanted * seconds), 2), wanted, seed, urgent_share=0.1)
+    if _is_rates(path):
+        return trace_from_rate(path, seed, factor=rate, hours=hours)
+    trace = read_trace(path).scaled(rate)
+    if hours is not None and trace.span_s > 0 and hours * 3600.0 > trace.span_s * 1.01:
+        trace = trace.repeat(int(np.ceil(hours * 3600.0 / trace.span_s)))
+    return trace
+
+
+def _is_rates(path: Path) -> bool:
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return {"t_s", "rps"} <= {name.strip() for name in file.readline().split(",")}
+    except OSError as error:
+        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+
+
+def _capacity_rps(site: Site) -> float:
+    """Requests a second that saturate the pools, were all requests of the usual chat lengths."""
+    total = 0.0
+    for pool in site.pools:
+        deployment = site.deployment(pool)
+        batch, step_s = saturated(deployment, plan_memory(deployment))
+        total += len(site.instances(pool)) * batch / step_s / ANSWER_TOKENS
+    return max(total, 0.1)
+
+
+def simulate(plan: Plan, progress: Progress | None = None) -> Run:
+    """Run it. The same plan gives the same run."""
+    return _Simulation(plan).run(progress)
+
+
+class _Simulation:
+    """One run in the making."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan, self.site = plan, plan.site
+        self.plant = Plant.start(plan.site, plan.start)
+        parts = split(plan.trace, plan.site.pools)
+        self.pools = [
+            PoolEngines(plan.site, spec, part) for spec, part in zip(plan.site.pools, parts, strict=True)
+        ]
+        self.nodes = self.plant.store.tables.gpu_node
+        self.rows = [[self.plant.store.rows[node][1] for node in pool.nodes] for pool in self.pools]
+        self.phase_mhz = {pool.spec.name: [math.inf, math.inf] for pool in self.pools}
+        """Highest clocks in prefill and decode where a change set them apart."""
+        self.scheduler = scheduler_of(plan.site)
+        self._idle_since: set[str] = set()
+        self.count = max(1, math.ceil(plan.seconds / plan.step_s - 1e-9))
+        self.record = _Record(self.plant, plan.site, self.count)
+        self.hand = Hand(self.plant)
+        self.moves = sorted(
+            (move for fault in plan.faults for move in moves(fault, plan.site, plan.seconds)),
+            key=lambda move: -move.at_s,
+        )
+
+    def run(self, progress: Progress | None) -> Run:
+        plan = self.plan
+        for change in plan.changes:
+            self._apply(change)
+        for number in range(self.count):
+            start_s, end_s = number * plan.step_s, min((number + 1) * plan.step_s, plan.seconds)
+            while self.moves and self.moves[-1].at_s <= start_s + 1e-9:
+                self.hand.turn(self.moves.pop())
+            self._window(number, start_s, end_s)
+            if progress and number % 16 == 0:
+                progress(number / self.count)
+        return self._result()
+
+    def _window(self, number: int, start_s: float, end_s: float) -> None:
+        """Engines first, at the clocks of now; then the plant under their load."""
+        moments: list[Moment] = []
+        for pool, rows in zip(self.pools, self.rows, strict=True):
+            clocks = self._clocks_pu(pool, rows)
+            moment = pool.advance(end_s, *clocks)
+            moments.append(moment)
+            for node, load in zip(pool.nodes, moment.loads, strict=True):
+                self.plant.set_load(node, load.busy, load.u_compute, load.u_memory)
+        self.scheduler.advance(start_s)
+        self._run_jobs()
+        self.plant.advance(end_s - start_s)
+        self.record.keep(number, end_s - start_s, self.pools, self.rows, moments)
+
+    def _clocks_pu(self, pool: PoolEngines, rows: list[int]) -> tuple[FloatArray, FloatArray]:
+        """Clocks of the pool's nodes in prefill and decode, as shares of the maximum: the slowest GPU of each."""
+        highest = self.nodes["clock_max_mhz"][rows]
+        now = np.maximum(self.nodes["clock_min_mhz"][rows], 1.0)
+        prefill, decode = self.phase_mhz[pool.spec.name]
+        return np.minimum(now, prefill) / highest, np.minimum(now, decode) / highest
+
+    def _run_jobs(self) -> None:
+        loads = self.scheduler.node_load()
+        for node, load in loads.items():
+            self.plant.set_load(node, load, JOB_COMPUTE * load, JOB_MEMORY * load)
+        for node in self._idle_since - loads.keys():
+            self.plant.set_load(node, 0.0, 0.0, 0.0)
+        self._idle_since = set(loads)
+
+    def _apply(self, change: Change) -> None:
+        """A change holds from the first window on."""
+        for asset in change.assets:
+            key, value = change.knob.key, change.value
+            pool = next((pool for pool in self.pools if pool.spec.name == asset), None)
+            if key in _LIMITS and pool:
+                limits = dict.fromkeys(_LIMITS.values()) | {_LIMITS[key]: value}
+                pool.set_limits(**limits)
+            elif key == "rate" and pool:
+                pool.trace = pool.trace.scaled(value) if value > 0 else pool.trace.take(slice(0, 0))
+            elif key in ("prefill_clock", "decode_clock"):
+                for pool in self.pools:
+                    if asset in pool.nodes:
+                        self.phase_mhz[pool.spec.name][key == "decode_clock"] = value
+            else:
+                self._turn(asset, key, value)
+
+    def _turn(self, asset: str, key: str, value: float) -> None:
+        kind, column = _COLUMN_OF[key]
+        store = self.plant.store
+        row = 0 if kind == "site" else store.rows[asset][1]
+        getattr(store.tables, kind)[row][column] = value
+        if key == "ess_power":
+            store.tables.ess[row]["left_s"] = self.plan.seconds
+
+    def _result(self) -> Run:
+        plan, record = self.plan, self.record
+        pools = tuple(pool.served(plan.seconds) for pool in self.pools)
+        time_s = np.minimum(np.arange(1, self.count + 1) * plan.step_s, plan.seconds)
+        series = record.series()
+        for pool in self.pools:
+            series |= self._latency(pool, time_s)
+        totals = self._totals(series, sum(pool.output_tokens for pool in pools))
+        happened = [Happened(fault.at_s, fault.fault.title, fault.asset) for fault in plan.faults]
+        happened += [
+            Happened(one.time_s, f"{one.what} {one.subject}", one.reason)
+            for one in self.scheduler.decisions
+            if 0 < one.time_s <= plan.seconds
+        ]
+        return Run(
+            site=self.site.name, start=plan.start, step_s=plan.step_s, time_s=time_s, series=series, pools=pools,
+            totals=totals, happened=tuple(sorted(happened, key=lambda one: one.at_s)), notes=self._notes(pools),
+            changes=tuple(str(change) for change in plan.changes),
+        )  # fmt: skip
+
+    def _latency(self, pool: PoolEngines, time_s: FloatArray) -> dict[tuple[str, str], FloatArray]:
+        """Percentiles over spans of the run, each held over the windows of its span."""
+        spans = min(self.count, LATENCY_POINTS)
+        edges = np.linspace(0.0, self.plan.seconds, spans + 1)
+        place = np.clip(np.searchsorted(edges, time_s, side="left") - 1, 0, spans - 1)
+        found = pool.latency_series(edges)
+        return {(metric, pool.spec.name): values[place] for metric, values in found.items()}
+
+    def _totals(self, series: dict[tuple[str, str], FloatArray], tokens: int) -> Totals:
+        plan, tariff, name = self.plan, self.site.tariff, self.site.name
+        hours = plan.step_s / 3600.0
+        grid, it, ess = (series[metric, name] for metric in ("grid_kw", "it_kw", "ess_total_kw"))
+        local = plan.start.astimezone(self.site.zone)
+        paid = bill(grid, plan.step_s, tariff, local.hour + local.minute / 60)
+        carbon = carbon_kg(grid, plan.step_s, tariff.carbon_g_per_kwh)
+        peak = _highest_mean(grid, max(1, round(QUARTER_S / plan.step_s)))
+        it_kwh, facility_kwh, grid_kwh = (float(v.sum()) * hours for v in (it, grid + ess, grid))
+        return Totals(
+            seconds=plan.seconds, it_kwh=it_kwh, facility_kwh=facility_kwh, grid_kwh=grid_kwh,
+            pue=facility_kwh / it_kwh if it_kwh else float("nan"), peak_kw=peak, carbon_kg=carbon,
+            energy_cost=paid.energy_cost, demand_cost_month=peak * tariff.demand_per_kw_month,
+            currency=tariff.currency, output_tokens=tokens,
+            wh_per_1k_tokens=per_1000_tokens(1000.0 * grid_kwh, tokens) if tokens else float("nan"),
+            carbon_g_per_1k_tokens=per_1000_tokens(1000.0 * carbon, tokens) if tokens else float("nan"),
+        )  # fmt: skip
+
+    def _notes(self, pools: tuple[PoolServed, ...]) -> tuple[str, ...]:
+        said = list(self.plan.trace.notes)
+        said += [
+            f"{p.name}: {p.rejected} requests are longer than its engine or its cache admits"
+            for p in pools
+            if p.rejected
+        ]
+        if self.plan.step_s > 5.0:
+            said.append(f"windows of {self.plan.step_s:g} s: heat closes the loop to clocks once a window")
+        return tuple(said)
+
+
+JOB_COMPUTE, JOB_MEMORY = 0.40, 0.45
+"""Use of peak while a training step runs: MFU 38 to 43 % (Llama 3 405B, arXiv 2407.21783, table 4)."""
+_LIMITS = {"batch": "max_batch", "chunk": "chunk_tokens", "kv_watermark": "kv_watermark_pct"}
+_COLUMN_OF = {
+    "clock": ("gpu_node", "clock_lock_mhz"), "power_cap": ("gpu_node", "power_cap_w"),
+    "supply_temp": ("cdu", "supply_setpoint_c"), "flow": ("cdu", "flow_setpoint_lpm"),
+    "crah_temp": ("crah", "supply_temp_c"), "ess_power": ("ess", "power_setpoint_kw"),
+    "dry_bulb": ("site", "dry_mean_c"), "wet_bulb": ("site", "wet_mean_c"),
+}  # fmt: skip
+"""Where each knob of `plant.change` stands in the plant."""
+_TOLD: dict[str, tuple[tuple[str, str], ...]] = {
+    "rack": (("power_kw", "rack_kw"), ("inlet_temp_c", "inlet_temp_c")),
+    "cdu": (("supply_temp_c", "supply_temp_c"), ("return_temp_c", "return_temp_c"), ("flow_lpm", "flow_lpm")),
+    "ess": (("power_kw", "ess_kw"), ("soc_pct", "soc_pct")),
+    "site": (("it_kw", "it_kw"), ("grid_kw", "grid_kw"), ("cooling_kw", "cooling_kw"), ("losses_kw", "losses_kw"),
+             ("pue", "pue"), ("ess_kw", "ess_total_kw")),
+}  # fmt: skip
+"""Columns that a run keeps of every asset of a kind, and what the series is called."""
+
+
+class _Record:
+    """What is kept of each window: one row of a matrix."""
+
+    def __init__(self, plant: Plant, site: Site, count: int) -> None:
+        self._plant, self._site = plant, site
+        self._keys: list[tuple[str, str]] = []
+        self._columns: list[tuple[Any, str]] = []
+        for kind, columns in _TOLD.items():
+            names = [site.name] if kind == "site" else plant.store.names[kind]
+            for column, metric in columns:
+                self._columns.append((getattr(plant.store.tables, kind), column))
+                self._keys += [(metric, name) for name in names]
+        racks = plant.store.names["rack"]
+        self._rack_of = plant.store.tables.gpu_node["rack"].astype(np.int64)
+        self._keys += [("gpu_temp_c", name) for name in racks]
+        self._racks = len(racks)
+        self._own: dict[tuple[str, str], FloatArray] = {}
+        self._matrix = np.zeros((count, len(self._keys)))
+        self._count = count
+
+    def keep(
+        self,
+        number: int,
+        span_s: float,
+        pools: list[PoolEngines],
+        rows: list[list[int]],
+        moments: list[Moment],
+    ) -> None:
+        """The plant as it stands, and the pools over the window that ended."""
+        nodes = self._plant.store.tables.gpu_node
+        hottest = np.full(self._racks, -np.inf)
+        np.maximum.at(hottest, self._rack_of, nodes["gpu_temp_c"])
+        parts = [table[column] for table, column in self._columns]
+        self._matrix[number] = np.concatenate([*parts, np.where(np.isfinite(hottest), hottest, np.nan)])
+        tokens = 0
+        for pool, mine, moment in zip(pools, rows, moments, strict=True):
+            tokens += moment.decode_tokens
+            self._pool(number, pool.spec.name, {
+                "queue": moment.queue, "running": moment.running, "kv_use_pct": 100 * moment.kv_share,
+                "prefill_tokens_per_s": moment.prefill_tokens / span_s,
+                "decode_tokens_per_s": moment.decode_tokens / span_s,
+                "gpu_power_w": moment.energy_j / span_s / pool.gpu_count, "gpu_peak_w": moment.peak_w,
+                "clock_mhz": float(nodes["clock_min_mhz"][mine].min()),
+            })  # fmt: skip
+        site = self._plant.store.tables.site[0]
+        wh = 1000.0 * float(site["grid_kw"]) * span_s / 3600.0
+        per_1k = 1000.0 * wh / tokens if tokens else float("nan")
+        carbon = per_1k * self._site.tariff.carbon_g_per_kwh / 1000.0
+        self._pool(number, self._site.name, {
+            "wh_per_1k_tokens": per_1k, "carbon_g_per_1k_tokens": carbon,
+            "facility_kw": float(site["grid_kw"] + site["ess_kw"]),
+        })  # fmt: skip
+
+    def _pool(self, number: int, asset: str, values: dict[str, float]) -> None:
+        for metric, value in values.items():
+            if (metric, asset) not in self._own:
+                self._own[metric, asset] = np.full(self._count, np.nan)
+            self._own[metric, asset][number] = value
+
+    def series(self) -> dict[tuple[str, str], FloatArray]:
+        """All that was kept, by metric and asset; what the site file did not name is left out."""
+        kept = {key: self._matrix[:, place].copy() for place, key in enumerate(self._keys) if key[1]}
+        return {**self._own, **kept}
+
+
+def _highest_mean(values: FloatArray, length: int) -> float:
+    """Highest mean of so many in a row; of all where there are fewer."""
+    if len(values) <= length:
+        return float(values.mean())
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    return float(((sums[length:] - sums[:-length]) / length).max())
