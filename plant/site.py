@@ -1,40 +1,64 @@
-"""Description of one site: what stands where, what feeds it, who uses it.
+"""Description of one site: what stands where, what feeds it, who uses it, and how it is rated.
 
-Read from one YAML file. Names may be given as ranges: `gpu-[01-16]` stands for sixteen assets.
+Read from one YAML file (plant/site_file.py). Names may be given as ranges: `gpu-[01-16]` stands for sixteen assets
+(plant/ranges.py). What an asset is rated for stands in its `spec` (plant/specs.py); all of it has defaults.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, overload
 from zoneinfo import ZoneInfo
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from plant import site_check, site_file
+from plant.closed import Closed
+from plant.hardware import gpus, models
+from plant.hardware.gpus import Gpu
+from plant.hardware.models import Model
+from plant.inference.deployment import Deployment, Role
+from plant.ranges import expand
+from plant.specs import SPECS, JobSpec, NodeSpec, PoolSpec, Tariff, Weather
 from setpoint.errors import ConfigError
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml's, where it is there: ten times faster, and a start must be quick."""
+__all__ = [
+    "Asset", "AssetKind", "Change", "Instance", "MaintenanceWindow", "Site", "Tier", "expand", "included_sites",
+    "load_site", "site_file_of",
+]  # fmt: skip
+
 AssetKind = Literal[
     "gpu_node", "gpu", "host", "switch", "link", "storage", "service", "cdu", "pump", "leak_sensor", "chiller",
     "crah", "sensor", "pdu", "ups", "ess", "ats", "feed", "bmc", "fire_panel", "door", "rack", "row", "hall", "site",
     "unknown",
 ]  # fmt: skip
 Tier = Literal["shared", "vip", "standard"]
-_RANGE = re.compile(r"\[(\d+)-(\d+)\]")
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+S = TypeVar("S", bound=Closed)
+
+_LIMITS: dict[str, dict[str, str]] = {
+    "cdu": {"flow_max_lpm": "flow_max_lpm"},
+    "ess": {
+        "capacity_kwh": "ess_capacity_kwh", "power_kw": "ess_power_max_kw",
+        "soc_min_pct": "soc_min_pct", "soc_max_pct": "soc_max_pct",
+    },
+    "feed": {"capacity_kw": "feed_power_max_kw"},
+}  # fmt: skip
+"""Kind of asset: field of its spec -> site limit that it takes where the spec does not say."""
 
 
-class _Closed(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Asset(_Closed):
+class Asset(Closed):
     """One thing with a name."""
 
     name: str
@@ -47,9 +71,23 @@ class Asset(_Closed):
     redundant_with: tuple[str, ...] = ()
     """Assets that carry on when this one is lost."""
     simulated: bool = False
+    spec: SerializeAsAny[Closed] | None = None
+    """Its ratings, of the type `SPECS` names for its kind; `Site.spec` gives them with defaults and limits filled."""
+
+    @field_validator("spec", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: object, info: ValidationInfo) -> object:
+        if value is None:
+            return None
+        kind = info.data.get("kind")
+        if kind is None:
+            return None  # the kind itself is wrong; that is reported
+        if kind not in SPECS:
+            raise ValueError(f"an asset of kind {kind} has no spec; kinds with one are {', '.join(SPECS)}")
+        return SPECS[kind].model_validate(value)
 
 
-class Change(_Closed):
+class Change(Closed):
     """A hardware or firmware change; patterns first seen after it are suspicious."""
 
     time: datetime
@@ -58,7 +96,7 @@ class Change(_Closed):
     what: str
 
 
-class MaintenanceWindow(_Closed):
+class MaintenanceWindow(Closed):
     """A span of planned work. Times without a zone are in the site's."""
 
     start: datetime
@@ -70,7 +108,7 @@ class MaintenanceWindow(_Closed):
         return self.start <= time <= self.end and fnmatchcase(asset, self.assets)
 
 
-class Site(_Closed):
+class Site(Closed):
     """A site as its operators describe it."""
 
     name: str
@@ -80,8 +118,26 @@ class Site(_Closed):
     assets: tuple[Asset, ...] = ()
     changes: tuple[Change, ...] = ()
     maintenance: tuple[MaintenanceWindow, ...] = ()
-    limits: dict[str, float] = Field(default_factory=dict)
+    limits: dict[str, Finite] = Field(default_factory=dict)
     """Site limits that interlocks read, unit in the name: `supply_temp_max_c`, `flow_min_lpm` ..."""
+    pools: tuple[PoolSpec, ...] = ()
+    jobs: tuple[JobSpec, ...] = ()
+    tariff: Tariff = Tariff()
+    weather: Weather = Weather()
+    hardware: tuple[Gpu, ...] = ()
+    """The site's own accelerators; looked up before the catalog. `like: NAME` takes the rest from that one."""
+    models: tuple[Model, ...] = ()
+    """The site's own models, likewise."""
+
+    @field_validator("hardware", mode="before")
+    @classmethod
+    def _own_hardware(cls, value: object) -> object:
+        return _after_the_like(value, gpus.gpu)
+
+    @field_validator("models", mode="before")
+    @classmethod
+    def _own_models(cls, value: object) -> object:
+        return _after_the_like(value, models.model)
 
     @field_validator("timezone")
     @classmethod
@@ -107,6 +163,19 @@ class Site(_Closed):
                 raise ValueError(f"the maintenance window of {window.assets!r} ends before it starts")
         object.__setattr__(self, "maintenance", windows)
         object.__setattr__(self, "changes", changes)
+        return self
+
+    @model_validator(mode="after")
+    def _service_of_each_pool(self) -> Site:
+        """A pool without a service asset gets one that stands on its nodes."""
+        known = {asset.name.lower() for asset in self.assets}
+        added = tuple(
+            Asset(name=pool.name, kind="service", on=pool.nodes)
+            for pool in self.pools
+            if pool.name.lower() not in known
+        )
+        if added:
+            object.__setattr__(self, "assets", self.assets + added)
         return self
 
     def _at(self, moment: datetime) -> datetime:
@@ -171,66 +240,187 @@ class Site(_Closed):
         ]
         return max(touching, key=lambda change: change.time, default=None)
 
+    # ---- ratings ------------------------------------------------------------------------------------
 
-def expand(name: str) -> Iterator[str]:
-    """`rack-[1-3]` to rack-1, rack-2, rack-3; leading zeros are kept.
+    @overload
+    def spec(self, name: str) -> Any: ...
+    @overload
+    def spec(self, name: str, kind: type[S]) -> S: ...
+    def spec(self, name: str, kind: type[S] | None = None) -> Any:
+        """Ratings of the asset: what its spec says, else the site's limits, else the defaults of its kind.
 
-    >>> list(expand("gpu-[08-10]"))
-    ['gpu-08', 'gpu-09', 'gpu-10']
-    """
-    match = _RANGE.search(name)
-    if not match:
-        yield name
-        return
-    low, high = match.groups()
-    for number in range(int(low), int(high) + 1):
-        yield from expand(name[: match.start()] + str(number).zfill(len(low)) + name[match.end() :])
+        With `kind` (such as NodeSpec) the answer is checked and typed. Raises ConfigError for an unknown asset, for
+        one whose kind has no ratings, and for one of another kind.
+        """
+        asset = self.find(name)
+        if asset is None:
+            raise ConfigError(f"no asset {name!r} on the site", remedy=site_check.near(name, self.by_name))
+        filled = self._filled(asset)
+        if kind is not None and not isinstance(filled, kind):
+            raise ConfigError(f"{asset.name} is a {asset.kind}; it has no {kind.__name__}")
+        return filled
+
+    def _filled(self, asset: Asset) -> Closed:
+        if asset.name not in self._specs:
+            if asset.kind not in SPECS:
+                raise ConfigError(
+                    f"{asset.name} is a {asset.kind}, which has no ratings",
+                    remedy=f"Ask for one of {', '.join(SPECS)}",
+                )
+            said = asset.spec.model_dump(exclude_unset=True) if asset.spec else {}
+            limits = {
+                field: self.limits[limit]
+                for field, limit in _LIMITS.get(asset.kind, {}).items()
+                if limit in self.limits
+            }
+            self._specs[asset.name] = SPECS[asset.kind].model_validate({**limits, **said})
+        return self._specs[asset.name]
+
+    @cached_property
+    def _specs(self) -> dict[str, Closed]:
+        return {}
+
+    def of_kind(self, *kinds: AssetKind) -> tuple[Asset, ...]:
+        """Assets of these kinds in the order of the file."""
+        return tuple(asset for asset in self.assets if asset.kind in kinds)
+
+    def above(self, name: str, *kinds: AssetKind) -> tuple[Asset, ...]:
+        """Assets of these kinds that it depends on, nearest first."""
+        found = (self.find(parent) for parent in self.upstream(name))
+        return tuple(asset for asset in found if asset and asset.kind in kinds)
+
+    def below(self, name: str, *kinds: AssetKind) -> tuple[Asset, ...]:
+        """Assets of these kinds that depend on it, nearest first."""
+        found = (self.find(child) for child in self.downstream(name))
+        return tuple(asset for asset in found if asset and asset.kind in kinds)
+
+    def parents(self, name: str, *kinds: AssetKind) -> tuple[Asset, ...]:
+        """Assets of these kinds that it names in its own `on`."""
+        asset = self.find(name)
+        found = (self.find(parent) for parent in (asset.on if asset else ()))
+        return tuple(parent for parent in found if parent and parent.kind in kinds)
+
+    # ---- accelerators, models, pools ----------------------------------------------------------------
+
+    def gpu(self, name: str) -> Gpu:
+        """The accelerator of that name or alias: the site's own, else the catalog's. Raises ConfigError."""
+        return next((own for own in self.hardware if _named(name, own)), None) or gpus.gpu(name)
+
+    def model(self, name: str) -> Model:
+        """The model of that name or alias: the site's own, else the catalog's. Raises ConfigError."""
+        return next((own for own in self.models if _named(name, own)), None) or models.model(name)
+
+    def node_gpu(self, node: str) -> Gpu:
+        """The accelerator that stands in that node."""
+        return self.gpu(self.spec(node, NodeSpec).gpu)
+
+    def pool(self, name: str) -> PoolSpec:
+        """The pool of that name. Raises ConfigError that lists the site's pools."""
+        for pool in self.pools:
+            if pool.name.lower() == name.lower():
+                return pool
+        known = ", ".join(pool.name for pool in self.pools)
+        raise ConfigError(f"no pool {name!r} on the site", remedy=f"Its pools: {known or 'none'}")
+
+    def deployment(self, pool: PoolSpec | str, role: Role = "both") -> Deployment:
+        """One instance of that pool, on the accelerator of its first node."""
+        spec = self.pool(pool) if isinstance(pool, str) else pool
+        shared = {
+            name: getattr(spec, name) for name in Deployment.model_fields if name in PoolSpec.model_fields
+        }
+        own = {"model": self.model(spec.model), "gpu": self.node_gpu(spec.nodes[0]), "role": role}
+        return Deployment(**{**shared, **own})
+
+    def instances(self, pool: PoolSpec | str) -> tuple[Instance, ...]:
+        """The instances of a pool: they fill its nodes in order, several to a node or over several nodes.
+
+        Of a disaggregated pool the first `prefill_instances` prefill and the rest decode.
+        """
+        spec = self.pool(pool) if isinstance(pool, str) else pool
+        each = spec.tp * spec.pp * spec.dp
+        slots = [node for node in spec.nodes for _ in range(self.spec(node, NodeSpec).gpus)]
+        return tuple(
+            Instance(spec.name, number, _role(spec, number), _counted(slots[first : first + each]))
+            for number, first in enumerate(range(0, len(slots) - each + 1, each))
+        )
+
+    def pool_of(self, node: str) -> PoolSpec | None:
+        """The pool that holds the node."""
+        return self._pool_by_node.get(node.lower())
+
+    @cached_property
+    def _pool_by_node(self) -> dict[str, PoolSpec]:
+        return {node.lower(): pool for pool in self.pools for node in pool.nodes}
+
+    @cached_property
+    def warnings(self) -> tuple[str, ...]:
+        """What works but an engineer would want to know: ratings exceeded at full load, missing pumps and the like."""
+        return tuple(site_check.warnings(self))
 
 
-def _expanded(item: dict[Any, Any]) -> Iterator[dict[str, Any]]:
-    # YAML 1.1 reads a bare `on:` key as true.
-    item = {("on" if key is True else key): value for key, value in item.items()}
-    for name in expand(str(item.get("name", ""))):
-        yield {**item, "name": name}
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance of a pool and the accelerators it occupies."""
+
+    pool: str
+    number: int
+    role: Role
+    gpus: tuple[tuple[str, int], ...]
+    """Node name and how many of its accelerators."""
+
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(node for node, _ in self.gpus)
+
+
+def _role(pool: PoolSpec, number: int) -> Role:
+    if not pool.prefill_instances:
+        return "both"
+    return "prefill" if number < pool.prefill_instances else "decode"
+
+
+def _counted(slots: list[str]) -> tuple[tuple[str, int], ...]:
+    counts: dict[str, int] = {}
+    for node in slots:
+        counts[node] = counts.get(node, 0) + 1
+    return tuple(counts.items())
+
+
+def _key(name: str) -> str:
+    return "".join(c for c in name.lower().split("/")[-1] if c not in " -_.")
+
+
+def _named(name: str, own: Gpu | Model) -> bool:
+    return _key(name) in {_key(known) for known in (own.name, *own.aliases)}
+
+
+def _after_the_like(value: object, find: Any) -> object:
+    """Own hardware or models with `like:` completed from the catalog; the rest as it is."""
+    if not isinstance(value, (list, tuple)):
+        return value
+    return [_completed(item, find) if isinstance(item, dict) and "like" in item else item for item in value]
+
+
+def _completed(item: dict[str, Any], find: Any) -> dict[str, Any]:
+    try:
+        like = find(str(item["like"]))
+    except ConfigError as error:
+        raise ValueError(f"{item.get('name', '')}.like: {error.what}. {error.remedy}") from error
+    own = {key: part for key, part in item.items() if key != "like"}
+    base = like.model_dump(exclude={"name", "aliases"})
+    return {**base, "source": f"the site file, after {like.name}", **own}
 
 
 def load_site(path: Path) -> Site:
-    """Read a site file. Raises ConfigError with file, field and remedy."""
-    try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)
-    except OSError as error:
-        raise ConfigError(f"cannot read the site file: {error.strerror}", where=str(path)) from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("not text in UTF-8", where=str(path), remedy="Save it as UTF-8") from error
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"not valid YAML: {_one_line(error)}", where=str(path), remedy="Mend it there"
-        ) from error
-    if not isinstance(raw, dict):
-        raise ConfigError("a site file is a mapping with at least `name`", where=str(path))
-    listed = raw.get("assets") or []
-    if not isinstance(listed, list) or not all(isinstance(item, dict) for item in listed):
-        raise ConfigError(
-            "assets is a list of mappings", where=str(path), remedy="Write `- {name: gpu-01, kind: gpu_node}`"
-        )
-    raw["assets"] = [one for item in listed for one in _expanded(item)]
-    try:
-        return Site.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "extra_forbidden":
-            raise ConfigError(
-                f"unknown field {field!r}", where=str(path), remedy="Mend its name or drop it"
-            ) from error
-        what = first["msg"].removeprefix("Value error, ")
-        raise ConfigError(
-            f"{field}: {what}" if field else what, where=str(path), remedy="Mend this field"
-        ) from error
+    """Read a site file. Raises ConfigError with file, line, field, value and remedy of every fault, ten at most."""
+    return site_file.read(path, Site, site_check.faults)
 
 
-def _one_line(error: yaml.YAMLError) -> str:
-    """What and where, without the excerpt."""
-    mark = getattr(error, "problem_mark", None)
-    at = f" at line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    return f"{getattr(error, 'problem', None) or 'cannot be parsed'}{at}"
+def site_file_of(name: str | Path) -> Path:
+    """The path of an included example (`lab-16`), or the path given. Raises ConfigError that lists the examples."""
+    return site_file.site_file(name)
+
+
+def included_sites() -> tuple[str, ...]:
+    """Names of the example sites that ship with Setpoint."""
+    return site_file.included()

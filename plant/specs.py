@@ -6,13 +6,15 @@ Each spec belongs to one kind of asset (`SPECS`). Units are in the names; text w
 
 from __future__ import annotations
 
-from typing import Literal
+from itertools import pairwise
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from plant.closed import Closed
 from plant.hardware.gpus import Dtype
 from plant.inference.deployment import Engine
+from plant.ranges import expand
 from plant.units import (
     Bytes,
     BytesPerSecond,
@@ -29,6 +31,8 @@ from plant.units import (
     Seconds,
     Watts,
 )
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class NodeSpec(Closed):
@@ -54,6 +58,12 @@ class NodeSpec(Closed):
     gpudirect_storage: bool = True
     cxl_bytes: Bytes = Field(0, ge=0)
 
+    @model_validator(mode="after")
+    def _idle_below_full(self) -> NodeSpec:
+        if self.base_idle_kw > self.base_max_kw:
+            raise ValueError(f"base_idle_kw {self.base_idle_kw:g} is above base_max_kw {self.base_max_kw:g}")
+        return self
+
 
 class RackSpec(Closed):
     """A rack (kind `rack`)."""
@@ -70,11 +80,19 @@ class CduSpec(Closed):
     flow_max_lpm: Lpm = Field(320.0, gt=0)
     supply_temp_c: Celsius = 32.0
     fluid: Literal["water", "pg25"] = "pg25"
-    volume_l: float = Field(400.0, gt=0)
+    volume_l: Finite = Field(400.0, gt=0)
     approach_k: Kelvin = Field(4.0, gt=0)
     """Secondary supply above primary (facility water) supply at design heat."""
     pressure_kpa: Kpa = Field(200.0, gt=0)
     capacity_kw: Kw = Field(400.0, gt=0)
+
+    @model_validator(mode="after")
+    def _design_below_most(self) -> CduSpec:
+        if self.flow_design_lpm > self.flow_max_lpm:
+            raise ValueError(
+                f"flow_design_lpm {self.flow_design_lpm:g} is above flow_max_lpm {self.flow_max_lpm:g}"
+            )
+        return self
 
 
 class PumpSpec(Closed):
@@ -88,9 +106,9 @@ class ChillerSpec(Closed):
 
     capacity_kw: Kw = Field(350.0, gt=0)
     kind: Literal["chiller", "dry_cooler"] = "chiller"
-    cop_design: float = Field(5.0, gt=0)
+    cop_design: Finite = Field(5.0, gt=0)
     """At the design wet bulb of 25 C."""
-    cop_per_k: float = Field(0.1, ge=0)
+    cop_per_k: Finite = Field(0.1, ge=0)
     """Gain a kelvin of wet bulb below that."""
     approach_k: Kelvin = Field(6.0, gt=0)
     """Dry cooler: water above dry bulb at capacity."""
@@ -137,11 +155,20 @@ class EssSpec(Closed):
     power_kw: Kw = Field(100.0, gt=0)
     efficiency_one_way: PerUnit = Field(0.949, gt=0, le=1)
     """Cells and PCS together; the round trip is its square."""
-    soc_min_pct: float = Field(10.0, ge=0, le=100)
-    soc_max_pct: float = Field(90.0, ge=0, le=100)
-    soc_start_pct: float = Field(60.0, ge=0, le=100)
+    soc_min_pct: Finite = Field(10.0, ge=0, le=100)
+    soc_max_pct: Finite = Field(90.0, ge=0, le=100)
+    soc_start_pct: Finite = Field(60.0, ge=0, le=100)
     cell_temp_c: Celsius = 25.0
-    age_years: float = Field(0.0, ge=0)
+    age_years: Finite = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _window(self) -> EssSpec:
+        if self.soc_min_pct >= self.soc_max_pct:
+            raise ValueError(
+                f"soc_min_pct {self.soc_min_pct:g} is not below soc_max_pct {self.soc_max_pct:g}; "
+                "the battery would have no energy to give"
+            )
+        return self
 
 
 SPECS: dict[str, type[Closed]] = {
@@ -154,36 +181,76 @@ SPECS: dict[str, type[Closed]] = {
 class Weather(Closed):
     """Air outside. A daily swing of `swing_k` about the mean, warmest at 15:00 of the site's time."""
 
-    dry_bulb_c: Celsius = 15.0
-    wet_bulb_c: Celsius = 11.0
+    dry_bulb_c: Celsius = Field(15.0, ge=-60, le=60)
+    wet_bulb_c: Celsius = Field(11.0, ge=-60, le=40)
     swing_k: Kelvin = Field(8.0, ge=0)
+
+    @model_validator(mode="after")
+    def _wet_below_dry(self) -> Weather:
+        if self.wet_bulb_c > self.dry_bulb_c:
+            raise ValueError(f"wet_bulb_c {self.wet_bulb_c:g} is above dry_bulb_c {self.dry_bulb_c:g}")
+        return self
 
 
 class TariffBand(Closed):
-    """A price for some hours of the day."""
+    """A price for some hours of the day: from `from_hour` until before `to_hour`."""
 
     from_hour: int = Field(ge=0, le=24)
     to_hour: int = Field(ge=0, le=24)
-    price_per_kwh: float = Field(ge=0)
+    price_per_kwh: Finite = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _forward(self) -> TariffBand:
+        if self.from_hour == self.to_hour:
+            raise ValueError(f"the band {self.from_hour} to {self.to_hour} holds no hour")
+        if self.from_hour > self.to_hour:
+            raise ValueError(
+                f"the band {self.from_hour} to {self.to_hour} passes midnight; write two, "
+                f"{self.from_hour} to 24 and 0 to {self.to_hour}"
+            )
+        return self
 
 
 class Tariff(Closed):
     """Energy prices by hour, and a charge for the month's highest draw."""
 
     currency: str = "EUR"
-    price_per_kwh: float = Field(0.15, ge=0)
+    price_per_kwh: Finite = Field(0.15, ge=0)
     """In hours that no band covers."""
     bands: tuple[TariffBand, ...] = ()
-    demand_per_kw_month: float = Field(10.0, ge=0)
-    carbon_g_per_kwh: float = Field(350.0, ge=0)
-    export_price_per_kwh: float = Field(0.0, ge=0)
+    demand_per_kw_month: Finite = Field(10.0, ge=0)
+    carbon_g_per_kwh: Finite = Field(350.0, ge=0)
+    export_price_per_kwh: Finite = Field(0.0, ge=0)
+
+    @field_validator("bands")
+    @classmethod
+    def _apart(cls, bands: tuple[TariffBand, ...]) -> tuple[TariffBand, ...]:
+        ordered = sorted(bands, key=lambda band: band.from_hour)
+        for one, other in pairwise(ordered):
+            if other.from_hour < one.to_hour:
+                raise ValueError(
+                    f"the bands {one.from_hour} to {one.to_hour} and {other.from_hour} to {other.to_hour} overlap; "
+                    "an hour has one price"
+                )
+        return bands
+
+    def price_at(self, hour: float) -> float:
+        """Price of a kWh at that hour of the site's day.
+
+        >>> peak = TariffBand(from_hour=17, to_hour=21, price_per_kwh=0.30)
+        >>> tariff = Tariff(price_per_kwh=0.12, bands=(peak,))
+        >>> tariff.price_at(16.9), tariff.price_at(17), tariff.price_at(21)
+        (0.12, 0.3, 0.12)
+        """
+        found = (band for band in self.bands if band.from_hour <= hour % 24 < band.to_hour)
+        return next((band.price_per_kwh for band in found), self.price_per_kwh)
 
 
 class PoolSpec(Closed):
     """Replicas of one model on some nodes, behind one service asset."""
 
     name: str
-    """Of the service asset."""
+    """Of the service asset; where the file lists none of that name, one is added on the pool's nodes."""
     nodes: tuple[str, ...]
     """Node names or ranges; its instances fill them in this order."""
     model: str = "llama-3.1-70b"
@@ -197,13 +264,26 @@ class PoolSpec(Closed):
     max_batch: int = Field(256, ge=1)
     chunk_tokens: int = Field(2048, ge=1)
     max_len: int = Field(16384, ge=1)
+    block_tokens: int = Field(16, ge=1)
     memory_share: PerUnit = Field(0.9, gt=0, le=1)
+    swap_bytes: Bytes = Field(64e9, ge=0)
+    """CPU memory of one instance for cache that was swapped out."""
+    prefix_sharing: bool = True
+    priority: int = 100
+    """Against jobs that want the same node, as a Kubernetes PriorityClass: higher goes first."""
     prefill_instances: int = Field(0, ge=0)
     """Above 0 the pool is disaggregated: so many instances prefill, the rest decode."""
     share: PerUnit = Field(1.0, gt=0, le=1)
     """Of the trace's requests."""
     ttft_slo_ms: Milliseconds = Field(500.0, gt=0)
     tpot_slo_ms: Milliseconds = Field(50.0, gt=0)
+
+    @field_validator("nodes")
+    @classmethod
+    def _expanded(cls, nodes: tuple[str, ...]) -> tuple[str, ...]:
+        if not nodes:
+            raise ValueError('a pool needs at least one node, such as nodes: ["gpu-[01-04]"]')
+        return tuple(name for written in nodes for name in expand(written))
 
 
 class JobSpec(Closed):
@@ -219,6 +299,17 @@ class JobSpec(Closed):
     flexible: bool = False
     """May be paused or moved."""
     checkpoint_s: Seconds = Field(1800.0, gt=0)
+    """Time between two checkpoints; what was done since the last is lost when the job is cut off."""
+    checkpointed: bool = True
+    """False: an interrupted job starts over."""
+    limit_s: Seconds | None = Field(None, gt=0)
+    """What its owner says it takes at most, by which the scheduler plans; None: its duration."""
+
+    @model_validator(mode="after")
+    def _within_its_limit(self) -> JobSpec:
+        if self.limit_s is not None and self.limit_s < self.duration_s:
+            raise ValueError(f"limit_s {self.limit_s:g} is shorter than its duration_s {self.duration_s:g}")
+        return self
 
 
 class SimulationDefaults(Closed):

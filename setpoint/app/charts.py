@@ -16,6 +16,8 @@ WIDTH, HEIGHT = 1160.0, 208.0
 LEFT, RIGHT, TOP, BOTTOM = 62.0, 150.0, 26.0, 24.0
 MOST_POINTS = 1400
 """A line of more is drawn as the least and the greatest value of each step across, so that a spike stays visible."""
+LEAST_SPAN = 0.04
+"""An axis spans at least this share of its largest value."""
 _STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
@@ -89,7 +91,13 @@ def _range(chart: Chart) -> tuple[float, float]:
             low, high = min(low, limit), max(high, limit)
     if chart.from_zero:
         low = min(low, 0.0)
-    room = 0.06 * max(high - low, abs(high) * 0.02, 1e-6)
+    # A line that hardly moves is drawn as one: noise of a per mille is no news.
+    middle, least = (low + high) / 2, max(abs(high), abs(low)) * LEAST_SPAN or 1.0
+    if high - low < least:
+        low, high = middle - least / 2, middle + least / 2
+        if chart.from_zero and middle >= 0.0:
+            low = max(low, 0.0)
+    room = 0.06 * (high - low)
     return (low if chart.from_zero and low == 0.0 else low - room), high + room
 
 
@@ -117,7 +125,7 @@ def _grid(plane: _Plane) -> list[Markup]:
         )
         made.append(
             Markup('<text class="tick" text-anchor="end" x="{}" y="{:.1f}">{}</text>').format(
-                LEFT - 6, y + 4, f"{value:,.10g}"
+                LEFT - 6, y + 4, f"{value:,.6g}"
             )
         )
     span = plane.last - plane.first
