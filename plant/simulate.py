@@ -151,7 +151,10 @@ class _Simulation:
         self.phase_mhz = {pool.spec.name: [math.inf, math.inf] for pool in self.pools}
         """Highest clocks in prefill and decode where a change set them apart."""
         self.scheduler = scheduler_of(plan.site)
-        self._idle_since: set[str] = set()
+        self._held: set[str] = set()
+        """Nodes outside pools under a load of the scheduler's; at first all, so that those without a job come to rest."""
+        if plan.site.jobs:
+            self._held = {name for name in self.plant.store.names["gpu_node"] if not plan.site.pool_of(name)}
         self.count = max(1, math.ceil(plan.seconds / plan.step_s - 1e-9))
         self.record = _Record(self.plant, plan.site, self.count)
         self.hand = Hand(self.plant)
@@ -198,9 +201,9 @@ class _Simulation:
         loads = self.scheduler.node_load()
         for node, load in loads.items():
             self.plant.set_load(node, load, JOB_COMPUTE * load, JOB_MEMORY * load)
-        for node in self._idle_since - loads.keys():
+        for node in self._held - loads.keys():
             self.plant.set_load(node, 0.0, 0.0, 0.0)
-        self._idle_since = set(loads)
+        self._held = set(loads)
 
     def _apply(self, change: Change) -> None:
         """A change holds from the first window on."""
@@ -280,6 +283,11 @@ class _Simulation:
             for p in pools
             if p.rejected
         ]
+        outside = len(self.site.of_kind("gpu_node")) - sum(len(pool.nodes) for pool in self.site.pools)
+        if outside and not self.site.jobs:
+            said.append(
+                f"{outside} nodes outside pools run a standing job at 92 % load; describe `jobs:` to say otherwise"
+            )
         if self.plan.step_s > 5.0:
             said.append(f"windows of {self.plan.step_s:g} s: heat closes the loop to clocks once a window")
         return tuple(said)

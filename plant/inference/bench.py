@@ -90,7 +90,7 @@ def bench(
     """
     if not 0 < hbm_util <= 1 or runs < 1:
         raise UsageError(f"hbm_util {hbm_util}, runs {runs}", remedy="Use hbm_util 0.05 to 1, runs 1 or more")
-    deployment = _deployment(trace, model, gpu, tp, hbm_util, max_batch, chunk_tokens)
+    deployment = deployment_for(trace, model, gpu, tp, hbm_util, max_batch, chunk_tokens)
     started = time.perf_counter()
     replay(deployment, trace.take(slice(0, 3)), replicas, routing)
     compile_s = time.perf_counter() - started
@@ -104,12 +104,19 @@ def starved_util(trace: Trace, model: str = "llama-2-70b", gpu: str = "H100", tp
 
     Under load it preempts, swaps and recomputes.
     """
-    return smallest_share(_deployment(trace, model, gpu, tp, 0.9, 256, 2048), trace.longest)
+    return smallest_share(deployment_for(trace, model, gpu, tp, 0.9, 256, 2048), trace.longest)
 
 
-def _deployment(
-    trace: Trace, model: str, gpu: str, tp: int, hbm_util: float, max_batch: int, chunk_tokens: int
+def deployment_for(
+    trace: Trace,
+    model: str,
+    gpu: str,
+    tp: int,
+    hbm_util: float,
+    max_batch: int = 256,
+    chunk_tokens: int = 2048,
 ) -> Deployment:
+    """One replica; max_len is the longest of the trace, rounded up, so that none is refused for its length."""
     return Deployment(
         model=model_named(model), gpu=gpu_named(gpu), tp=tp, memory_share=hbm_util, max_batch=max_batch,
         chunk_tokens=chunk_tokens, max_len=-(-trace.longest // LENGTH_STEP) * LENGTH_STEP,

@@ -140,6 +140,9 @@ def bench(
         float, typer.Option("--hbm-util", help="Share of GPU memory; little of it starves the cache.")
     ] = 0.9,
     repeat: Annotated[int, typer.Option(help="Play the trace so many times in a row.")] = 1,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Throughput against reserving memory, at equal memory.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Speed of the serving model: requests replayed a CPU second, with every feature on.
@@ -148,7 +151,7 @@ def bench(
     """
     from setpoint.app.plant_views import show_bench
 
-    show_bench(trace, model, gpu, tp, replicas, hbm_util, repeat, as_json)
+    show_bench(trace, model, gpu, tp, replicas, hbm_util, repeat, compare, as_json)
 
 
 @plant.command()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -393,3 +394,78 @@ def write_night(site: str, seed: int, hours: float, faults: int, out: Path) -> N
     for line in summary(night):
         typer.echo(line)
     typer.echo(f"written to {out}")
+
+
+def show_bench(
+    trace: Path,
+    model: str,
+    gpu: str,
+    tp: int,
+    replicas: int,
+    hbm_util: float,
+    repeat: int,
+    compare: bool,
+    as_json: bool,
+) -> None:
+    """`plant bench`. Imports as little as it can: memory is part of what it measures."""
+    from dataclasses import asdict
+
+    from plant.inference.bench import PEERS, bench, starved_util
+    from plant.inference.trace import read_trace
+
+    requests = read_trace(trace)
+    played = requests.repeat(repeat) if repeat > 1 else requests
+    result = bench(played, model, gpu, tp, replicas, hbm_util, runs=3 if repeat == 1 else 1)
+    if as_json and not compare:
+        print_json(asdict(result))
+        return
+    if compare:
+        _compare(requests, result, as_json)
+        return
+    screen = console()
+    screen.print(
+        f"{result.model} on {result.gpu}, tp {result.tp}, {result.replicas} replicas, {result.hbm_util:.4g} of memory",
+        style="bold", highlight=False,
+    )  # fmt: skip
+    figures = table("", "figure")
+    for name in ("requests", "completed", "rejected", "requests_per_cpu_s", "requests_per_wall_s", "compile_s", "preemptions",
+                 "swaps", "recomputes", "prefix_hit_tokens", "steps", "events", "kv_waste", "peak_kv_share", "energy_kwh",
+                 "peak_rss_mb"):  # fmt: skip
+        value = getattr(result, name)
+        figures.add_row(name, f"{value:,}" if isinstance(value, int) else number(value))
+    screen.print(figures)
+    _head(screen, "Peers on the same trace, as measured before (shared/notes/plant.md, section 3)")
+    for name, rate in PEERS:
+        screen.print(
+            f"{result.requests_per_cpu_s / rate:10,.0f} times {name} ({rate:,.0f} requests a CPU second)",
+            highlight=False,
+        )
+    if not result.preemptions:
+        least = math.ceil(1e4 * starved_util(requests, model, gpu, tp)) / 1e4
+        screen.print(
+            f"nothing was preempted; --hbm-util {least:.4g} starves the cache", style="dim", highlight=False
+        )
+
+
+def _compare(requests: Any, result: Any, as_json: bool) -> None:
+    """Throughput of paging against the ways to reserve, at equal memory."""
+    from dataclasses import asdict
+
+    from plant.inference.alternatives import compare
+    from plant.inference.bench import deployment_for
+
+    found = compare(deployment_for(requests, result.model, result.gpu, result.tp, result.hbm_util), requests)
+    if as_json:
+        print_json(asdict(found))
+        return
+    screen = console()
+    screen.print(
+        f"{result.model} on {result.gpu}, tp {result.tp}: {found.pool_tokens:,} tokens of cache",
+        style="bold",
+        highlight=False,
+    )
+    shown = table(*asdict(found.rows[0]), "paged over it")
+    for row in found.rows:
+        values = [number(v) if isinstance(v, (int, float)) else str(v) for v in asdict(row).values()]
+        shown.add_row(*values, f"{found.rows[0].tokens_per_s / row.tokens_per_s:.2f}")
+    screen.print(shown)
