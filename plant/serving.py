@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,6 +46,8 @@ class Moment:
     """Of the accelerators."""
     peak_w: float
     """Of one accelerator, at the highest step in the window."""
+    ttft_ms: float
+    """Mean of those that got their first token in it; NaN where none did."""
 
 
 class PoolEngines:
@@ -73,13 +75,18 @@ class PoolEngines:
         self.fleets = [Fleet([self.deployment] * first, groups=groups)]
         if self.split:
             self.fleets.append(Fleet([self._decode] * (len(instances) - first)))
-        self.out = np.zeros(len(spec.nodes), bool)
-        """Nodes that serve nothing now."""
+        self.out = np.zeros(len(instances), bool)
+        """Instances that serve nothing now."""
+        self.rate = self.prompt = 1.0
+        """Factors on what arrives from now on: its rate, and the length of its prompts."""
         self._next = 0
-        self._told = np.zeros(len(trace), bool)
-        """Prompts whose cache is on its way or there."""
+        self._sent = trace.take(slice(0, 0))
+        """All requests that arrived, the first attempt of each."""
+        self._origin = [np.zeros(0, np.int64) for _ in self.fleets]
+        """Of each attempt of each fleet, the place of its request in `_sent`."""
+        self._told = np.zeros(0, bool)
+        """Attempts of the first fleet whose cache is on its way or there."""
         self._under_way: list[tuple[float, int]] = []
-        self._handed = np.zeros(0, np.int64)
 
     @property
     def gpu_count(self) -> int:
@@ -88,18 +95,63 @@ class PoolEngines:
     def advance(self, until_s: float, prefill_pu: FloatArray, decode_pu: FloatArray) -> Moment:
         """Takes in what arrives before `until_s` and runs to there. Clocks are by node, as shares of the maximum."""
         end = int(np.searchsorted(self.trace.arrival_s, until_s, side="left"))
-        first = self.fleets[0]
-        if end > self._next:
-            new = self.trace.take(slice(self._next, end))
-            first.submit(_prompts(new) if self.split else new, routing="least_loaded")
-            self._next = end
+        new = self._shaped(slice(self._next, end))
+        self._next = end
+        if len(new):
+            places = np.arange(len(self._sent), len(self._sent) + len(new))
+            self._sent = _joined(self._sent, new)
+            self._send(new, places)
         clocks = self._slowest(prefill_pu), self._slowest(decode_pu)
-        count = len(first.deployments)
+        first, count = self.fleets[0], len(self.fleets[0].deployments)
         windows = [first.advance(until_s, clocks[0][:count], clocks[1][:count])]
         if self.split:
             self._hand_over(until_s, float(clocks[0][:count].mean()))
             windows.append(self.fleets[1].advance(until_s, clocks[0][count:], clocks[1][count:]))
         return self._moment(windows)
+
+    def _shaped(self, part: slice) -> Trace:
+        """The arrivals of a window under the factors in force."""
+        new = self.trace.take(part)
+        if self.rate != 1.0:
+            spread = (np.arange(part.start, part.stop) * _GOLDEN) % 1.0
+            new = new.take(np.repeat(np.arange(len(new)), np.floor(self.rate + spread).astype(np.int64)))
+        if self.prompt != 1.0:
+            most = np.maximum(self.deployment.max_len - new.output_tokens, 1)
+            longer = np.clip((new.prompt_tokens * self.prompt).astype(np.int64), 1, most)
+            new = replace(new, prompt_tokens=longer)
+        return new
+
+    def _send(self, new: Trace, places: IntArray) -> None:
+        self.fleets[0].submit(_prompts(new) if self.split else new, routing="least_loaded")
+        self._origin[0] = np.concatenate([self._origin[0], places])
+
+    def set_out(self, nodes_out: NDArray[np.bool_], now_s: float) -> None:
+        """Instances with a node that does not serve stop; their unfinished requests are sent again to the others."""
+        out = (self.share > 0) @ nodes_out.astype(float) > 0
+        if (out == self.out).all():
+            return
+        again: list[NDArray[np.int64]] = []
+        begin = 0
+        for fleet, origin in zip(self.fleets, self._origin, strict=True):
+            mine = slice(begin, begin + len(fleet.deployments))
+            begin = mine.stop
+            lost = np.flatnonzero(out[mine] & ~self.out[mine])
+            fleet.put_back(np.flatnonzero(~out[mine] & self.out[mine]).tolist())
+            if len(lost):
+                again.append(origin[fleet.take_out(lost.tolist())])
+        self.out = out
+        places = np.unique(np.concatenate(again)) if again else np.zeros(0, np.int64)
+        if len(places):
+            part = self._sent.take(places)
+            self._send(replace(part, arrival_s=np.full(len(part), now_s)), places)
+
+    def slow_exchange(self, by_node: FloatArray) -> None:
+        """Time of exchange over the usual, by node; an instance waits for its slowest."""
+        slowest = np.where(self.share > 0, by_node, 0.0).max(axis=1)
+        begin = 0
+        for fleet in self.fleets:
+            fleet.slow_exchange(slowest[begin : begin + len(fleet.deployments)])
+            begin += len(fleet.deployments)
 
     def _slowest(self, by_node: FloatArray) -> FloatArray:
         """Of the nodes each instance stands on: a step ends when the last accelerator has finished."""
@@ -108,12 +160,13 @@ class PoolEngines:
 
     def _hand_over(self, until_s: float, clock_pu: float) -> None:
         """Sends the caches of prompts that are done; those that have arrived by then decode."""
-        first_s = self.fleets[0].requests("first_s")
-        done = np.flatnonzero(np.isfinite(first_s) & ~self._told[: len(first_s)])
+        first_s, origin = self.fleets[0].requests("first_s"), self._origin[0]
+        self._told = np.concatenate([self._told, np.zeros(len(first_s) - len(self._told), bool)])
+        done = np.flatnonzero(np.isfinite(first_s) & ~self._told)
         self._told[done] = True
-        done = done[self.trace.output_tokens[done] > 1]
+        done = done[self._sent.output_tokens[origin[done]] > 1]
         if len(done):
-            tokens = self.trace.prompt_tokens[done].astype(np.float64)
+            tokens = self._sent.prompt_tokens[origin[done]].astype(np.float64)
             c = step_coefficients(self.deployment)
             alone_s = np.array([step_time_s(c, t, t * t / 2, 0.0, 0.0, clock_pu) for t in tokens])
             there_s = first_s[done] + transfer_s(self.deployment, self._decode, tokens, alone_s)
@@ -123,21 +176,28 @@ class PoolEngines:
         self._under_way = self._under_way[len(ready) :]
         if ready:
             at_s, which = np.array([one[0] for one in ready]), np.array([one[1] for one in ready])
-            part = self.trace.take(which)
+            part = self._sent.take(origin[which])
             handed = Trace(at_s, part.prompt_tokens, part.output_tokens, part.priority, np.zeros(len(which), np.int64),
                            np.full(len(which), -1), self.trace.name)  # fmt: skip
             self.fleets[1].submit(handed, routing="least_loaded", handed_s=first_s[which])
-            self._handed = np.concatenate([self._handed, which])
+            self._origin[1] = np.concatenate([self._origin[1], origin[which]])
 
-    def set_limits(
-        self, max_batch: int | None, chunk_tokens: int | None, kv_watermark_pct: float | None
+    def limit(
+        self,
+        max_batch: float | None = None,
+        chunk_tokens: float | None = None,
+        kv_watermark_pct: float | None = None,
     ) -> None:
-        """Engine limits from the next step on. Raises UsageError for what cannot be."""
+        """Engine limits from the next step on, held within what the engines can do."""
+        d = self.deployment
+        batch = None if max_batch is None else min(max(int(max_batch), 1), d.max_batch)
+        chunk = None if chunk_tokens is None else max(int(chunk_tokens), batch or 1)
         for fleet in self.fleets:
-            blocks = None
+            blocks = fleet.memory[0].blocks
+            kept = None
             if kv_watermark_pct is not None:
-                blocks = int((1 - kv_watermark_pct / 100) * fleet.memory[0].blocks)
-            fleet.set_limits(max_batch=max_batch, chunk_tokens=chunk_tokens, watermark_blocks=blocks)
+                kept = min(int((1 - kv_watermark_pct / 100) * blocks), blocks // 2)
+            fleet.set_limits(max_batch=batch, chunk_tokens=chunk, watermark_blocks=kept)
 
     def _moment(self, windows: Sequence[Window]) -> Moment:
         span_s = max(windows[0].end_s - windows[0].start_s, 1e-9)
@@ -149,7 +209,10 @@ class PoolEngines:
         busy = np.minimum(parts @ (rows("busy_s") / span_s), 1.0)
         whole = np.where(busy > 0, busy, 1.0) * span_s
         uses = parts @ rows("u_compute_s") / whole, parts @ rows("u_memory_s") / whole
+        firsts = int(windows[0].first_tokens.sum())
+        waited_s = float(windows[0].ttft_sum_s.sum())
         return Moment(
+            ttft_ms=1000 * waited_s / firsts if firsts else float("nan"),
             loads=tuple(NodeLoad(*map(float, one)) for one in zip(busy, *uses, strict=True)),
             queue=int(rows("queue").sum()),
             running=int(rows("running").sum()),
@@ -161,14 +224,15 @@ class PoolEngines:
         )
 
     def times(self) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
-        """Arrival, first token, finish (NaN where not yet) and output tokens of all that arrived."""
-        arrival_s = self.trace.arrival_s[: self._next]
-        first_s, output = self.fleets[0].requests("first_s"), self.trace.output_tokens[: self._next]
-        if not self.split:
-            return arrival_s, first_s, self.fleets[0].requests("finish_s"), output
-        finish_s = np.where(output == 1, first_s, np.nan)
-        finish_s[self._handed] = self.fleets[1].requests("finish_s")
-        return arrival_s, first_s, finish_s, output
+        """Arrival, first token, finish (NaN where not yet) and output tokens of all that arrived. Of a request sent
+        again the first first token counts, and the finish of the attempt that finished."""
+        first_s, finish_s = (np.full(len(self._sent), np.nan) for _ in range(2))
+        np.fmin.at(first_s, self._origin[0], self.fleets[0].requests("first_s"))
+        np.fmax.at(finish_s, self._origin[-1], self.fleets[-1].requests("finish_s"))
+        output = self._sent.output_tokens
+        if self.split:
+            finish_s = np.where(output == 1, first_s, finish_s)
+        return self._sent.arrival_s, first_s, finish_s, output
 
     def served(self, end_s: float) -> PoolServed:
         """What the pool did from the start to `end_s`."""
@@ -235,6 +299,14 @@ def _binned(at_s: FloatArray, values: FloatArray, edges_s: FloatArray, share: fl
             first, last = np.searchsorted(place, [bin_, bin_ + 1])
             made[bin_] = np.percentile(values[first:last], share)
     return made
+
+
+def _joined(one: Trace, other: Trace) -> Trace:
+    def both(name: str) -> NDArray[Any]:
+        return np.concatenate([getattr(one, name), getattr(other, name)])
+
+    return Trace(both("arrival_s"), both("prompt_tokens"), both("output_tokens"), both("priority"),
+                 both("prefix_tokens"), both("prefix_group"), one.name)  # fmt: skip
 
 
 def _prompts(trace: Trace) -> Trace:

@@ -15,7 +15,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from plant.inference.cost import Calibration, engine_cost, step_coefficients, step_time_s, step_use
+from plant.inference.cost import (
+    Calibration,
+    EngineCost,
+    engine_cost,
+    step_coefficients,
+    step_time_s,
+    step_use,
+)
 from plant.inference.deployment import Deployment
 from plant.inference.memory import plan_memory
 from setpoint.errors import ConfigError
@@ -267,7 +274,7 @@ def closed_loop(
             remedy="use shorter requests, more accelerators or narrower weights and cache",
         )
     c = step_coefficients(d, constants, profile)
-    first_s = engine_cost(profile or d.engine, constants).first_s
+    soft = engine_cost(profile or d.engine, constants)
     requests = concurrency * rounds
     out = np.zeros((requests + 1 + min(EVENTS, 64 * requests + 1000), 4))
     low = 1.0 - spread
@@ -275,13 +282,15 @@ def closed_loop(
         c, POLICY[d.engine], float(d.chunk_tokens), d.max_batch, pool, float(isl), low * isl, float(osl), low * osl,
         cached_pu, concurrency, requests, client_s, clock_pu, out,
     )  # fmt: skip
-    return _seen(out, requests, steps, first_s)
+    return _seen(out, requests, steps, soft)
 
 
-def _seen(out: NDArray[np.float64], requests: int, steps: int, first_s: float) -> ClosedLoop:
+def _seen(out: NDArray[np.float64], requests: int, steps: int, soft: EngineCost) -> ClosedLoop:
     """Means over the requests that `run_closed_loop` wrote down."""
     r, gaps = out[:requests], out[requests + 1 :]
     gaps = gaps[gaps[:, 1] > 0]
+    batch = float(out[requests, 0]) / max(steps, 1)
+    first_s = soft.first_s + soft.stream_s * batch
     ttft = r[:, 1] - r[:, 0] + first_s
     tpot = (r[:, 2] - r[:, 1]) / np.maximum(r[:, 3] - 1, 1)
     span = float(r[:, 2].max())
@@ -290,7 +299,7 @@ def _seen(out: NDArray[np.float64], requests: int, steps: int, first_s: float) -
         ttft_ms=1e3 * float(ttft.mean()), ttft_median_ms=1e3 * float(np.median(ttft)),
         tpot_ms=1e3 * float(tpot.mean()), itl_median_ms=1e3 * _weighted_median(gaps),
         e2e_ms=1e3 * float((r[:, 2] - r[:, 0]).mean() + first_s),
-        output_tok_s=float(r[:, 3].sum()) / span, batch=float(total[0]) / max(steps, 1),
+        output_tok_s=float(r[:, 3].sum()) / span, batch=batch,
         prefill_share=float(total[1]) / span, u_compute=float(total[2]) / span, u_memory=float(total[3]) / span,
         steps=steps,
     )  # fmt: skip

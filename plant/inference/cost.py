@@ -39,7 +39,7 @@ COEFFICIENTS = (
     "flops_per_token", "flops_per_pair", "flops_per_sequence", "linear_rate", "attention_rate",
     "weight_bytes_shared", "weight_bytes_expert", "expert_keep", "kv_bytes_per_token", "kv_bytes_local",
     "window_tokens", "weight_rate", "kv_rate", "exchange_s_per_token", "fixed_s", "request_s",
-    "peak_flops", "peak_bandwidth", "moe_inflation", "launch_s",
+    "peak_flops", "peak_bandwidth", "moe_inflation", "launch_s", "launch_decode_s",
 )  # fmt: skip
 """What each place of the coefficient vector is; all rates are of the whole instance."""
 
@@ -57,10 +57,14 @@ class EngineCost(Closed):
     """For each step."""
     launch_layer_s: float
     """Host time to launch one layer of a step that holds prompts: no captured graph fits it."""
+    captured: bool = True
+    """Whether decode steps are replayed from captured graphs; else the host launches them too."""
     compute: float = 1.0
     """Factor on `mfu`: how near this engine's kernels come to the best."""
     first_s: float
     """HTTP, tokenisation and the first answer, for each request."""
+    stream_s: float = 0.0
+    """What each running stream adds to that: the front end serves all of them from one loop."""
 
 
 class ArchCost(Closed):
@@ -72,6 +76,8 @@ class ArchCost(Closed):
     """Share of the memory rate that weights are read at."""
     cache: float
     """Share of the memory rate that decode attention reads the cache at."""
+    host: float = 1.0
+    """Factor on launch times: the processors that came with this generation."""
 
 
 class Calibration(Closed):
@@ -154,6 +160,7 @@ def step_coefficients(
     cache_rate = cache_ways * gpu.memory_bytes_per_s * eff.cache
     local, window = _local(m)
     kv = m.kv_bytes_per_token(d.kv)
+    launch_s = m.layers * soft.launch_layer_s * eff.host
     width, shared_width = DTYPE_BYTES[d.weights], DTYPE_BYTES[_dense_dtype(d)]
     inflation = (dense + experts / k.moe_compute) / (dense + experts)
     return np.array([
@@ -164,7 +171,7 @@ def step_coefficients(
         kv * (1 - local), kv * local, window,
         d.tp * d.dp * gpu.memory_bytes_per_s * eff.memory, cache_rate,
         exchange_s_per_token(d), _fixed_s(d, soft, k), soft.request_s / d.dp + 2 * m.state_bytes() / cache_rate,
-        ways * gpu.peak(d.weights), ways * gpu.memory_bytes_per_s, inflation, m.layers * soft.launch_layer_s,
+        ways * gpu.peak(d.weights), ways * gpu.memory_bytes_per_s, inflation, launch_s, 0.0 if soft.captured else launch_s,
     ])  # fmt: skip
 
 
@@ -226,10 +233,9 @@ def step_time_s(
     cache_s = (c[8] * context_tokens + c[9] * local) / c[12]
     pairs = c[1] * prefill_pairs
     total_s = roof_s + pairs / (c[4] * clock_pu) + cache_s + c[13] * tokens + c[14] + c[15] * batch
-    if prefill_tokens > 0.0 and c[19] > 0.0:
-        floor_2 = c[19] * prefill_tokens / (prefill_tokens + LAUNCH_TOKENS)
-        floor_2, total_2 = floor_2 * floor_2, total_s * total_s
-        total_s = np.sqrt(np.sqrt(floor_2 * floor_2 + total_2 * total_2))
+    floor_2 = c[20] + (c[19] - c[20]) * prefill_tokens / (prefill_tokens + LAUNCH_TOKENS)
+    floor_2, total_2 = floor_2 * floor_2, total_s * total_s
+    total_s = np.sqrt(np.sqrt(floor_2 * floor_2 + total_2 * total_2))
     return float(total_s)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plant.inference import kernel as k
+from plant.inference.cost import COEFFICIENTS as COST_NAMES
 from plant.inference.cost import step_coefficients, step_time_s
 from plant.inference.deployment import Deployment
 from plant.inference.memory import MemoryPlan, plan_memory
@@ -83,6 +84,7 @@ class Fleet:
         self.now_s = 0.0
         self.count = 0
         self._rows = _make_rows(self.deployments, self.memory, max(groups, 1), static)
+        self._exchange = self._rows.cost[:, COST_NAMES.index("exchange_s_per_token")].copy()
         self._requests = np.zeros(0, k.REQUEST)
         self._counts, self._sums = self._rows.n.copy(), self._rows.x.copy()
 
@@ -179,6 +181,39 @@ class Fleet:
             for place, value, *_ in limits:
                 if value is not None:
                     n[r, place] = value
+
+    def take_out(self, instances: Sequence[int]) -> IntArray:
+        """Stops these instances, as when a node is lost: what they hold is gone. Returns the places of the requests
+        they had not finished, withdrawn, for whoever sends them again."""
+        q, rows = self._requests, self._rows
+        mine = np.isin(q["instance"][: self.count], list(instances))
+        open_ones = ~np.isin(q["status"][: self.count], (k.DONE, k.REJECTED, k.WITHDRAWN))
+        places = np.flatnonzero(mine & open_ones)
+        q["status"][places] = k.WITHDRAWN
+        for r in instances:
+            kept = {name: rows.n[r, k.INTS.index(name)] for name in (*_COUNTS, "PEAK_BLOCKS", "STEP")}
+            limits = {
+                name: rows.n[r, k.INTS.index(name)] for name in ("MAX_BATCH", "CHUNK", "WATERMARK", "STATIC")
+            }
+            rows.n[r] = 0
+            _fill_row(rows.n[r], rows.x[r].copy(), self.deployments[r], self.memory[r], False)
+            for name, value in {**kept, **limits}.items():
+                rows.n[r, k.INTS.index(name)] = value
+            rows.n[r, k.ASSIGNED] = kept["COMPLETED"] + kept["REJECTIONS"]
+            rows.n[r, k.OUT] = 1
+            rows.phase[r] = 0
+            rows.prefix[r] = _no_prefixes(1, rows.prefix.shape[1])[0]
+            rows.x[r, k.SPILL_S] = 0.0
+        return places
+
+    def put_back(self, instances: Sequence[int]) -> None:
+        """Lets stopped instances serve again, with an empty cache."""
+        self._rows.n[list(instances), k.OUT] = 0
+
+    def slow_exchange(self, factors: FloatArray) -> None:
+        """Time of exchange between the accelerators of each instance, over the usual: worn or congested links."""
+        place = COST_NAMES.index("exchange_s_per_token")
+        self._rows.cost[:, place] = self._exchange * factors
 
     def drain(self, instances: Sequence[int] | None = None) -> Trace | None:
         """Takes back what has not begun on these instances (None: nothing); what runs or is swapped out goes on."""

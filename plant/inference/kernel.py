@@ -31,7 +31,7 @@ INTS = (
     "INBOX_HEAD", "INBOX_TAIL", "WAIT_ROOT", "SHARED_HELD", "PRIVATE", "SHARED_TOKENS", "LRU_HEAD", "LRU_TAIL",
     "BLOCKS", "BLOCK", "MAX_BATCH", "CHUNK", "WATERMARK", "MAX_LEN", "SHARING", "STATIC", "GPUS",
     "PEAK_BLOCKS", "COMPLETED", "REJECTIONS", "PREEMPTIONS", "SWAPS", "RECOMPUTES", "PREFIX_HITS", "PREFILL_TOKENS",
-    "DECODE_TOKENS", "FIRST_TOKENS", "STEPS", "EVENTS", "EVICTIONS", "ASSIGNED", "PREFILL_SUM",
+    "DECODE_TOKENS", "FIRST_TOKENS", "STEPS", "EVENTS", "EVICTIONS", "ASSIGNED", "OUT", "PREFILL_SUM",
 )  # fmt: skip
 """Names of the integer state of one instance, in the order of `Rows.n`."""
 (
@@ -39,7 +39,7 @@ INTS = (
     INBOX_HEAD, INBOX_TAIL, WAIT_ROOT, SHARED_HELD, PRIVATE, SHARED_TOKENS, LRU_HEAD, LRU_TAIL,
     BLOCKS, BLOCK, MAX_BATCH, CHUNK, WATERMARK, MAX_LEN, SHARING, STATIC, GPUS,
     PEAK_BLOCKS, COMPLETED, REJECTIONS, PREEMPTIONS, SWAPS, RECOMPUTES, PREFIX_HITS, PREFILL_TOKENS,
-    DECODE_TOKENS, FIRST_TOKENS, STEPS, EVENTS, EVICTIONS, ASSIGNED, PREFILL_SUM,
+    DECODE_TOKENS, FIRST_TOKENS, STEPS, EVENTS, EVICTIONS, ASSIGNED, OUT, PREFILL_SUM,
 ) = range(len(INTS))  # fmt: skip
 REALS = (
     "NOW_S", "BUSY_S", "U_COMPUTE_S", "U_MEMORY_S", "ENERGY_J", "PEAK_W", "ALLOCATED_S", "USED_S", "TTFT_SUM_S",
@@ -785,6 +785,10 @@ def close_window(s: Rows, until_s: float) -> None:
 def advance_row(q: Any, s: Rows, until_s: float) -> None:
     """Runs one instance to the first end of a step at or after `until_s`; with infinity, until its work is done."""
     n, x = s.n, s.x
+    if n[OUT]:
+        if until_s < np.inf:
+            x[NOW_S] = max(x[NOW_S], until_s)
+        return
     while x[NOW_S] < until_s:
         arrive(q, s)
         if n[RUNNING] == 0 and n[WAIT_ROOT] < 0:
@@ -844,6 +848,8 @@ def deal_to_least(q: Any, f: Rows, first: int, last: int) -> None:
             s = row(f, r)
             advance_row(q, s, q[i].arrival_s)
             open_ones = s.n[ASSIGNED] - s.n[COMPLETED] - s.n[REJECTIONS]
+            if s.n[OUT]:
+                open_ones += NEVER // 2
             if open_ones < fewest:
                 best, fewest = r, open_ones
         assign(q, f, i, best)

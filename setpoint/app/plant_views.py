@@ -160,7 +160,7 @@ def _plan(
     seed: int,
 ) -> Any:
     from plant.faults.place import parse_fault
-    from plant.simulate import load_of, plan_run
+    from plant.simulation import load_of, plan_run
     from plant.site import load_site, site_file_of
 
     loaded = load_site(site_file_of(site))
@@ -176,7 +176,7 @@ def show_run(
     as_json: bool, report: Path | None,
 ) -> None:  # fmt: skip
     """`plant simulate`."""
-    from plant.simulate import simulate
+    from plant.simulation import simulate
 
     plan = _plan(site, trace, hours, faults, None if step == "auto" else step, rate, seed)
     ticker = Ticker(f"simulating {plan.site.name}")
@@ -264,7 +264,7 @@ def show_what_if(
     from dataclasses import replace
 
     from plant.change import read_changes
-    from plant.simulate import simulate
+    from plant.simulation import simulate
     from setpoint.app.plant_report import compared, write_report
 
     plain = _plan(site, trace, span_s(over, "--over") / 3600.0, faults, None, rate, seed)
@@ -469,3 +469,74 @@ def _compare(requests: Any, result: Any, as_json: bool) -> None:
         values = [number(v) if isinstance(v, (int, float)) else str(v) for v in asdict(row).values()]
         shown.add_row(*values, f"{found.rows[0].tokens_per_s / row.tokens_per_s:.2f}")
     screen.print(shown)
+
+
+def show_sizing(
+    model: str, gpu: str, slo: str, rate: float, prompt: int, output: int, trace: Path | None, weights: str, max_gpus: int,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """`plant size`."""
+    from plant.inference.sizing import parse_slo, size
+    from plant.inference.trace import read_trace
+
+    wanted = parse_slo(slo)
+    requests = read_trace(trace) if trace else None
+    kinds: Any = tuple(weights.split(",")) if "," in weights else weights or None
+    found = size(
+        model, gpu, rate, wanted.ttft_s, wanted.tpot_s, prompt_tokens=prompt, output_tokens=output, trace=requests,
+        weights=kinds, max_gpus=max_gpus,
+    )  # fmt: skip
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+        return
+    screen = console()
+    best = found.best
+    screen.print(
+        f"{best.instances} instances of {found.model} on {best.gpus} {best.gpu}: {_split_of(best)}, {best.weights} weights",
+        style="bold", highlight=False,
+    )  # fmt: skip
+    screen.print(
+        f"{found.rate_rps:g} requests a second of {found.prompt_tokens:,.0f} + {found.output_tokens:,.0f} tokens, SLO {found.slo}",
+        highlight=False,
+    )
+    rows = table("", "best", *(["runner-up"] if found.runner_up else []))
+    for words, unit, value in _CHOICE:
+        cells = [value(choice) for choice in (best, found.runner_up) if choice]
+        rows.add_row(f"{words}{', ' + unit if unit else ''}", *cells)
+    screen.print(rows)
+    screen.print(f"limited by: {found.limited_by}", highlight=False, soft_wrap=True)
+    screen.print(f"lower clocks save {found.clock_saving:.1%} of energy", highlight=False)
+    screen.print(f"prefill and decode {found.pools}: {found.pools_why}", highlight=False, soft_wrap=True)
+    screen.print(f"decode on {found.decode_on.upper()}: {found.decode_why}", highlight=False, soft_wrap=True)
+    for note in found.notes:
+        screen.print(Text(f"note: {note}", style="dim"), soft_wrap=True)
+    screen.print(
+        Text(f"{found.replays} replays; best verified on {found.replayed_requests:,} requests", style="dim"),
+        highlight=False,
+    )
+
+
+def _split_of(choice: Any) -> str:
+    ways = [
+        f"{name} {getattr(choice, name)}" for name in ("tp", "pp", "dp", "ep") if getattr(choice, name) > 1
+    ]
+    return " x ".join(ways) or "tp 1"
+
+
+_CHOICE: tuple[tuple[str, str, Any], ...] = (
+    ("split", "", _split_of),
+    ("instances", "", lambda c: str(c.instances)),
+    ("GPUs", "", lambda c: str(c.gpus)),
+    ("batch limit", "sequences", lambda c: f"{c.max_batch:,}"),
+    ("token budget of a step", "", lambda c: f"{c.chunk_tokens:,}"),
+    ("clock in prefill / decode", "MHz", lambda c: f"{c.clock_prefill_mhz:,.0f} / {c.clock_decode_mhz:,.0f}"),
+    ("TTFT p50 / p99", "ms", lambda c: f"{number(c.ttft.p50_ms)} / {number(c.ttft.p99_ms)}"),
+    ("TPOT p50 / p99", "ms", lambda c: f"{number(c.tpot.p50_ms)} / {number(c.tpot.p99_ms)}"),
+    ("requests within the SLO", "", lambda c: f"{c.attainment:.1%}"),
+    ("output tokens a second", "", lambda c: number(c.tokens_per_s)),
+    ("mean batch", "", lambda c: number(c.mean_batch)),
+    ("KV cache at its fullest", "", lambda c: f"{c.kv_peak:.1%}"),
+    ("utilisation", "", lambda c: f"{c.utilisation:.0%}"),
+    ("power of GPUs / nodes", "kW", lambda c: f"{number(c.gpu_kw)} / {number(c.power_kw)}"),
+    ("energy per 1,000 output tokens", "J", lambda c: number(c.joule_per_1000_tokens)),
+)

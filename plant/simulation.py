@@ -18,6 +18,7 @@ import numpy as np
 from plant.change import Change
 from plant.faults.effects import Hand, moves
 from plant.faults.place import FaultPlan
+from plant.inference.cost import step_coefficients, step_time_s
 from plant.inference.engine import FloatArray
 from plant.inference.memory import plan_memory
 from plant.inference.trace import Trace, read_trace, synthetic, trace_from_rate
@@ -25,16 +26,17 @@ from plant.jobs.on_site import scheduler_of
 from plant.power.tariff import bill, carbon_kg, per_1000_tokens
 from plant.run import Happened, PoolServed, Run, Totals
 from plant.serving import Moment, PoolEngines, split
-from plant.show import ANSWER_TOKENS, saturated
+from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, saturated
 from plant.sim import Plant
 from plant.site import Site
+from plant.specs import PoolSpec
 from setpoint.errors import InputError, UsageError
 
 DEFAULT_START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 DEFAULT_HOURS = 0.25
 MOST_WINDOWS = 7200
 QUARTER_S = 900.0
-SYNTHETIC_USE = 0.6
+SYNTHETIC_USE = 0.4
 """Share of what the pools can serve that a synthetic load asks for."""
 LATENCY_POINTS = 240
 """Spans over which percentiles of latency are drawn."""
@@ -122,13 +124,20 @@ def _is_rates(path: Path) -> bool:
 
 
 def _capacity_rps(site: Site) -> float:
-    """Requests a second that saturate the pools, were all requests of the usual chat lengths."""
-    total = 0.0
-    for pool in site.pools:
-        deployment = site.deployment(pool)
-        batch, step_s = saturated(deployment, plan_memory(deployment))
-        total += len(site.instances(pool)) * batch / step_s / ANSWER_TOKENS
-    return max(total, 0.1)
+    """Requests a second at which the first pool is saturated, were all requests of the usual chat lengths."""
+    whole = sum(pool.share for pool in site.pools)
+    return min(_pool_rps(site, pool) * whole / pool.share for pool in site.pools)
+
+
+def _pool_rps(site: Site, pool: PoolSpec) -> float:
+    deployment, count = site.deployment(pool), len(site.instances(pool))
+    batch, step_s = saturated(deployment, plan_memory(deployment))
+    if not pool.prefill_instances:
+        return count * batch / step_s / ANSWER_TOKENS
+    prompt_s = step_time_s(step_coefficients(deployment), PROMPT_TOKENS, PROMPT_TOKENS**2 / 2, 0.0, 0.0, 1.0)
+    return min(
+        pool.prefill_instances / prompt_s, (count - pool.prefill_instances) * batch / step_s / ANSWER_TOKENS
+    )
 
 
 def simulate(plan: Plan, progress: Progress | None = None) -> Run:
@@ -150,6 +159,10 @@ class _Simulation:
         self.rows = [[self.plant.store.rows[node][1] for node in pool.nodes] for pool in self.pools]
         self.phase_mhz = {pool.spec.name: [math.inf, math.inf] for pool in self.pools}
         """Highest clocks in prefill and decode where a change set them apart."""
+        self.usual = {pool.spec.name: self._pool_row(pool).copy() for pool in self.pools}
+        """The plant's pools at the start: faults and actions move them."""
+        self.last = {(name, column): float(row[column]) for name, row in self.usual.items()
+                     for column in ("batch_limit", "kv_watermark_pct")}  # fmt: skip
         self.scheduler = scheduler_of(plan.site)
         self._held: set[str] = set()
         """Nodes outside pools under a load of the scheduler's; at first all, so that those without a job come to rest."""
@@ -180,20 +193,54 @@ class _Simulation:
         """Engines first, at the clocks of now; then the plant under their load."""
         moments: list[Moment] = []
         for pool, rows in zip(self.pools, self.rows, strict=True):
-            clocks = self._clocks_pu(pool, rows)
-            moment = pool.advance(end_s, *clocks)
+            self._condition(pool, rows, start_s)
+            moment = pool.advance(end_s, *self._clocks_pu(pool, rows))
             moments.append(moment)
-            for node, load in zip(pool.nodes, moment.loads, strict=True):
-                self.plant.set_load(node, load.busy, load.u_compute, load.u_memory)
+            self._tell(pool, moment)
         self.scheduler.advance(start_s)
         self._run_jobs()
         self.plant.advance(end_s - start_s)
         self.record.keep(number, end_s - start_s, self.pools, self.rows, moments)
 
+    def _condition(self, pool: PoolEngines, rows: list[int], now_s: float) -> None:
+        """What the plant's state means for the engines: nodes that do not serve, worn links, changed arrivals."""
+        nodes, p = self.nodes[rows], self._pool_row(pool)
+        serves = (
+            (nodes["up"] > 0.5)
+            & (nodes["drained"] < 0.5)
+            & (nodes["gpus_ok"] >= nodes["gpus"])
+            & (p["up"] > 0.5)
+        )
+        pool.set_out(~serves, now_s)
+        alone = pool.share.astype(bool).sum(axis=1).max() == 1
+        links = nodes["link_pu"] if alone else np.minimum(nodes["link_pu"], nodes["network_pu"])
+        pool.slow_exchange(1.0 / np.maximum(links, 0.02))
+        before = self.usual[pool.spec.name]
+        pool.rate = float(p["arrival_rps"] / before["arrival_rps"]) if before["arrival_rps"] else 1.0
+        pool.prompt = float(p["prompt_tokens"] / before["prompt_tokens"])
+        for column, name, scale in (("batch_limit", "max_batch", pool.spec.max_batch / before["batch_limit"]),
+                                    ("kv_watermark_pct", "kv_watermark_pct", 1.0)):  # fmt: skip
+            if p[column] != self.last[pool.spec.name, column]:
+                self.last[pool.spec.name, column] = float(p[column])
+                pool.limit(**{name: float(p[column]) * scale})
+
+    def _pool_row(self, pool: PoolEngines) -> Any:
+        return self.plant.store.tables.pool[self.plant.store.rows[pool.spec.name][1]]
+
+    def _tell(self, pool: PoolEngines, moment: Moment) -> None:
+        """The plant's nodes under this load, and its pool with what the engines measured."""
+        for node, load in zip(pool.nodes, moment.loads, strict=True):
+            self.plant.set_load(node, load.busy, load.u_compute, load.u_memory)
+        p = self._pool_row(pool)
+        p["driven"], p["queue"], p["kv_use_pct"] = 1.0, moment.queue, 100.0 * moment.kv_share
+        p["load_pu"] = float(np.mean([load.busy for load in moment.loads]))
+        if math.isfinite(moment.ttft_ms):
+            p["ttft_ms"] = moment.ttft_ms
+
     def _clocks_pu(self, pool: PoolEngines, rows: list[int]) -> tuple[FloatArray, FloatArray]:
         """Clocks of the pool's nodes in prefill and decode, as shares of the maximum: the slowest GPU of each."""
         highest = self.nodes["clock_max_mhz"][rows]
-        now = np.maximum(self.nodes["clock_min_mhz"][rows], 1.0)
+        now = np.maximum((self.nodes["clock_min_mhz"] * self.nodes["clock_share_pu"])[rows], 1.0)
         prefill, decode = self.phase_mhz[pool.spec.name]
         return np.minimum(now, prefill) / highest, np.minimum(now, decode) / highest
 
@@ -211,8 +258,7 @@ class _Simulation:
             key, value = change.knob.key, change.value
             pool = next((pool for pool in self.pools if pool.spec.name == asset), None)
             if key in _LIMITS and pool:
-                limits = dict.fromkeys(_LIMITS.values()) | {_LIMITS[key]: value}
-                pool.set_limits(**limits)
+                pool.limit(**{_LIMITS[key]: value})
             elif key == "rate" and pool:
                 pool.trace = pool.trace.scaled(value) if value > 0 else pool.trace.take(slice(0, 0))
             elif key in ("prefill_clock", "decode_clock"):
