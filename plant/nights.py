@@ -7,28 +7,18 @@ each line (expected priority, root cause, story) is for evals and is never in th
 
 from __future__ import annotations
 
-import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from plant.faults import routine, wire
+from plant.faults.wire import Line
+
+__all__ = ["HOURS", "START", "STORIES", "Line", "Story", "night"]
+
 START = datetime(2026, 3, 14, 21, 0, tzinfo=UTC)
 HOURS = 8.0
-
-
-@dataclass(frozen=True)
-class Line:
-    """One raw line as a source wrote it, with its truth."""
-
-    time: datetime
-    text: str
-    story: str
-    """Which story of the night it belongs to; "noise" and "damaged" among them."""
-    priority: str
-    """Priority a good operator gives it; "" for damaged lines."""
-    cause: str
-    """Root-cause id of its story; "no_fault" for noise."""
 
 
 @dataclass(frozen=True)
@@ -54,20 +44,19 @@ class Teller:
 
     def kernel(self, minute: float, priority: str, host: str, message: str) -> None:
         """An RFC 5424 kernel line."""
-        self._add(minute, lambda t: f"<3>1 {_iso(t)} {host} kernel - - - {message}", priority)
+        self._add(minute, lambda t: wire.kernel(t, host, message), priority)
 
     def syslog(
         self, minute: float, priority: str, host: str, program: str, message: str, level: int = 6
     ) -> None:
         """An RFC 5424 line of the daemon facility; `level` 0 (emergency) to 7 (debug)."""
-        self._add(minute, lambda t: f"<{24 + level}>1 {_iso(t)} {host} {program} - - - {message}", priority)
+        self._add(minute, lambda t: wire.syslog(t, host, program, message, level), priority)
 
     def bms(
         self, minute: float, priority: str, host: str, severity: str, message: str, **reading: float | str
     ) -> None:
         """One line of the building management system: metric, value, unit and threshold where it has them."""
-        body = {"host": host, "source": "bms", "severity": severity, "message": message, **reading}
-        self._add(minute, lambda t: json.dumps({"time": _iso(t), **body}), priority)
+        self._add(minute, lambda t: wire.bms(t, host, severity, message, reading), priority)
 
     def alertmanager(
         self,
@@ -80,18 +69,14 @@ class Teller:
         status: str = "firing",
     ) -> None:
         """A webhook of Alertmanager with one alert."""
-        self._add(minute, lambda t: json.dumps(_webhook(t, name, instance, severity, text, status)), priority)
+        self._add(minute, lambda t: wire.webhook(t, name, instance, severity, text, status), priority)
 
     def gpu_health(
         self, minute: float, priority: str, node: str, check: str, message: str, fatal: bool
     ) -> None:
         """A CloudEvent of the GPU health monitor."""
-        number = self.rng.randrange(16**8)
-        self._add(
-            minute,
-            lambda t: json.dumps(_cloudevent(t, f"{number:08x}", node, check, message, fatal)),
-            priority,
-        )
+        number = f"{self.rng.randrange(16**8):08x}"
+        self._add(minute, lambda t: wire.cloudevent(t, number, node, check, message, fatal), priority)
 
 
 def night(seed: int = 7, noise: int = 230) -> list[Line]:
@@ -344,11 +329,19 @@ STORIES: tuple[Story, ...] = (
 )
 
 
+_PLACES = routine.Places(
+    node=lambda rng: f"gpu-{rng.randint(1, 30):02d}",
+    cdu=lambda rng: f"cdu-{rng.randint(1, 2)}",
+    inlet=lambda rng: f"temp-r-{rng.randint(1, 8):02d}",
+    scheduler="sched-1",
+)
+
+
 def _noise(rng: random.Random, count: int) -> Iterator[Line]:
     """Routine lines, evenly over the night, and three damaged ones."""
     for _ in range(count):
         time = START + timedelta(hours=rng.uniform(0, HOURS))
-        yield Line(time, _routine(rng, time), "noise", "P3", "no_fault")
+        yield Line(time, routine.line(rng, time, _PLACES), "noise", "P3", "no_fault")
     for minute, text in (
         (
             61.0,
@@ -358,81 +351,3 @@ def _noise(rng: random.Random, count: int) -> Iterator[Line]:
         (301.0, '["not", "an", "event"]'),
     ):
         yield Line(START + timedelta(minutes=minute), text, "damaged", "", "")
-
-
-def _routine(rng: random.Random, time: datetime) -> str:
-    node, user = f"gpu-{rng.randint(1, 30):02d}", rng.choice(("mira", "jon", "svc-train", "svc-eval"))
-    job, port = rng.randint(70000, 89999), rng.randint(30000, 60999)
-    lines: tuple[Callable[[], str], ...] = (
-        lambda: f"<86>1 {_iso(time)} {node} sshd - - - Accepted publickey for {user} from 10.8.{rng.randint(0, 9)}.{rng.randint(2, 250)} port {port} ssh2",
-        lambda: f"<86>1 {_iso(time)} {node} sshd - - - pam_unix(sshd:session): session closed for user {user}",
-        lambda: f"<78>1 {_iso(time)} {node} CRON - - - (root) CMD (run-parts /etc/cron.hourly)",
-        lambda: f"<30>1 {_iso(time)} {node} slurmd - - - launch task {job}.0 request from user {user}",
-        lambda: f"<30>1 {_iso(time)} sched-1 slurmctld - - - job {job} completed with exit code 0 on {node}",
-        lambda: f"<6>1 {_iso(time)} {node} kernel - - - EDAC MC{rng.randint(0, 3)}: 1 CE memory read error on CPU_SrcID#0_MC#0_Chan#{rng.randint(0, 7)}_DIMM#0 (channel:0 slot:0 page:0x{rng.randrange(16**6):06x})",
-        lambda: f"<30>1 {_iso(time)} {node} systemd - - - Started Daily apt download activities.",
-        lambda: f"<30>1 {_iso(time)} {node} chronyd - - - Selected source 10.8.0.{rng.randint(2, 9)}",
-        lambda: f"<30>1 {_iso(time)} {node} smartd - - - Device: /dev/nvme0, SMART/Health Information: no errors logged",
-        lambda: json.dumps({"time": _iso(time), "host": f"cdu-{rng.randint(1, 2)}", "source": "bms", "severity": "info",
-                            "message": "Coolant flow within its band", "metric": "flow_lpm",
-                            "value": round(rng.uniform(165, 176), 1), "unit": "lpm", "threshold": 60.0}),
-        lambda: json.dumps({"time": _iso(time), "host": f"temp-r-{rng.randint(1, 8):02d}", "source": "bms",
-                            "severity": "info", "message": "Rack inlet temperature normal", "metric": "temp_c",
-                            "value": round(rng.uniform(21, 25), 1), "unit": "C", "threshold": 27.0}),
-        lambda: json.dumps(_webhook(time, "NodeClockSkew", node, "info",
-                                    f"Clock of {node} is back within 1 ms of its source", "resolved")),
-    )  # fmt: skip
-    return rng.choice(lines)()
-
-
-def _iso(time: datetime) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{time.microsecond // 1000:03d}Z"
-
-
-def _webhook(
-    time: datetime, name: str, instance: str, severity: str, text: str, status: str
-) -> dict[str, object]:
-    labels = {"alertname": name, "instance": instance, "severity": severity}
-    fingerprint = f"{abs(hash_text(name + instance)):016x}"
-    alert = {
-        "status": status,
-        "labels": labels,
-        "annotations": {"summary": text},
-        "startsAt": _iso(time),
-        "endsAt": _iso(time) if status == "resolved" else "0001-01-01T00:00:00Z",
-        "fingerprint": fingerprint,
-    }
-    return {
-        "version": "4",
-        "groupKey": f'{{}}:{{alertname="{name}"}}',
-        "status": status,
-        "receiver": "setpoint",
-        "groupLabels": {"alertname": name},
-        "commonLabels": labels,
-        "commonAnnotations": {"summary": text},
-        "externalURL": "http://alertmanager.demo:9093",
-        "alerts": [alert],
-    }
-
-
-def _cloudevent(
-    time: datetime, number: str, node: str, check: str, message: str, fatal: bool
-) -> dict[str, object]:
-    return {
-        "specversion": "1.0",
-        "id": number,
-        "source": "nvsentinel/demo",
-        "type": "com.nvidia.nvsentinel.health.v1",
-        "time": _iso(time),
-        "datacontenttype": "application/json",
-        "data": {"nodeName": node, "checkName": check, "isFatal": fatal, "isHealthy": False, "message": message,
-                 "recommendedAction": "RESTART_VM" if fatal else "NONE"},
-    }  # fmt: skip
-
-
-def hash_text(text: str) -> int:
-    """A stable 60-bit hash (Python's own is salted per process)."""
-    value = 0
-    for char in text:
-        value = (value * 1099511628211 + ord(char)) % (1 << 60)
-    return value

@@ -31,16 +31,3 @@ def test_a_round_trip_through_the_storage_loses_a_tenth() -> None:
     charged = physics.soc_after(50.0, -20.0, 3600.0, 200.0)
     hours_back = (charged - 50.0) / 100 * 200.0 * 0.949 / 20.0
     assert hours_back == pytest.approx(0.90, abs=0.005)
-
-
-@pytest.mark.parametrize("cap_w", [250.0, 400.0, 550.0])
-def test_the_clock_under_a_cap_uses_the_cap_and_not_more(cap_w: float) -> None:
-    clock = physics.clock_under_cap_mhz(1.0, cap_w, physics.CLOCK_MAX_MHZ, 256.0)
-    assert physics.gpu_power_w(1.0, clock) == pytest.approx(cap_w, rel=0.01)
-
-
-def test_a_clock_lock_saves_more_power_than_speed() -> None:
-    """Lower voltage: 71% of the clock costs less than 71% of the dynamic power."""
-    locked = physics.gpu_power_w(1.0, 1410.0) - physics.GPU_IDLE_W
-    full = physics.gpu_power_w(1.0, 1980.0) - physics.GPU_IDLE_W
-    assert locked / full < 0.5

@@ -44,11 +44,13 @@ def test_a_pump_is_above_everything_it_cools(site: Site) -> None:
 
 
 def test_the_quiet_plant_stands_still(plant: Plant) -> None:
+    """Only the weather goes on: what hangs on it moves by less than one in a hundred in ten minutes."""
     before = {name: dict(plant.telemetry(name).values) for name in plant.state}
     plant.advance(600)
     for name, values in before.items():
-        if plant.site.by_name[name.lower()].kind != "ups":
-            assert dict(plant.telemetry(name).values) == pytest.approx(values, abs=0.01), name
+        weathered = plant.site.by_name[name.lower()].kind in ("feed", "ats", "chiller", "crah")
+        close = pytest.approx(values, rel=0.01) if weathered else pytest.approx(values, abs=0.01)
+        assert dict(plant.telemetry(name).values) == close, name
 
 
 def test_coolant_rise_follows_the_heat_balance(plant: Plant) -> None:
@@ -68,8 +70,10 @@ def test_a_failed_pump_throttles_then_trips_its_nodes_alone(plant: Plant) -> Non
     plant.inject("coolant_pump_failure", "cdu-1-pump-a")
     plant.advance(40)
     assert read(plant, "cdu-1", "flow_lpm") < 1
+    plant.advance(60)
     assert read(plant, "gpu-01", "throttled") == 1.0
-    plant.advance(600)
+    assert read(plant, "gpu-01", "clock_mhz") < 1500
+    plant.advance(540)
     assert read(plant, "gpu-01", "up") == 0.0
     assert read(plant, "gpu-20", "up") == 1.0
 
@@ -105,16 +109,22 @@ def test_a_power_cap_lowers_power_clock_and_temperature(plant: Plant) -> None:
     assert after["gpu_temp_c"] < before["gpu_temp_c"] - 5
 
 
-def test_a_lost_feed_moves_the_load_and_runs_the_ups_down(plant: Plant) -> None:
+def test_a_lost_feed_runs_its_ups_down_and_then_moves_the_load(plant: Plant) -> None:
+    """The battery carries one side for ten minutes; then the racks live on the other side alone."""
     both_kw = read(plant, "feed-a", "load_kw") + read(plant, "feed-b", "load_kw")
+    other_kw = read(plant, "feed-b", "load_kw")
     plant.inject("power_feed_lost", "feed-a")
     plant.advance(60)
     assert read(plant, "feed-a", "load_kw") == 0.0
-    assert read(plant, "feed-b", "load_kw") == pytest.approx(both_kw, rel=0.01)
+    assert other_kw < read(plant, "feed-b", "load_kw") < both_kw
     assert read(plant, "ups-1", "on_battery") == 1.0
     assert read(plant, "ups-1", "battery_pct") < 95
+    assert read(plant, "pdu-01a", "load_kw") == pytest.approx(read(plant, "pdu-01b", "load_kw"))
     plant.advance(1800)
     assert read(plant, "ups-1", "on_battery") == 0.0
+    assert read(plant, "pdu-01a", "fed") == 0.0
+    assert read(plant, "feed-b", "load_kw") == pytest.approx(both_kw, rel=0.03)
+    assert all(read(plant, node, "up") == 1.0 for node in plant.each("gpu_node"))
 
 
 def test_a_gpu_off_the_bus_takes_its_node_out_of_the_pool(plant: Plant) -> None:

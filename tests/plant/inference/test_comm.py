@@ -40,7 +40,8 @@ def test_large_messages_take_as_long_as_measured(ways: int) -> None:
     with TABLE.open(encoding="utf-8") as file:
         rows = [r for r in csv.DictReader(file) if int(r["num_workers"]) == ways and int(r["size"]) > 8e6]
     ratio = [
-        all_reduce_s(gpu("H100"), ways, float(r["size"])) * 1e3 / float(r["time_stats.all_reduce.median"]) for r in rows
+        all_reduce_s(gpu("H100"), ways, float(r["size"])) * 1e3 / float(r["time_stats.all_reduce.median"])
+        for r in rows
     ]
     assert len(rows) > 50
     assert np.mean(np.abs(np.array(ratio) - 1)) < 0.12

@@ -32,7 +32,7 @@ def deployment(name: str = "llama-3.1-70b", on: str = "H100", **more: object) ->
 def bare(d: Deployment, **changes: float) -> np.ndarray:
     """The cost vector without overheads and messages, with changes."""
     c = step_coefficients(d)
-    for name in ("exchange_s_per_token", "fixed_s", "request_s", "launch_s"):
+    for name in ("exchange_s_per_token", "fixed_s", "request_s", "launch_s", "launch_decode_s"):
         c[PLACE[name]] = 0.0
     for name, value in changes.items():
         c[PLACE[name]] = value
@@ -97,7 +97,8 @@ def test_prefill_slows_with_the_clock() -> None:
 
 def test_tensor_parallel_helps_less_than_its_ways() -> None:
     times = [
-        step_time_s(step_coefficients(deployment("qwen3-32b", tp=n)), 0.0, 0.0, 8.0, 8e3, 1.0) for n in (1, 2, 4, 8)
+        step_time_s(step_coefficients(deployment("qwen3-32b", tp=n)), 0.0, 0.0, 8.0, 8e3, 1.0)
+        for n in (1, 2, 4, 8)
     ]
     gains = [a / b for a, b in zip(times, times[1:], strict=False)]
     assert all(1.0 < g < 2.0 for g in gains)
@@ -110,11 +111,25 @@ def test_a_prompt_step_takes_no_less_than_its_launch() -> None:
     assert step_time_s(step_coefficients(d), 512.0, 512**2 / 2, 0.0, 0.0, 1.0) > 0.9 * floor
 
 
+def test_software_without_captured_graphs_decodes_no_faster_than_it_launches() -> None:
+    """Splitwise's Llama-2-70B: 8 H100 are no faster a token than 4."""
+    four, eight = (
+        step_time_s(
+            step_coefficients(deployment("llama-2-70b", tp=n), profile="eager"), 0.0, 0.0, 1.0, 600.0, 1.0
+        )
+        for n in (4, 8)
+    )
+    assert four / eight < 1.1
+    assert eight == pytest.approx(80 * engine_cost("eager").launch_layer_s, rel=0.1)
+
+
 @given(
     prompt=st.floats(0, 16_384), batch=st.floats(0, 1024), context=st.floats(0, 1e6), more=st.floats(1, 1000),
     clock=st.floats(0.1, 1.0),
 )  # fmt: skip
-def test_more_work_never_takes_less_time(prompt: float, batch: float, context: float, more: float, clock: float) -> None:
+def test_more_work_never_takes_less_time(
+    prompt: float, batch: float, context: float, more: float, clock: float
+) -> None:
     c = step_coefficients(deployment("minimax-m2", weights="fp8"))
     base = step_time_s(c, prompt, prompt**2 / 2, batch, context, clock)
     assert step_time_s(c, prompt + more, (prompt + more) ** 2 / 2, batch, context, clock) >= base
