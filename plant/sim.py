@@ -1,43 +1,42 @@
-"""A small simulated site: what stands in the site file, with first-order physics and the catalog's actions.
+"""The simulated site: what stands in the site file, in motion, with the catalog's actions and faults.
 
-State is one dict of floats and words an asset, so it can be written down (`to_dict`) and taken up again after a
-restart. It is deterministic: the same start, faults, actions and steps give the same readings.
-Power, flow and temperature follow plant/physics.py. On/off states are 1.0 and 0.0.
+Physics and numbers live in plant/dynamics; this is the handle that adapter, executor, guards, rehearsals and tests
+hold. It is deterministic: the same start, faults, actions and steps give the same readings, and `to_dict` writes the
+whole down so that `from_dict` goes on exactly where it stopped. On/off states are 1.0 and 0.0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Self
 
-from plant import physics
-from plant.site import Asset, Site
+import numpy as np
+from numpy.typing import NDArray
 
-Value = float | str
-State = dict[str, Value]
+from plant.dynamics import kernel
+from plant.dynamics.columns import COLUMNS, dtype
+from plant.dynamics.kernel import TRIP_C
+from plant.dynamics.knobs import FAULT_KNOBS, SENSOR_KNOBS, knob
+from plant.dynamics.state import State, Value
+from plant.dynamics.store import Store, build
+from plant.power.gpu import stretch_at_clock
+from plant.site import Site
+from setpoint.errors import InputError, UsageError
 
+__all__ = ["EFFECTS", "FAULTS", "FAULT_KNOBS", "MODELS", "TRIP_C", "Plant", "Reading", "State", "Value"]
+
+FloatArray = NDArray[np.float64]
 STEP_S = 5.0
-GPUS = 8
-AIR_K_PER_W = 0.075
-"""Junction to inlet air of one air-cooled GPU: 700 W at 24 C gives about 76 C."""
-LIQUID_HEAT_SHARE = 0.8
-"""Share of a liquid-cooled node's heat that its cold plates carry; the rest goes to room air."""
-TRIP_C = 95.0
-"""A node shuts down to protect itself."""
-TAU_FLOW_S, TAU_PLATE_S, TAU_LOOP_S, TAU_AIR_S = 3.0, 10.0, 60.0, 240.0
-LOOP_KJ_PER_K = 1670.0
-"""About 400 L of water in one CDU loop: what heats up when the chillers are gone."""
-CHILLER_KW, CHILLER_COP, CRAH_KW = 350.0, 4.5, 90.0
-HOUSE_KW = 14.0
-"""Fabric, storage, lighting and control hosts."""
-UPS_KWH = 25.0
-MODEL_SPEED = {"large": 1.0, "medium": 1.9, "small": 4.0}
-"""Requests a second relative to the large model on the same nodes."""
-REQUESTS_PER_NODE_S = 4.0
-TTFT_BASE_MS = 180.0
+WARM_UP_S = 3 * 3600.0
+SAVED_VERSION = 2
+MODELS = ("large", "medium", "small")
+"""Size classes of a pool's model, by their rank."""
+_GPU = re.compile(r"^(?P<node>[^/]+)/gpu(?P<number>\d+)$", re.IGNORECASE)
+_NO_RAMPS, _NO_PROBES, _NO_HISTORY = np.zeros((0, 5)), np.zeros(0, np.int64), np.zeros((0, 0))
 
 
 @dataclass(frozen=True)
@@ -49,47 +48,139 @@ class Reading:
     values: Mapping[str, float]
 
 
-@dataclass
 class Plant:
     """The site in motion. `now` is plant time."""
 
-    site: Site
-    now: datetime
-    state: dict[str, State] = field(default_factory=dict)
-    journal: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
-    """What was applied, by idempotency key: {"before": ..., "after": ...}."""
+    def __init__(self, site: Site, now: datetime, store: Store | None = None) -> None:
+        """A site as built, still cold; `start` warms it up."""
+        self.site, self.now = site, now
+        self.store = store or build(site)
+        self.journal: dict[str, dict[str, dict[str, float]]] = {}
+        """What was applied, by idempotency key: {"before": ..., "after": ...}."""
+        self.ramps: list[list[float]] = []
+        """Quantities on their way: offset, from, to, start (seconds of plant time) and length in seconds."""
+        self.state: dict[str, State] = {asset.name: self._view(asset.name) for asset in site.assets}
+        self._set_clock()
 
     @classmethod
     def start(cls, site: Site, now: datetime) -> Self:
         """The site in a quiet steady state."""
-        plant = cls(site=site, now=now)
-        plant.state = {asset.name: _initial(asset, site) for asset in site.assets}
-        plant.advance(1800.0)
+        plant = cls(site, now)
+        plant._set_clock(-WARM_UP_S)
+        plant.advance(WARM_UP_S)
         plant.now = now
+        plant._set_clock()
+        for meter in ("elapsed_s", "grid_kwh", "it_kwh", "residual_pu"):
+            plant.store.tables.site[meter] = 0.0
         return plant
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; `from_dict` with the same site gives the same plant."""
-        return {"now": self.now.isoformat(), "state": self.state, "journal": self.journal}
+        return {
+            "version": SAVED_VERSION,
+            "now": self.now.isoformat(),
+            "state": {name: dict(state) for name, state in self.state.items()},
+            "layout": self._layout(),
+            "inside": {kind: self._inside(kind) for kind in COLUMNS},
+            "ramps": self.ramps,
+            "journal": self.journal,
+        }
 
     @classmethod
     def from_dict(cls, site: Site, saved: Mapping[str, Any]) -> Self:
-        known = {asset.name: _initial(asset, site) for asset in site.assets}
-        state = {name: known[name] | dict(saved["state"].get(name, {})) for name in known}
-        return cls(site, datetime.fromisoformat(saved["now"]), state, dict(saved["journal"]))
+        """The plant as it was written down.
 
-    def advance(self, seconds: float) -> None:
-        """Let time pass in steps of at most `STEP_S`."""
-        left = seconds
-        while left > 1e-9:
-            step = min(STEP_S, left)
-            self.now += timedelta(seconds=step)
-            self._step(step)
-            left -= step
+        What an older version wrote, or what was written for a site that has changed since, is taken over as far as
+        names agree, on a warm plant. Raises InputError where the text is not a saved plant.
+        """
+        try:
+            now, state = datetime.fromisoformat(saved["now"]), dict(saved["state"])
+            version, journal = int(saved.get("version", 1)), dict(saved["journal"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(
+                f"not a saved plant: {error}",
+                where="plant state",
+                remedy="Remove it; the plant starts afresh",
+            ) from error
+        if version > SAVED_VERSION:
+            raise InputError(
+                f"saved by a newer version ({version}, this one reads {SAVED_VERSION})", where="plant state",
+                remedy="Update Setpoint, or remove the file; the plant starts afresh",
+            )  # fmt: skip
+        plant = cls(site, now)
+        whole = "inside" in saved and saved.get("layout") == plant._layout()
+        if whole:
+            plant._take_inside(saved["inside"])
+            plant.ramps = [list(ramp) for ramp in saved["ramps"]]
+        else:
+            plant = cls.start(site, now)
+        for name in state:
+            if name in plant.state:
+                plant._take(name, state[name], whole)
+        plant.journal = journal
+        return plant
+
+    def copy(self) -> Self:
+        """A twin that goes its own way: for rehearsals."""
+        twin = type(self)(self.site, self.now, self.store.copy())
+        for name, state in self.state.items():
+            twin.state[name].notes = dict(state.notes)
+        twin.ramps = [list(ramp) for ramp in self.ramps]
+        twin.journal = dict(self.journal)
+        return twin
+
+    # ---- time ---------------------------------------------------------------------------------------
+
+    def advance(self, seconds: float, step_s: float = STEP_S) -> None:
+        """Let time pass in steps of at most `step_s`."""
+        whole = int(seconds / step_s + 1e-9)
+        rest = seconds - whole * step_s
+        if whole:
+            self._run(step_s, whole)
+        if rest > 1e-9:
+            self._run(rest, 1)
+        self.now += timedelta(seconds=seconds)
 
     def skip_to(self, now: datetime) -> None:
         """Set the clock without letting anything happen, after a long sleep."""
         self.now = now
+        self._set_clock()
+
+    def record(
+        self, seconds: float, every_s: float = 10.0, columns: Iterable[str] | None = None, step_s: float = 1.0
+    ) -> dict[str, FloatArray]:
+        """Advance and note quantities: arrays by "asset.metric", and "time_s" from the start of the record.
+
+        `columns` are names such as "cdu-1.flow_lpm", "gpu-07/gpu3.die_c" or "site.grid_kw"; None takes the usual
+        ones of every rack, loop, storage and of the site. Raises UsageError for an unknown one.
+        """
+        names = list(columns) if columns is not None else self._usual_columns()
+        probes = np.array([self._probe(name) for name in names], dtype=np.int64)
+        per = max(1, round(every_s / step_s))
+        rows = int(seconds / every_s + 1e-9)
+        history = np.zeros((rows, len(names)))
+        self._run(every_s / per, rows * per, probes, per, history)
+        self.now += timedelta(seconds=rows * every_s)
+        found: dict[str, FloatArray] = {"time_s": np.arange(1, rows + 1, dtype=np.float64) * every_s}
+        return found | {name: history[:, k] for k, name in enumerate(names)}
+
+    def _run(
+        self, step_s: float, steps: int, probes: Any = _NO_PROBES, every: int = 0, history: Any = _NO_HISTORY
+    ) -> None:
+        ramps = np.array(self.ramps) if self.ramps else _NO_RAMPS
+        store = self.store
+        kernel.run(
+            store.tables, store.edges, store.values, step_s, steps, True, ramps, probes, every, history
+        )
+        elapsed_s = float(store.tables.site["elapsed_s"][0])
+        self.ramps = [ramp for ramp in self.ramps if ramp[3] + ramp[4] > elapsed_s]
+
+    def _set_clock(self, shift_s: float = 0.0) -> None:
+        local = (self.now + timedelta(seconds=shift_s)).astimezone(self.site.zone)
+        midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+        self.store.tables.site["clock_s"] = (local - midnight).total_seconds() % 86400.0
+
+    # ---- readings -----------------------------------------------------------------------------------
 
     def telemetry(self, asset: str) -> Reading:
         """Readings of one asset, units in the names. A lost sensor keeps its last values and their time.
@@ -98,16 +189,156 @@ class Plant:
         """
         name = self._name(asset)
         state = self.state[name]
-        if "frozen_at" in state:
-            return Reading(name, datetime.fromisoformat(str(state["frozen_at"])), self._frozen(state))
-        values = {key: round(value, 3) for key, value in state.items() if isinstance(value, float)}
-        if "model" in state:
-            values["model_rank"] = float(list(MODEL_SPEED).index(str(state["model"])))
-        return Reading(name, self.now, values)
+        if "frozen_at" in state.notes:
+            return Reading(name, datetime.fromisoformat(str(state.notes["frozen_at"])), _frozen(state))
+        return Reading(name, self.now, self._sensed(state))
+
+    def _sensed(self, state: State) -> dict[str, float]:
+        """True values, then what sensor faults make of them."""
+        values = {key: state[key] for key in state}
+        told = {k: v for k, v in values.items() if isinstance(v, float) and not k.startswith(SENSOR_KNOBS)}
+        for key in state.notes:
+            fault, _, metric = key.partition(".")
+            if metric in told:
+                amount = self._note_now(str(state.notes[key]))
+                old = told[metric]
+                told[metric] = {
+                    "sensor_offset": old + amount, "sensor_scale": old * amount, "sensor_stuck": amount
+                }[fault]  # fmt: skip
+        return {key: round(value, 3) for key, value in told.items()}
+
+    def _note_now(self, note: str) -> float:
+        """A sensor fault is written "from to start ramp"."""
+        low, high, start_s, ramp_s = (float(part) for part in note.split())
+        share = (self.elapsed_s - start_s) / ramp_s if ramp_s > 0 else 1.0
+        return low + (high - low) * min(1.0, max(0.0, share))
+
+    def totals(self) -> dict[str, float]:
+        """Readings of the whole site: IT, losses, cooling, storage, grid, PUE, weather, meters."""
+        row = self.store.tables.site[0]
+        return {column.name: float(row[column.name]) for column in COLUMNS["site"] if column.told}
+
+    def gpu_telemetry(self, gpu: str) -> dict[str, float]:
+        """Readings of one accelerator, as `gpu-03/gpu5`. Raises KeyError where there is none."""
+        node, number = self._gpu(gpu)
+        row, top = self._gpus_of(node)[number], self.number(node, "clock_max_mhz")
+        return {
+            "gpu_temp_c": float(row["die_c"]), "plate_temp_c": float(row["plate_c"]), "gpu_power_w": float(row["power_w"]),
+            "clock_mhz": float(row["clock_pu"]) * top, "ok": float(row["ok"]), "throttled": float(row["held"]),
+        }  # fmt: skip
+
+    def number(self, asset: str, metric: str) -> float:
+        value = self.state[asset][metric]
+        return value if isinstance(value, float) else 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds simulated since the start."""
+        return float(self.store.tables.site["elapsed_s"][0])
+
+    @property
+    def residual_pu(self) -> float:
+        """Greatest residual of the energy balance of a step over the energy moved, since the start."""
+        return float(self.store.tables.site["residual_pu"][0])
+
+    # ---- moves --------------------------------------------------------------------------------------
 
     def inject(self, fault: str, asset: str, **values: float) -> None:
-        """Start a fault by name (see `FAULTS`). Raises KeyError for an unknown fault or asset."""
-        FAULTS[fault](self, self._name(asset), values)
+        """Start a fault by name (see `FAULTS`), or set a knob (see `FAULT_KNOBS`) with `value` and `ramp_s`.
+
+        Raises KeyError for an unknown fault or asset.
+        """
+        if fault in FAULTS:
+            FAULTS[fault](self, self._name(asset), values)
+        elif fault.split(".")[0] in FAULT_KNOBS:
+            self.inject_knob(asset, fault, values["value"], values.get("ramp_s", 0.0))
+        else:
+            raise KeyError(fault)
+
+    def inject_knob(self, asset: str, name: str, value: float, ramp_s: float = 0.0) -> None:
+        """Set one quantity, at once or growing evenly over `ramp_s`.
+
+        `asset` may be one accelerator (`gpu-03/gpu5`), or "site". A knob of accelerators on a node takes all of them.
+        Raises UsageError for an unknown knob, an asset of another kind or a value out of range, KeyError for an
+        unknown asset.
+        """
+        found = knob(name)
+        found.check(value)
+        if found.name in SENSOR_KNOBS:
+            self._sense(self._name(asset), name, value, ramp_s)
+            return
+        if found.name == "gpus_ok":
+            node = self._name(asset)
+            self.state[node]["gpus_ok"] = max(
+                0.0, value + (self.number(node, "gpus_ok") if value < 0 else 0.0)
+            )
+            return
+        for offset in self._offsets(asset, found.kinds, found.of, found.name):
+            self._move(offset, value, ramp_s)
+        if found.name == "leak":
+            self._wet(self._name(asset), value)
+
+    def _move(self, offset: int, value: float, ramp_s: float) -> None:
+        self.ramps = [ramp for ramp in self.ramps if ramp[0] != offset]
+        if ramp_s > 0:
+            now = float(self.store.values[offset])
+            self.ramps.append([float(offset), now, float(value), self.elapsed_s, float(ramp_s)])
+        else:
+            self.store.values[offset] = value
+
+    def _sense(self, name: str, fault: str, value: float, ramp_s: float) -> None:
+        metric = fault.partition(".")[2]
+        if not isinstance(self.state[name].get(metric), float):
+            known = ", ".join(self.state[name].told) or "nothing"
+            raise UsageError(f"{name} tells no {metric or 'metric'}", remedy=f"Write {fault.split('.')[0]}.METRIC; "
+                             f"it tells {known}")  # fmt: skip
+        quiet = {"sensor_offset": 0.0, "sensor_scale": 1.0}.get(fault.split(".")[0], value)
+        self.state[name].notes[fault] = f"{quiet!r} {float(value)!r} {self.elapsed_s!r} {float(ramp_s)!r}"
+
+    def _wet(self, asset: str, value: float) -> None:
+        """The sensors that stand on a leaking asset get wet."""
+        for sensor in self.site.assets:
+            if sensor.kind == "leak_sensor" and asset in sensor.on and value > 0:
+                self.state[sensor.name]["wet"] = 1.0
+
+    def set_load(
+        self, node_or_pool: str, busy: float, u_compute: float, u_memory: float, clock_pu: float = 1.0
+    ) -> None:
+        """Drive nodes from outside, such as by a serving engine, until `free_load`.
+
+        `busy`: share of time in kernels. `u_compute`, `u_memory`: achieved shares of peak over that busy time, while
+        the clock stood at `clock_pu` of its maximum. A driven pool keeps the queue, TTFT and KV use it is given.
+        """
+        name = self._name(node_or_pool)
+        nodes = [name]
+        if self.state[name].kind == "pool":
+            self.state[name]["driven"], nodes = 1.0, self.pool_nodes(name)
+        for node in nodes:
+            state = self.state[node]
+            compute, memory = self._at_full_clock(node, u_compute, u_memory, clock_pu)
+            state |= {"driven": 1.0, "busy": busy, "load_pu": busy, "u_compute": compute, "u_memory": memory}
+
+    def _at_full_clock(
+        self, node: str, u_compute: float, u_memory: float, clock_pu: float
+    ) -> tuple[float, float]:
+        """Uses of the same work at the maximal clock: u = achieved * stretch(u), solved by repetition."""
+        if clock_pu >= 1.0:
+            return u_compute, u_memory
+        power = self.store.edges.power[int(self.number(node, "hw"))]
+        compute, memory = u_compute, u_memory
+        for _ in range(8):
+            stretch = float(stretch_at_clock(power, compute, memory, clock_pu))
+            compute, memory = u_compute * stretch, u_memory * stretch
+        return compute, memory
+
+    def free_load(self, node_or_pool: str) -> None:
+        """Hand nodes back to the plant's own pools and jobs."""
+        name = self._name(node_or_pool)
+        nodes = [name]
+        if self.state[name].kind == "pool":
+            self.state[name]["driven"], nodes = 0.0, self.pool_nodes(name)
+        for node in nodes:
+            self.state[node]["driven"] = 0.0
 
     def apply(
         self, name: str, asset: str, args: Mapping[str, float | int | str | bool], key: str = ""
@@ -138,7 +369,12 @@ class Plant:
         return self._parents(cdu, "pump")
 
     def pool_nodes(self, service: str) -> list[str]:
-        return self._parents(service, "gpu_node")
+        """GPU nodes that serve for it: those it stands on and those its pool names."""
+        row = self.store.rows.get(service, ("", 0))
+        if row[0] != "pool":
+            return self._parents(service, "gpu_node")
+        first, last = self.store.edges.pool_node_at[row[1] : row[1] + 2]
+        return [self.store.names["gpu_node"][i] for i in self.store.edges.pool_node[first:last]]
 
     def rack_of(self, node: str) -> str:
         """The rack it stands in, "" where the site file names none."""
@@ -166,24 +402,8 @@ class Plant:
                 parents.setdefault((asset.name, self._kind(parent)), []).append(parent)
         return parents
 
-    @cached_property
-    def _below_nodes(self) -> dict[str, list[str]]:
-        return {a.name: self.nodes_of(a.name) for a in self.site.assets if a.kind in ("cdu", "rack")}
-
-    @cached_property
-    def _pools(self) -> dict[str, list[str]]:
-        return {name: nodes for name in self.each("service") if (nodes := self.pool_nodes(name))}
-
-    @cached_property
-    def _pooled(self) -> frozenset[str]:
-        return frozenset(node for nodes in self._pools.values() for node in nodes)
-
     def _parents(self, name: str, kind: str) -> list[str]:
         return self._by_parent_kind.get((name, kind), [])
-
-    def number(self, asset: str, metric: str) -> float:
-        value = self.state[asset][metric]
-        return value if isinstance(value, float) else 0.0
 
     def _name(self, asset: str) -> str:
         found = self.site.find(asset)
@@ -195,291 +415,172 @@ class Plant:
         found = self.site.by_name.get(name.lower())
         return found.kind if found else "unknown"
 
-    @staticmethod
-    def _frozen(state: State) -> dict[str, float]:
-        prefix = "frozen:"
+    def _gpu(self, name: str) -> tuple[str, int]:
+        match = _GPU.match(name)
+        if not match or int(match["number"]) >= len(self._gpus_of(node := self._name(match["node"]))):
+            raise KeyError(name)
+        return node, int(match["number"])
+
+    def _gpus_of(self, node: str) -> Any:
+        kind, row = self.store.rows[node]
+        n = getattr(self.store.tables, kind)[row]
+        return self.store.tables.gpu[int(n["gpu_first"]) : int(n["gpu_first"] + n["gpu_rows"])]
+
+    def _view(self, name: str) -> State:
+        if name not in self.store.rows:
+            return State("", None)
+        kind, row = self.store.rows[name]
+        gpus = self._gpus_of(name) if kind == "gpu_node" else None
+        return State(kind, getattr(self.store.tables, kind)[row : row + 1], gpus)
+
+    # ---- offsets ------------------------------------------------------------------------------------
+
+    def _offsets(self, asset: str, kinds: tuple[str, ...], column: str, named: str) -> list[int]:
+        """Where a quantity of an asset stands; several for the accelerators of a node."""
+        if kinds == ("site",):
+            return [self.store.offset("site", 0, column)]
+        if kinds == ("gpu",):
+            return self._gpu_offsets(asset, column)
+        name = self._name(asset)
+        kind, row = self.store.rows.get(name, (self._kind(name), -1))
+        if row < 0 or kind not in kinds:
+            raise UsageError(
+                f"{named} is no quantity of {name}, a {self._kind(name)}",
+                remedy=f"Name a {' or '.join(kinds)}",
+            )
+        return [self.store.offset(kind, row, column)]
+
+    def _gpu_offsets(self, asset: str, column: str) -> list[int]:
+        if _GPU.match(asset):
+            node, number = self._gpu(asset)
+            numbers = [number]
+        else:
+            node = self._name(asset)
+            if self._kind(node) != "gpu_node":
+                raise UsageError(
+                    f"{node} is a {self._kind(node)}", remedy="Name a GPU node, or one GPU as gpu-03/gpu5"
+                )
+            numbers = list(range(len(self._gpus_of(node))))
+        first = int(self.number(node, "gpu_first"))
+        return [self.store.offset("gpu", first + k, column) for k in numbers]
+
+    def _probe(self, name: str) -> int:
+        asset, _, metric = name.rpartition(".")
+        try:
+            if asset == "site" or asset == self.site.name:
+                return self.store.offset("site", 0, metric)
+            if _GPU.match(asset):
+                return self._gpu_offsets(asset, metric)[0]
+            kind, row = self.store.rows[self._name(asset)]
+            return self.store.offset(kind, row, metric)
+        except (KeyError, ValueError) as error:
+            raise UsageError(
+                f"{name!r} cannot be recorded",
+                remedy="Write ASSET.METRIC, such as cdu-1.flow_lpm or site.grid_kw",
+            ) from error
+
+    def _usual_columns(self) -> list[str]:
+        """What plots show."""
+        wanted = {
+            "rack": ("power_kw", "inlet_temp_c", "outlet_temp_c"),
+            "cdu": ("flow_lpm", "supply_temp_c", "return_temp_c", "heat_kw"),
+            "ess": ("soc_pct", "power_kw"),
+            "feed": ("load_kw",),
+            "service": ("queue", "ttft_ms", "kv_use_pct", "load_pu"),
+            "hall": ("temp_c",),
+            "gpu_node": ("gpu_temp_c", "clock_mhz", "power_kw"),
+        }
+        names = [
+            f"{name}.{metric}"
+            for kind, metrics in wanted.items()
+            for name in self.each(kind)
+            for metric in metrics
+            if metric in self.state[name].told
+        ]
+        return [
+            *names,
+            "site.it_kw",
+            "site.cooling_kw",
+            "site.losses_kw",
+            "site.grid_kw",
+            "site.ess_kw",
+            "site.pue",
+        ]
+
+    # ---- saving -------------------------------------------------------------------------------------
+
+    def _layout(self) -> dict[str, list[str]]:
+        """What must agree for the inside of a saved plant to fit: assets and columns."""
         return {
-            k.removeprefix(prefix): v
-            for k, v in state.items()
-            if k.startswith(prefix) and isinstance(v, float)
+            kind: [*self.store.names[kind], *(column.name for column in COLUMNS[kind])] for kind in COLUMNS
         }
 
-    # ---- one step -----------------------------------------------------------------------------------
+    def _inside(self, kind: str) -> dict[str, list[float]]:
+        rows = getattr(self.store.tables, kind)
+        return {name: rows[name].tolist() for name in dtype(kind).names or ()}
 
-    def _step(self, seconds: float) -> None:
-        for service, nodes in self._pools.items():
-            self._serve(service, nodes, seconds)
-        for node in self.each("gpu_node"):
-            self._run_node(node, seconds)
-        for cdu in self.each("cdu"):
-            self._run_loop(cdu, seconds)
-        for hall in self.each("hall"):
-            self._run_air(hall, seconds)
-        self._run_power(seconds)
+    def _take_inside(self, saved: Mapping[str, Mapping[str, list[float]]]) -> None:
+        for kind, columns in saved.items():
+            for name, values in columns.items():
+                getattr(self.store.tables, kind)[name] = values
 
-    def _serve(self, name: str, nodes: list[str], seconds: float) -> None:
-        """Queue by fluid flow: arrivals less what healthy nodes serve. KV use follows load, up to its watermark."""
-        pool = self.state[name]
-        ready = [node for node in nodes if self._healthy(node)]
-        speed = MODEL_SPEED[str(pool["model"])]
-        rate = sum(
-            REQUESTS_PER_NODE_S * speed * self.number(n, "clock_mhz") / physics.CLOCK_MAX_MHZ for n in ready
-        )
-        share = self.number(name, "batch_limit") / physics.BATCH_MAX
-        rate *= min(1.0, 0.25 + 0.75 * share)
-        arrivals = self.number(name, "arrival_rps")
-        queue = max(0.0, self.number(name, "queue") + (arrivals - rate) * seconds)
-        use = min(2.0, arrivals / rate if rate else 2.0)
-        kv_want = min(60.0 * use + min(queue, 400.0) * 0.1, self.number(name, "kv_watermark_pct"))
-        wait_ms = 1000 * queue / rate if rate else 60_000.0
-        pool |= {
-            "queue": queue, "load_pu": min(1.0, use), "healthy_nodes": float(len(ready)),
-            "kv_use_pct": physics.relax(self.number(name, "kv_use_pct"), kv_want, seconds, 20.0),
-            "ttft_ms": min(60_000.0, TTFT_BASE_MS / speed + wait_ms),
-        }  # fmt: skip
-        for node in nodes:
-            self.state[node]["load_pu"] = min(1.0, use) if node in ready else 0.0
-
-    def _healthy(self, node: str) -> bool:
-        state = self.state[node]
-        return bool(state["up"] == 1.0 and state["gpus_ok"] == float(GPUS) and state["drained"] == 0.0)
-
-    def _run_node(self, name: str, seconds: float) -> None:
-        """Power from load, clock and cap; die temperature from power, coolant and flow, held at its limit."""
-        node = self.state[name]
-        if name not in self._pooled:
-            node["load_pu"] = 0.92 if node["job_running"] == 1.0 and self._healthy(name) else 0.0
-        coolant_c, k_per_w = self._cooling_of(name)
-        limit_c = self.site.limits.get("gpu_temp_max_c", 87.0)
-        thermal_cap_w = max(60.0, (limit_c - coolant_c) / k_per_w)
-        load, batch = round(self.number(name, "load_pu"), 3), self.number(name, "batch_limit")
-        cap_w = min(self.number(name, "power_cap_w"), thermal_cap_w)
-        clock = physics.clock_under_cap_mhz(load, round(cap_w, 1), self.number(name, "clock_lock_mhz"), batch)
-        gpu_w = physics.gpu_power_w(load, clock, batch) if node["up"] == 1.0 else 0.0
-        power = (
-            physics.node_power_kw(gpu_w, load, int(self.number(name, "gpus_ok")))
-            if node["up"] == 1.0
-            else 0.0
-        )
-        target_c = coolant_c + gpu_w * k_per_w
-        throttled = thermal_cap_w < self.number(name, "power_cap_w") and clock < self.number(
-            name, "clock_lock_mhz"
-        )
-        if self.number(name, "gpu_temp_c") >= TRIP_C:
-            node["up"] = 0.0
-        node |= {
-            "clock_mhz": clock, "gpu_power_w": gpu_w, "power_kw": power, "throttled": float(throttled),
-            "gpu_temp_c": physics.relax(self.number(name, "gpu_temp_c"), target_c, seconds, TAU_PLATE_S),
-        }  # fmt: skip
-
-    def _cooling_of(self, node: str) -> tuple[float, float]:
-        """What cools the GPUs: temperature in C and resistance in K/W."""
-        loop, rack = self.loop_of(node), self.rack_of(node)
-        if not loop:
-            return self.number(rack, "inlet_temp_c"), AIR_K_PER_W
-        open_pu = self.number(rack, "valve_open") * self.number(loop, "valve_open")
-        share = self.number(loop, "flow_lpm") * open_pu / max(self.number(loop, "flow_design_lpm"), 1.0)
-        supply_c, return_c = self.number(loop, "supply_temp_c"), self.number(loop, "return_temp_c")
-        # With little flow the plates see the water they have already heated.
-        mixed_c = return_c + (supply_c - return_c) * min(1.0, 2 * share)
-        return mixed_c, physics.cold_plate_k_per_w(share)
-
-    def _run_loop(self, name: str, seconds: float) -> None:
-        """Flow follows the running pumps, supply its setpoint while the chillers can carry the heat, return
-        the heat balance; the loop's water stores what the chillers do not take."""
-        cdu = self.state[name]
-        running = [
-            p for p in self.pumps_of(name) if self.number(p, "running") and not self.number(p, "failed")
-        ]
-        can_lpm = min(1.0, len(running)) * self.number(name, "flow_max_lpm") * self.number(name, "valve_open")
-        target_lpm = min(self.number(name, "flow_setpoint_lpm"), can_lpm) * self.number(name, "passage_pu")
-        flow = physics.relax(self.number(name, "flow_lpm"), target_lpm, seconds, TAU_FLOW_S)
-        heat = LIQUID_HEAT_SHARE * sum(self.number(node, "power_kw") for node in self._below_nodes[name])
-        supply, setpoint = self.number(name, "supply_temp_c"), self.number(name, "supply_setpoint_c")
-        surplus = heat - self._chiller_kw() / max(1, len(self.each("cdu")))
-        if surplus <= 0:
-            supply = physics.relax(supply, setpoint, seconds, TAU_LOOP_S)
-        else:
-            supply += surplus * seconds / LOOP_KJ_PER_K
-        hottest = max((self.number(node, "gpu_temp_c") for node in self._below_nodes[name]), default=supply)
-        back = min(supply + physics.coolant_delta_t_k(heat, flow), max(hottest, supply))
-        cdu |= {
-            "flow_lpm": flow, "supply_temp_c": supply, "heat_kw": heat,
-            "return_temp_c": physics.relax(self.number(name, "return_temp_c"), back, seconds, TAU_LOOP_S),
-            "pumps_running": float(len(running)),
-        }  # fmt: skip
-        self._run_pumps(name, running, flow)
-
-    def _run_pumps(self, cdu: str, running: list[str], flow_lpm: float) -> None:
-        speed = flow_lpm / max(self.number(cdu, "flow_max_lpm"), 1.0) / max(1, len(running))
-        for pump in self.pumps_of(cdu):
-            own = speed if pump in running else 0.0
-            self.state[pump] |= {"speed_pct": 100 * own, "power_kw": physics.pump_power_kw(own)}
-
-    def _chiller_kw(self) -> float:
-        return CHILLER_KW * sum(self.number(c, "running") for c in self.each("chiller")) / 2
-
-    def _run_air(self, hall: str, seconds: float) -> None:
-        """Rack inlets hold 24 C while the hall's CRAH units can carry the air heat; then they warm up."""
-        units = [a.name for a in self.site.assets if a.kind == "crah" and hall in a.on]
-        racks = [a.name for a in self.site.assets if a.kind == "rack" and hall in a.on]
-        can_kw = CRAH_KW * sum(self.number(unit, "running") for unit in units)
-        heat_kw = sum(self._air_heat_kw(rack) for rack in racks)
-        target = 24.0 if heat_kw <= can_kw else min(60.0, 24.0 + 0.5 * (heat_kw - can_kw))
-        for rack in racks:
-            inlet = physics.relax(self.number(rack, "inlet_temp_c"), target, seconds, TAU_AIR_S)
-            power = sum(self.number(node, "power_kw") for node in self._below_nodes[rack])
-            self.state[rack] |= {"inlet_temp_c": inlet, "power_kw": power}
-
-    def _air_heat_kw(self, rack: str) -> float:
-        nodes = self._below_nodes[rack]
-        share = 1.0 - LIQUID_HEAT_SHARE if nodes and self.loop_of(nodes[0]) else 1.0
-        return share * sum(self.number(node, "power_kw") for node in nodes)
-
-    def _run_power(self, seconds: float) -> None:
-        """Load splits over the live feeds; a UPS without its feed runs its half from the battery until empty."""
-        it_kw = sum(self.number(node, "power_kw") for node in self.each("gpu_node"))
-        pumps_kw = sum(self.number(pump, "power_kw") for pump in self.each("pump"))
-        load_kw = it_kw * 1.04 + it_kw / CHILLER_COP + pumps_kw + HOUSE_KW - self._run_storage(seconds)
-        load_kw -= sum(
-            shed for state in self.state.values() if isinstance(shed := state.get("shed_kw"), float)
-        )
-        feeds = self.each("feed")
-        live = [name for name in feeds if self.number(name, "available")]
-        for name in feeds:
-            self.state[name]["load_kw"] = load_kw / len(live) if name in live else 0.0
-        for ups in self.each("ups"):
-            self._run_ups(ups, it_kw / 2, seconds)
-
-    def _run_ups(self, name: str, load_kw: float, seconds: float) -> None:
-        state, found = self.state[name], self.site.by_name[name.lower()]
-        lost = any(self._kind(f) == "feed" and not self.number(f, "available") for f in found.on)
-        charge = self.number(name, "battery_pct")
-        carries = lost and charge > 0
-        step = -100 * load_kw * seconds / 3600 / UPS_KWH if carries else 100 * seconds / (4 * 3600)
-        charge = charge if lost and not carries else min(100.0, max(0.0, charge + step))
-        carried_kw = 0.0 if lost and not carries else load_kw
-        state |= {"on_battery": float(carries), "battery_pct": charge, "load_kw": carried_kw}
-
-    def _run_storage(self, seconds: float) -> float:
-        """Moves each storage and returns their sum, kW (positive: discharges into the site)."""
-        total_kw = 0.0
-        for name in self.each("ess"):
-            state = self.state[name]
-            power = state["power_setpoint_kw"] = self._storage_power_kw(name)
-            soc = physics.soc_after(
-                self.number(name, "soc_pct"), power, seconds, self.number(name, "capacity_kwh")
-            )
-            left_s = max(0.0, self.number(name, "left_s") - seconds)
-            state |= {"power_kw": power, "soc_pct": min(max(soc, 0.0), 100.0), "left_s": left_s}
-            total_kw += power
-        return total_kw
-
-    def _storage_power_kw(self, name: str) -> float:
-        """Its setpoint while its time lasts, it is well, and its charge is inside the window."""
-        power, soc = self.number(name, "power_setpoint_kw"), self.number(name, "soc_pct")
-        empty = power > 0 and soc <= self.number(name, "soc_min_pct")
-        full = power < 0 and soc >= self.number(name, "soc_max_pct")
-        over = self.number(name, "left_s") <= 0 or not self.number(name, "available")
-        return 0.0 if empty or full or over else power
+    def _take(self, name: str, saved: Mapping[str, Value], whole: bool) -> None:
+        """Told columns of a plant of another version; notes always."""
+        state = self.state[name]
+        for key, value in saved.items():
+            if key == "model" and value in MODELS:
+                state["model_rank"] = float(MODELS.index(str(value)))
+            elif key not in state.told:
+                state.notes[key] = value
+            elif not whole:
+                state[key] = value
 
 
-# ---- how an asset starts ------------------------------------------------------------------------------
-
-_INITIAL: dict[str, State] = {
-    "gpu_node": {
-        "up": 1.0, "gpus_ok": 8.0, "load_pu": 0.0, "power_kw": 2.8, "gpu_power_w": 75.0, "gpu_temp_c": 35.0,
-        "clock_mhz": 1980.0, "clock_lock_mhz": 1980.0, "power_cap_w": 700.0, "throttled": 0.0, "cordoned": 0.0,
-        "drained": 0.0, "batch_limit": 256.0, "job_running": 1.0, "resets": 0.0,
-    },
-    "cdu": {
-        "flow_lpm": 150.0, "flow_setpoint_lpm": 150.0, "flow_design_lpm": 150.0, "flow_max_lpm": 320.0,
-        "supply_temp_c": 32.0, "supply_setpoint_c": 32.0, "return_temp_c": 40.0, "heat_kw": 0.0,
-        "valve_open": 1.0, "leak": 0.0, "passage_pu": 1.0, "pumps_running": 1.0,
-    },
-    "pump": {"running": 0.0, "failed": 0.0, "speed_pct": 0.0, "power_kw": 0.0},
-    "rack": {"inlet_temp_c": 24.0, "power_kw": 0.0, "valve_open": 1.0},
-    "leak_sensor": {"wet": 0.0},
-    "chiller": {"running": 1.0}, "crah": {"running": 1.0},
-    "feed": {"available": 1.0, "load_kw": 0.0},
-    "ups": {"on_battery": 0.0, "battery_pct": 100.0, "load_kw": 0.0},
-    "pdu": {"breaker_closed": 1.0}, "ats": {"on_source": 1.0},
-    "ess": {"available": 1.0, "power_kw": 0.0, "power_setpoint_kw": 0.0, "soc_pct": 60.0, "left_s": 0.0},
-    "hall": {"temp_c": 24.0, "humidity_pct": 45.0},
-    "service": {"shed_kw": 0.0, "up": 1.0},
-}  # fmt: skip
-_POOL: State = {
-    "arrival_rps": 0.0, "queue": 0.0, "ttft_ms": TTFT_BASE_MS, "kv_use_pct": 40.0, "kv_watermark_pct": 90.0,
-    "batch_limit": 256.0, "load_pu": 0.6, "healthy_nodes": 0.0, "model": "large",
-}  # fmt: skip
-
-
-def _initial(asset: Asset, site: Site) -> State:
-    state = dict(_INITIAL.get(asset.kind, {}))
-    if asset.kind == "pump":
-        state["running"] = float(not any(_stands_by(asset, other) for other in site.assets))
-    if asset.kind == "ess":
-        limits = {"soc_min_pct": 10.0, "soc_max_pct": 90.0, "ess_capacity_kwh": 200.0} | site.limits
-        state |= {"soc_min_pct": limits["soc_min_pct"], "soc_max_pct": limits["soc_max_pct"]}
-        state["capacity_kwh"] = limits["ess_capacity_kwh"]
-    if asset.kind == "cdu" and "flow_max_lpm" in site.limits:
-        state["flow_max_lpm"] = site.limits["flow_max_lpm"]
-    if asset.kind == "service":
-        nodes = sum((found := site.find(n)) is not None and found.kind == "gpu_node" for n in asset.on)
-        if nodes:
-            state |= _POOL | {"arrival_rps": 0.65 * nodes * REQUESTS_PER_NODE_S}
-    return state
-
-
-def _stands_by(pump: Asset, other: Asset) -> bool:
-    """Of a redundant pair, the one later in the alphabet stands by."""
-    return other.kind == "pump" and other.name in pump.redundant_with and other.name < pump.name
+def _frozen(state: State) -> dict[str, float]:
+    prefix = "frozen:"
+    return {
+        k.removeprefix(prefix): v
+        for k, v in state.notes.items()
+        if k.startswith(prefix) and isinstance(v, float)
+    }
 
 
 # ---- faults ---------------------------------------------------------------------------------------------
 
 
-def _set(metric: str, value: float) -> Callable[[Plant, str, Mapping[str, float]], None]:
+def _set(name: str, value: float) -> Callable[[Plant, str, Mapping[str, float]], None]:
     def set_it(plant: Plant, asset: str, values: Mapping[str, float]) -> None:
-        plant.state[asset][metric] = float(values.get(metric, value))
+        plant.inject_knob(asset, name, float(values.get(name, value)), values.get("ramp_s", 0.0))
 
     return set_it
 
 
-def _pump_failure(plant: Plant, asset: str, values: Mapping[str, float]) -> None:
-    plant.state[asset] |= {"failed": 1.0, "running": 0.0}
-
-
-def _leak(plant: Plant, asset: str, values: Mapping[str, float]) -> None:
-    """`asset` is the CDU or rack that leaks; the sensors that stand on it get wet."""
-    plant.state[asset]["leak"] = 1.0
-    for sensor in plant.site.assets:
-        if sensor.kind == "leak_sensor" and asset in sensor.on:
-            plant.state[sensor.name]["wet"] = 1.0
-
-
 def _gpu_off_bus(plant: Plant, asset: str, values: Mapping[str, float]) -> None:
     """One GPU less on the bus. `hard`=1: a reset does not bring it back."""
-    node = plant.state[asset]
-    node["gpus_ok"] = max(0.0, plant.number(asset, "gpus_ok") - 1)
-    node["hard_fault"] = float(values.get("hard", 0.0))
+    rows = plant._gpus_of(asset)
+    lost = [k for k in range(len(rows)) if rows["ok"][k] == 1.0][-1:]
+    rows["hard"][lost] = values.get("hard", 0.0)
+    rows["ok"][lost] = 0.0
+    plant.state[asset]["gpus_ok"] = float(rows["ok"].sum())
 
 
 def _prefill_surge(plant: Plant, asset: str, values: Mapping[str, float]) -> None:
-    plant.state[asset]["arrival_rps"] = plant.number(asset, "arrival_rps") * values.get("factor", 2.0)
+    wanted = plant.number(asset, "arrival_rps") * values.get("factor", 2.0)
+    plant.inject_knob(asset, "arrival_rps", wanted, values.get("ramp_s", 0.0))
 
 
 def _sensor_lost(plant: Plant, asset: str, values: Mapping[str, float]) -> None:
     """Readings stay at their last values and times from now on."""
     state = plant.state[asset]
-    frozen = {f"frozen:{key}": value for key, value in state.items() if isinstance(value, float)}
-    plant.state[asset] = state | frozen | {"frozen_at": plant.now.isoformat()}
+    if "frozen_at" not in state.notes:
+        frozen = {f"frozen:{key}": value for key, value in plant.telemetry(asset).values.items()}
+        state.notes |= {**frozen, "frozen_at": plant.now.isoformat()}
 
 
 FAULTS: dict[str, Callable[[Plant, str, Mapping[str, float]], None]] = {
-    "coolant_pump_failure": _pump_failure,
-    "coolant_leak": _leak,
-    "coolant_flow_restricted": _set("passage_pu", 0.5),
+    "coolant_pump_failure": _set("failed", 1.0),
+    "coolant_leak": _set("leak", 1.0),
+    "coolant_flow_restricted": _set("passage_pu", 0.3),
     "chiller_failure": _set("running", 0.0),
     "crah_failure": _set("running", 0.0),
     "power_feed_lost": _set("available", 0.0),
@@ -489,7 +590,7 @@ FAULTS: dict[str, Callable[[Plant, str, Mapping[str, float]], None]] = {
     "prefill_surge": _prefill_surge,
     "sensor_lost": _sensor_lost,
 }
-"""Faults by cause id of the root-cause catalog."""
+"""Faults by cause id of the root-cause catalog. More are in plant/faults, made of knobs."""
 
 
 # ---- effects of the catalog's actions -------------------------------------------------------------------
@@ -510,9 +611,12 @@ def _writes(**metrics: str | float) -> Effect:
 
 
 def _reset_gpu(plant: Plant, state: State, name: str, args: Args) -> None:
+    """Brings back every GPU without a hard fault, cooled down or not."""
     state["resets"] = plant.number(name, "resets") + 1
-    if state.get("hard_fault", 0.0) == 0.0:
-        state["gpus_ok"] = float(GPUS)
+    rows = plant._gpus_of(name)
+    rows["tripped"] = 0.0
+    rows["ok"][rows["hard"] == 0.0] = 1.0
+    state["gpus_ok"] = float(rows["ok"].sum())
 
 
 def _storage(sign: float) -> Effect:
@@ -528,9 +632,26 @@ def _close_valve(plant: Plant, state: State, name: str, args: Args) -> None:
 
 
 def _batch_limit(plant: Plant, state: State, name: str, args: Args) -> None:
-    """A pool's limit holds for its nodes too: it is what sets their power."""
+    """A pool's limit is shown by its nodes too."""
     for target in (name, *plant.pool_nodes(name)):
         plant.state[target]["batch_limit"] = float(args["batch_limit"])
+
+
+def _smaller_model(plant: Plant, state: State, name: str, args: Args) -> None:
+    state["model_rank"] = float(MODELS.index(str(args["model"])))
+
+
+def _shed(plant: Plant, state: State, name: str, args: Args) -> None:
+    """So much of what its nodes draw above idle goes off."""
+    nodes = plant.pool_nodes(name) or plant.nodes_of(name)
+    state["shed_kw"] = float(args["power_kw"])
+    above_idle_kw = sum(
+        max(0.0, plant.number(n, "power_kw") - plant.number(n, "base_idle_kw")
+            - plant.number(n, "gpus") * plant.store.gpus[int(plant.number(n, "hw"))].idle_w / 1000)
+        for n in nodes
+    )  # fmt: skip
+    if nodes:
+        state["shed_of_kw"] = max(above_idle_kw, 1e-3)
 
 
 def _count(metric: str) -> Effect:
@@ -551,14 +672,14 @@ EFFECTS: dict[str, Effect] = {
     "reset_gpu": _reset_gpu,
     "pause_job": _writes(job_running=0.0),
     "migrate_job": _writes(job_running=0.0, cordoned=1.0),
-    "switch_to_smaller_model": _writes(model="model"),
+    "switch_to_smaller_model": _smaller_model,
     "set_coolant_flow": _writes(flow_setpoint_lpm="flow_lpm"),
     "set_supply_temp": _writes(supply_setpoint_c="temp_c"),
     "start_standby_pump": _writes(running=1.0),
     "close_leak_valve": _close_valve,
     "charge_ess": _storage(-1.0),
     "discharge_ess": _storage(1.0),
-    "shed_load": _writes(shed_kw="power_kw"),
+    "shed_load": _shed,
     "open_ticket": _count("tickets"),
     "page": _count("pages"),
 }

@@ -23,13 +23,14 @@ from plant.inference.engine import FloatArray
 from plant.inference.memory import plan_memory
 from plant.inference.trace import Trace, read_trace, synthetic, trace_from_rate
 from plant.jobs.on_site import scheduler_of
+from plant.power.policy import rule_kw
 from plant.power.tariff import bill, carbon_kg, per_1000_tokens
 from plant.run import Happened, PoolServed, Run, Totals
 from plant.serving import Moment, PoolEngines, split
-from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, saturated
+from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, describe, saturated
 from plant.sim import Plant
 from plant.site import Site
-from plant.specs import PoolSpec
+from plant.specs import EssSpec, PoolSpec
 from setpoint.errors import InputError, UsageError
 
 DEFAULT_START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
@@ -163,6 +164,9 @@ class _Simulation:
         """The plant's pools at the start: faults and actions move them."""
         self.last = {(name, column): float(row[column]) for name, row in self.usual.items()
                      for column in ("batch_limit", "kv_watermark_pct")}  # fmt: skip
+        self.storage_held = False
+        """A change holds the storage at a power: the rule rests."""
+        self.highest_kw, self.rated_kw = 0.0, describe(plan.site).grid_kw
         self.scheduler = scheduler_of(plan.site)
         self._held: set[str] = set()
         """Nodes outside pools under a load of the scheduler's; at first all, so that those without a job come to rest."""
@@ -194,11 +198,14 @@ class _Simulation:
         moments: list[Moment] = []
         for pool, rows in zip(self.pools, self.rows, strict=True):
             self._condition(pool, rows, start_s)
-            moment = pool.advance(end_s, *self._clocks_pu(pool, rows))
+            clocks_pu = self._clocks_pu(pool, rows)
+            moment = pool.advance(end_s, *clocks_pu)
             moments.append(moment)
-            self._tell(pool, moment)
+            self._tell(pool, moment, clocks_pu[1])
         self.scheduler.advance(start_s)
         self._run_jobs()
+        if not self.storage_held:
+            self._run_storage(start_s)
         self.plant.advance(end_s - start_s)
         self.record.keep(number, end_s - start_s, self.pools, self.rows, moments)
 
@@ -227,10 +234,10 @@ class _Simulation:
     def _pool_row(self, pool: PoolEngines) -> Any:
         return self.plant.store.tables.pool[self.plant.store.rows[pool.spec.name][1]]
 
-    def _tell(self, pool: PoolEngines, moment: Moment) -> None:
+    def _tell(self, pool: PoolEngines, moment: Moment, clock_pu: FloatArray) -> None:
         """The plant's nodes under this load, and its pool with what the engines measured."""
-        for node, load in zip(pool.nodes, moment.loads, strict=True):
-            self.plant.set_load(node, load.busy, load.u_compute, load.u_memory)
+        for node, load, clock in zip(pool.nodes, moment.loads, clock_pu, strict=True):
+            self.plant.set_load(node, load.busy, load.u_compute, load.u_memory, min(float(clock), 1.0))
         p = self._pool_row(pool)
         p["driven"], p["queue"], p["kv_use_pct"] = 1.0, moment.queue, 100.0 * moment.kv_share
         p["load_pu"] = float(np.mean([load.busy for load in moment.loads]))
@@ -251,6 +258,27 @@ class _Simulation:
         for node in self._held - loads.keys():
             self.plant.set_load(node, 0.0, 0.0, 0.0)
         self._held = set(loads)
+
+    def _run_storage(self, now_s: float) -> None:
+        """Storage by its rule, each unit for its share of the draw (`plant.power.policy`)."""
+        tables, limits = self.plant.store.tables, self.site.limits
+        units = self.plant.store.names["ess"]
+        if not any(units):
+            return
+        site = tables.site[0]
+        draw_kw = float(site["grid_kw"] + site["ess_kw"]) / len(units)
+        self.highest_kw = max(self.highest_kw, draw_kw * len(units))
+        cap_kw = min(limits.get("site_power_max_kw", math.inf), max(self.highest_kw, HOLD_PU * self.rated_kw))
+        local = self.plan.start.astimezone(self.site.zone)
+        hour = (local.hour + local.minute / 60 + now_s / 3600) % 24
+        for row, name in enumerate(units):
+            spec = self.site.spec(name, EssSpec)
+            unit = tables.ess[row]
+            unit["power_setpoint_kw"] = rule_kw(
+                spec, self.site.tariff, hour, float(unit["soc_pct"]), draw_kw, cap_kw / len(units),
+                limits.get("soc_reserve_pct", 0.0),
+            )  # fmt: skip
+            unit["left_s"] = 2 * self.plan.step_s
 
     def _apply(self, change: Change) -> None:
         """A change holds from the first window on."""
@@ -274,6 +302,7 @@ class _Simulation:
         row = 0 if kind == "site" else store.rows[asset][1]
         getattr(store.tables, kind)[row][column] = value
         if key == "ess_power":
+            self.storage_held = True
             store.tables.ess[row]["left_s"] = self.plan.seconds
 
     def _result(self) -> Run:
@@ -339,6 +368,8 @@ class _Simulation:
         return tuple(said)
 
 
+HOLD_PU = 0.6
+"""Charging may raise the draw to this share of the full load even where the run has not yet drawn as much."""
 JOB_COMPUTE, JOB_MEMORY = 0.40, 0.45
 """Use of peak while a training step runs: MFU 38 to 43 % (Llama 3 405B, arXiv 2407.21783, table 4)."""
 _LIMITS = {"batch": "max_batch", "chunk": "chunk_tokens", "kv_watermark": "kv_watermark_pct"}

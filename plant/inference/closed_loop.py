@@ -58,185 +58,139 @@ class ClosedLoop:
     steps: int
 
 
+ABSENT, WAITING, PROMPT, DECODE = 0, 1, 2, 3
+
+
+@njit(cache=True)
+def _lengths(request: int, isl_low: float, isl: float, osl_low: float, osl: float) -> tuple[float, float]:
+    """Prompt and answer of the n-th request, tokens: two additive recurrences, each even over its range."""
+    u = ((request + 1) * GOLDEN) % 1.0
+    v = ((request + 1) * SILVER) % 1.0
+    return isl_low + u * (isl - isl_low), math.floor(osl_low + v * (osl - osl_low) + 0.5)
+
+
+@njit(cache=True)
+def _take_prompts(
+    state: Any, left: Any, fresh: Any, prompt: Any, take: Any, budget: float, whole: bool
+) -> tuple[float, float]:
+    """Prompt tokens each slot gets in this step, begun prompts first; returns their sum and query-key pairs."""
+    tokens = 0.0
+    pairs = 0.0
+    for begun_only in (True, False):
+        for s in range(len(state)):
+            if state[s] != PROMPT or (left[s] < fresh[s]) != begun_only:
+                continue
+            take[s] = 0.0
+            n = left[s]
+            if n > budget and (not whole or tokens == 0.0):
+                n = n if whole else budget
+            elif n > budget:
+                continue
+            if n <= 0.0:
+                continue
+            take[s] = n
+            budget -= n
+            tokens += n
+            pairs += n * (prompt[s] - left[s] + 0.5 * n)
+    return tokens, pairs
+
+
 @njit(cache=True)
 def run_closed_loop(
-    c: Any,
-    policy: int,
-    chunk: float,
-    max_batch: int,
-    kv_tokens: float,
-    isl: float,
-    isl_low: float,
-    osl: float,
-    osl_low: float,
-    cached_pu: float,
-    clients: int,
-    requests: int,
-    client_s: float,
-    clock_pu: float,
-    out: Any,
-) -> int:
+    c: Any, policy: int, chunk: float, max_batch: int, kv_tokens: float, isl: float, isl_low: float, osl: float,
+    osl_low: float, cached_pu: float, clients: int, requests: int, client_s: float, clock_pu: float, out: Any
+) -> int:  # fmt: skip
     """Steps through `requests` requests; `out` [requests, 4] receives arrival, first token, last token, output length.
 
     Rows of `out` follow the order of arrival. Times in seconds. Returns the number of steps, and writes totals into
     the spare row `out[requests]`: sum of decode tokens, sum of prompt steps' time, time-weighted compute and memory
     use. Further rows hold the gaps between tokens as (length s, weight).
     """
-    left = np.zeros(clients)
-    done = np.zeros(clients)
-    todo = np.zeros(clients)
-    prompt = np.zeros(clients)
+    left, fresh, done = np.zeros(clients), np.zeros(clients), np.zeros(clients)
+    todo, prompt, take = np.zeros(clients), np.zeros(clients), np.zeros(clients)
     row = np.zeros(clients, dtype=np.int64)
-    state = np.zeros(clients, dtype=np.int64)  # 0 absent, 1 waiting, 2 prompt, 3 decode
+    state = np.zeros(clients, dtype=np.int64)
     queue = np.zeros(requests + clients, dtype=np.int64)
-    head = 0
-    tail = 0
-    sent = 0
-    finished = 0
-    now = 0.0
-    steps = 0
-    gaps = requests + 1
-    free_kv = kv_tokens
-    take = np.zeros(clients)
+    head, tail, sent, finished, steps, active = 0, 0, 0, 0, 0, 0
+    now, free_kv, gaps = 0.0, kv_tokens, requests + 1
     for s in range(min(clients, requests)):
-        out[sent, 0] = 0.0
-        row[s] = sent
-        state[s] = 1
-        queue[tail] = s
+        row[s], state[s], queue[tail] = sent, WAITING, s
+        prompt[s], todo[s] = _lengths(sent, isl_low, isl, osl_low, osl)
         tail += 1
         sent += 1
-    for s in range(clients):
-        u = ((row[s] + 1) * GOLDEN) % 1.0
-        v = ((row[s] + 1) * SILVER) % 1.0
-        prompt[s] = isl_low + u * (isl - isl_low)
-        todo[s] = math.floor(osl_low + v * (osl - osl_low) + 0.5)
-    active = 0
     while finished < requests:
         # admit in order of arrival while a slot and cache for the prompt and half the answer are free
         while head < tail and active < max_batch:
             s = queue[head]
-            if out[row[s], 0] > now:
-                break
             need = prompt[s] + 0.5 * todo[s]
-            if need > free_kv and active > 0:
+            if out[row[s], 0] > now or (need > free_kv and active > 0):
                 break
             free_kv -= need
-            state[s] = 2
-            left[s] = prompt[s] * (1.0 - cached_pu)
-            done[s] = 0.0
+            left[s] = fresh[s] = prompt[s] * (1.0 - cached_pu)
+            state[s], done[s] = PROMPT, 0.0
             head += 1
             active += 1
-        batch = 0.0
-        context = 0.0
-        shortest = 1e18
-        prompts = 0
+        if active == 0:
+            now = out[row[queue[head]], 0]
+            continue
+        batch, context, shortest, prompts = 0.0, 0.0, 1e18, 0
         for s in range(clients):
-            if state[s] == 3:
+            if state[s] == DECODE:
                 batch += 1.0
                 context += prompt[s] + done[s]
                 shortest = min(shortest, todo[s] - done[s])
-            elif state[s] == 2:
+            elif state[s] == PROMPT:
                 prompts += 1
-        if batch == 0.0 and prompts == 0:
-            soonest = 1e30
-            for i in range(head, tail):
-                soonest = min(soonest, out[row[queue[i]], 0])
-            now = soonest
-            continue
-        if prompts == 0:
+        jump, tokens, pairs, decoding = 1.0, 0.0, 0.0, batch
+        if prompts > 0:
+            if policy == PROMPT_FIRST:
+                jump, decoding, context = 0.0, 0.0, 0.0
+            tokens, pairs = _take_prompts(
+                state, left, fresh, prompt, take, max(chunk - decoding, 1.0), policy == WHOLE
+            )
+            one = step_time_s(c, tokens, pairs, decoding, context, clock_pu)
+        else:
+            # nothing joins before the shortest answer ends or the next client comes back: all those steps at once
             jump = shortest
             if head < tail and active < max_batch and out[row[queue[head]], 0] > now:
                 one = step_time_s(c, 0.0, 0.0, batch, context, clock_pu)
                 jump = min(jump, math.ceil((out[row[queue[head]], 0] - now) / one))
             jump = max(jump, 1.0)
-            mean = context + batch * (jump - 1.0) / 2.0
-            one = step_time_s(c, 0.0, 0.0, batch, mean, clock_pu)
-            uc, um = step_use(c, 0.0, 0.0, batch, mean, one)
-            now += jump * one
-            steps += int(jump)
-            out[requests, 0] += batch * jump
-            out[requests, 2] += uc * one * jump
-            out[requests, 3] += um * one * jump
-            if gaps < out.shape[0]:
-                out[gaps, 0] = one
-                out[gaps, 1] = batch * jump
-                gaps += 1
-        else:
-            jump = 1.0
-            decoding = 0.0 if policy == 2 else batch
-            budget = chunk - decoding
-            if budget < 1.0:
-                budget = 1.0
-            tokens = 0.0
-            pairs = 0.0
-            first = True
-            for step_order in range(2):
-                for s in range(clients):
-                    if state[s] != 2:
-                        continue
-                    begun = left[s] < prompt[s] * (1.0 - cached_pu)
-                    if begun != (step_order == 0):
-                        continue
-                    take[s] = 0.0
-                    if budget <= 0.0:
-                        continue
-                    n = left[s]
-                    if n > budget:
-                        if policy == 1 and not first:
-                            continue
-                        if policy != 1:
-                            n = budget
-                    take[s] = n
-                    first = False
-                    budget -= n
-                    tokens += n
-                    pairs += n * (prompt[s] - left[s] + 0.5 * n)
-            with_context = 0.0 if policy == 2 else context
-            one = step_time_s(c, tokens, pairs, decoding, with_context, clock_pu)
-            uc, um = step_use(c, tokens, pairs, decoding, with_context, one)
-            now += one
-            steps += 1
-            out[requests, 0] += decoding
-            out[requests, 1] += one
-            out[requests, 2] += uc * one
-            out[requests, 3] += um * one
-            if gaps < out.shape[0] and decoding > 0.0:
-                out[gaps, 0] = one
-                out[gaps, 1] = decoding
-                gaps += 1
-            if policy == 2:
-                jump = 0.0
+            context += batch * (jump - 1.0) / 2.0
+            one = step_time_s(c, 0.0, 0.0, batch, context, clock_pu)
+        repeats = max(jump, 1.0)
+        uc, um = step_use(c, tokens, pairs, decoding, context, one)
+        now += repeats * one
+        steps += int(repeats)
+        out[requests, 0] += decoding * repeats
+        out[requests, 1] += one if prompts > 0 else 0.0
+        out[requests, 2] += uc * one * repeats
+        out[requests, 3] += um * one * repeats
+        if gaps < out.shape[0] and decoding > 0.0:
+            out[gaps, 0], out[gaps, 1] = one, decoding * repeats
+            gaps += 1
         for s in range(clients):
-            over = False
-            if state[s] == 3:
+            if state[s] == DECODE:
                 done[s] += jump
-                over = done[s] >= todo[s]
-            elif state[s] == 2 and prompts > 0 and take[s] > 0.0:
+            elif state[s] == PROMPT and take[s] > 0.0:
                 left[s] -= take[s]
                 take[s] = 0.0
                 if left[s] <= 1e-9:
-                    state[s] = 3
-                    done[s] = 1.0
+                    state[s], done[s] = DECODE, 1.0
                     out[row[s], 1] = now
-                    over = todo[s] <= 1.0
-            if over:
-                out[row[s], 2] = now
-                out[row[s], 3] = todo[s]
-                free_kv += prompt[s] + 0.5 * todo[s]
-                finished += 1
-                active -= 1
-                state[s] = 0
-                if sent < requests:
-                    row[s] = sent
-                    out[sent, 0] = now + client_s
-                    u = ((sent + 1) * GOLDEN) % 1.0
-                    v = ((sent + 1) * SILVER) % 1.0
-                    prompt[s] = isl_low + u * (isl - isl_low)
-                    todo[s] = math.floor(osl_low + v * (osl - osl_low) + 0.5)
-                    state[s] = 1
-                    queue[tail] = s
-                    tail += 1
-                    sent += 1
+            if state[s] != DECODE or done[s] < todo[s]:
+                continue
+            out[row[s], 2], out[row[s], 3] = now, todo[s]
+            free_kv += prompt[s] + 0.5 * todo[s]
+            finished += 1
+            active -= 1
+            state[s] = ABSENT
+            if sent < requests:
+                row[s], state[s], queue[tail] = sent, WAITING, s
+                out[sent, 0] = now + client_s
+                prompt[s], todo[s] = _lengths(sent, isl_low, isl, osl_low, osl)
+                tail += 1
+                sent += 1
     return steps
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -100,7 +102,7 @@ def test_tensor_parallel_helps_less_than_its_ways() -> None:
         step_time_s(step_coefficients(deployment("qwen3-32b", tp=n)), 0.0, 0.0, 8.0, 8e3, 1.0)
         for n in (1, 2, 4, 8)
     ]
-    gains = [a / b for a, b in zip(times, times[1:], strict=False)]
+    gains = [a / b for a, b in itertools.pairwise(times)]
     assert all(1.0 < g < 2.0 for g in gains)
     assert gains == sorted(gains, reverse=True)
 
@@ -142,7 +144,8 @@ def test_no_step_beats_the_data_sheet(prompt: float, batch: float, context: floa
     c = step_coefficients(deployment())
     seconds = step_time_s(c, prompt, prompt**2 / 2, batch, context, 1.0)
     u_compute, u_memory = step_use(c, prompt, prompt**2 / 2, batch, context, seconds)
-    assert 0 < u_compute < 1 and 0 < u_memory < 1
+    assert 0 < u_compute < 1
+    assert 0 < u_memory < 1
 
 
 def test_an_idle_step_takes_no_time() -> None:

@@ -78,7 +78,8 @@ def test_prompts_and_answers_apart_use_both_kinds_of_worker() -> None:
     assert case.decode is not None
     assert (case.deployment.gpus, case.decode.gpus, case.decode.dp, case.prefill_workers) == (8, 8, 8, 2)
     few, many = (predict(silicon_case(1, APART | {"silicon_concurrency": n})) for n in ("16", "512"))
-    assert few["ttft_ms"] < many["ttft_ms"] and few["tpot_ms"] < many["tpot_ms"]
+    assert few["ttft_ms"] < many["ttft_ms"]
+    assert few["tpot_ms"] < many["tpot_ms"]
     more_workers = predict(
         silicon_case(1, APART | {"silicon_concurrency": "512", "prefill_num_workers": "4"})
     )
@@ -147,7 +148,7 @@ def test_a_bench_without_settings_or_accelerator_is_refused(tmp_path: Path) -> N
     (tmp_path / "bench.meta.json").write_text(
         json.dumps({"engine_kwargs": {"model": "meta-llama/Llama-3.1-8B"}})
     )
-    with pytest.raises(ConfigError, match="Name the file vllm_bench_GPU_MODEL.csv"):
+    with pytest.raises(ConfigError, match=r"Name the file vllm_bench_GPU_MODEL\.csv"):
         validate("vllm-bench", write(tmp_path / "bench.csv", [row]))
 
 
@@ -168,7 +169,8 @@ def test_a_bench_replays_its_own_requests(tmp_path: Path) -> None:
     found = validate(
         "vllm-bench", write(tmp_path / "vllm_bench_H100_x.csv", [*rows, rows[0] | {"first_token_s": "-1"}])
     )
-    assert found.used == 5 and found.skipped == {"times out of order": 1}
+    assert found.used == 5
+    assert found.skipped == {"times out of order": 1}
     assert found.overall("tpot_ms").n == 5
 
 
@@ -182,7 +184,8 @@ def test_errors_are_of_absolute_percentages() -> None:
 
 def test_a_table_prints_and_serialises() -> None:
     table = ErrorTable("silicon", "f.csv", tuple(summarise([Pair("G", "m", "x", 10.0, 12.0)])), 1)
-    assert table.lines()[0][0] == "GPU" and table.lines()[1][4] == "20.0"
+    assert table.lines()[0][0] == "GPU"
+    assert table.lines()[1][4] == "20.0"
     assert json.loads(json.dumps(table.to_dict()))["rows"][0]["mean_pct"] == pytest.approx(20.0)
     with pytest.raises(UsageError, match="Use one of x"):
         table.overall("y")
