@@ -8,6 +8,8 @@ starts a batch when the one before has ended.
 
 from __future__ import annotations
 
+import math
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -15,10 +17,12 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from plant.hardware.gpus import gpu
+from plant.hardware.models import model
 from plant.inference.deployment import Deployment
 from plant.inference.engine import Replay, replay
 from plant.inference.memory import plan_memory
-from plant.inference.trace import Trace
+from plant.inference.trace import Lengths, Trace, synthetic
 from setpoint.errors import UsageError
 
 IntArray = NDArray[np.int64]
@@ -169,3 +173,30 @@ def _row(scheme: Scheme, d: Deployment, trace: Trace) -> Alternative:
         done.completed,
         done.rejected,
     )
+
+
+SHAREGPT = Lengths(161.0 / math.sqrt(math.e), 1.0, 338.0 / math.sqrt(math.e), 1.0, longest=1000)
+"""Log-normal around the means of ShareGPT, 161 tokens in and 338 out (vLLM, SOSP 2023, figure 11)."""
+
+
+def paper() -> Comparison:
+    """The first setting of the vLLM paper (table 1): OPT-13B on one A100 of 40 GB, 2,048 tokens at most, ShareGPT."""
+    d = Deployment(model=model("opt-13b"), gpu=gpu("A100-40"), max_len=2048, max_batch=1024)
+    trace = synthetic(3000, 100.0, 1, lengths=SHAREGPT)
+    return compare(d, trace.take(trace.prompt_tokens + trace.output_tokens <= 2048))
+
+
+def main() -> None:
+    """`python -m plant.inference.alternatives`: throughput and waste of each scheme at equal memory."""
+    found = paper()
+    sys.stdout.write(f"OPT-13B on one A100-40, ShareGPT lengths, {found.pool_tokens:,} tokens of cache\n")
+    for row in found.rows:
+        gain = found["paged"].tokens_per_s / row.tokens_per_s
+        sys.stdout.write(
+            f"{row.scheme:<14}{row.tokens_per_s:8,.0f} tokens/s  batch {row.mean_batch:6.1f}  waste {row.kv_waste:6.1%}"
+            f"  paged gives {gain:.2f} times\n"
+        )
+
+
+if __name__ == "__main__":
+    main()
