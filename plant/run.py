@@ -63,14 +63,17 @@ class Totals:
     peak_kw: float
     """Highest mean over a quarter of an hour, or over the run where it is shorter."""
     carbon_kg: float
+    """Of what was bought from the grid."""
     energy_cost: float
     demand_cost_month: float
     """What this peak costs where it is the month's highest."""
     currency: str
     output_tokens: int
     wh_per_1k_tokens: float
-    """Grid energy for 1,000 output tokens; NaN without tokens."""
+    """Energy for 1,000 output tokens: of the nodes that serve, with their share of losses and cooling by node power,
+    whether it came from the grid or from storage. NaN without tokens."""
     carbon_g_per_1k_tokens: float
+    """That energy at the tariff's intensity: what storage gives was bought at the same."""
 
 
 @dataclass(frozen=True)

@@ -8,26 +8,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
+from plant.capacity import Capacity
 from plant.change import Change
 from plant.faults.effects import Hand, moves
 from plant.faults.place import FaultPlan
 from plant.inference.cost import step_coefficients, step_time_s
 from plant.inference.engine import FloatArray
 from plant.inference.memory import plan_memory
-from plant.inference.trace import Trace, read_trace, synthetic, trace_from_rate
+from plant.inference.trace import MAX_REQUESTS, Trace, read_trace, synthetic, trace_from_rate
 from plant.jobs.on_site import scheduler_of
+from plant.power.gpu import stretch_at_clock
 from plant.power.policy import rule_kw
 from plant.power.tariff import bill, carbon_kg, per_1000_tokens
 from plant.run import Happened, PoolServed, Run, Totals
 from plant.serving import Moment, PoolEngines, split
-from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, describe, saturated
+from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, saturated
 from plant.sim import Plant
 from plant.site import Site
 from plant.specs import EssSpec, PoolSpec
@@ -36,6 +39,9 @@ from setpoint.errors import InputError, UsageError
 DEFAULT_START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
 DEFAULT_HOURS = 0.25
 MOST_WINDOWS = 7200
+MOST_HOURS = 366 * 24.0
+LATE_S = 60.0
+"""A trace that begins later than this is moved to the start of the run: its clock began elsewhere."""
 QUARTER_S = 900.0
 SYNTHETIC_USE = 0.4
 """Share of what the pools can serve that a synthetic load asks for."""
@@ -70,25 +76,31 @@ def plan_run(
 ) -> Plan:
     """A run with what was not said filled in: the trace's length, and windows of a second (longer for long runs).
 
-    Raises UsageError for a site without pools, a time that is not above zero and a fault after the end.
+    Raises UsageError for a site without pools, a time that is not above zero or longer than a year, and a fault
+    after the end.
     """
     if not site.pools:
-        raise UsageError(
-            f"site {site.name} serves no model", remedy="Describe a pool under `pools:` in its file"
-        )
+        raise _no_pools(site)
     seconds = hours * 3600.0 if hours is not None else float(trace.arrival_s[-1]) + 60.0
-    if not seconds > 0:
-        raise UsageError(f"{hours} hours", remedy="Give a time above zero")
+    _check_hours(seconds / 3600.0)
     step = step_s if step_s is not None else float(max(1, int(np.ceil(seconds / MOST_WINDOWS))))
     if seconds / step > 200 * MOST_WINDOWS:
-        raise UsageError(f"{seconds / step:,.0f} windows", remedy="Choose a longer --step")
+        least = seconds / (200 * MOST_WINDOWS)
+        raise UsageError(f"{seconds / step:,.0f} windows", remedy=f"Choose a --step of {least:.2g} s or more")
     for fault in faults:
         if fault.at_s >= seconds:
             raise UsageError(
-                f"{fault.fault} begins at {fault.at_s:g} s, the run ends at {seconds:g} s",
+                f"{fault.fault.id} begins at {fault.at_s:g} s, the run ends at {seconds:g} s",
                 remedy="Begin it earlier",
             )
     return Plan(site, _cut(trace, seconds), seconds, step, tuple(faults), tuple(changes), start)
+
+
+def _check_hours(hours: float) -> None:
+    if not 0 < hours <= MOST_HOURS:
+        raise UsageError(
+            f"{hours:g} hours of plant time", remedy=f"Give a time above zero, at most {MOST_HOURS:,.0f} hours"
+        )
 
 
 def _cut(trace: Trace, seconds: float) -> Trace:
@@ -96,24 +108,59 @@ def _cut(trace: Trace, seconds: float) -> Trace:
 
 
 def load_of(
-    site: Site, path: Path | None, *, rate: float = 1.0, seed: int = 7, hours: float | None = None
+    site: Site,
+    path: Path | None,
+    *,
+    rate: float = 1.0,
+    seed: int = 7,
+    hours: float | None = None,
+    sort: bool = False,
 ) -> Trace:
-    """The requests of a run: a trace file, a file of rates (columns t_s,rps), or none: then a synthetic day's load.
+    """The requests of a run: a trace file, a file of rates (columns t_s,rps), or none: then a synthetic load.
 
-    A trace shorter than `hours` is repeated. `rate` is a factor on the arrivals. Raises InputError, UsageError.
+    A trace shorter than `hours` is repeated; one that begins late is moved to the start. `rate` is a factor on the
+    arrivals, `sort` puts unsorted ones in order. Raises InputError, UsageError.
     """
     if not (np.isfinite(rate) and rate > 0):
-        raise UsageError(f"a rate factor of {rate}", remedy="Use 2 for twice the arrivals")
+        raise UsageError(f"a rate factor of {rate:g}", remedy="Use 2 for twice the arrivals")
+    if hours is not None:
+        _check_hours(hours)
     if path is None:
-        seconds = (hours or DEFAULT_HOURS) * 3600.0
-        wanted = rate * SYNTHETIC_USE * _capacity_rps(site)
-        return synthetic(max(int(wanted * seconds), 2), wanted, seed, urgent_share=0.1)
+        return _synthetic(site, rate, seed, DEFAULT_HOURS if hours is None else hours)
     if _is_rates(path):
         return trace_from_rate(path, seed, factor=rate, hours=hours)
-    trace = read_trace(path).scaled(rate)
+    trace = _from_start(read_trace(path, sort=sort)).scaled(rate)
     if hours is not None and trace.span_s > 0 and hours * 3600.0 > trace.span_s * 1.01:
         trace = trace.repeat(int(np.ceil(hours * 3600.0 / trace.span_s)))
     return trace
+
+
+def _synthetic(site: Site, rate: float, seed: int, hours: float) -> Trace:
+    """A load that asks for SYNTHETIC_USE of what the site's pools can serve, times `rate`."""
+    if not site.pools:
+        raise _no_pools(site)
+    wanted_rps = rate * SYNTHETIC_USE * _capacity_rps(site)
+    count = wanted_rps * hours * 3600.0
+    if count > MAX_REQUESTS:
+        raise UsageError(
+            f"{count:,.0f} synthetic requests", remedy=f"At most {MAX_REQUESTS:,}: take fewer hours or a lower --rate"
+        )
+    return synthetic(max(int(count), 2), wanted_rps, seed, urgent_share=0.1)
+
+
+def _from_start(trace: Trace) -> Trace:
+    """The trace with its first arrival at the start, where that is far off, such as in time since 1970."""
+    first_s = float(trace.arrival_s[0])
+    if first_s <= LATE_S:
+        return trace
+    said = f"the trace begins at {first_s:,.0f} s: the run begins there"
+    return replace(trace, arrival_s=trace.arrival_s - first_s, notes=(*trace.notes, said))
+
+
+def _no_pools(site: Site) -> UsageError:
+    return UsageError(
+        f"site {site.name} serves no model", remedy="Describe a pool under `pools:` in its file"
+    )
 
 
 def _is_rates(path: Path) -> bool:
@@ -121,7 +168,9 @@ def _is_rates(path: Path) -> bool:
         with path.open(encoding="utf-8", errors="replace") as file:
             return {"t_s", "rps"} <= {name.strip() for name in file.readline().split(",")}
     except OSError as error:
-        raise InputError(f"cannot be read: {error.strerror}", where=str(path)) from error
+        raise InputError(
+            f"cannot be read: {error.strerror}", where=str(path), remedy="Give a CSV file that is there"
+        ) from error
 
 
 def _capacity_rps(site: Site) -> float:
@@ -166,12 +215,15 @@ class _Simulation:
                      for column in ("batch_limit", "kv_watermark_pct")}  # fmt: skip
         self.storage_held = False
         """A change holds the storage at a power: the rule rests."""
-        self.highest_kw, self.rated_kw = 0.0, describe(plan.site).grid_kw
+        self.highest_kw, self.rated_kw = 0.0, Capacity(plan.site).whole.grid_kw
         self.scheduler = scheduler_of(plan.site)
-        self._held: set[str] = set()
-        """Nodes outside pools under a load of the scheduler's; at first all, so that those without a job come to rest."""
-        if plan.site.jobs:
-            self._held = {name for name in self.plant.store.names["gpu_node"] if not plan.site.pool_of(name)}
+        names = self.plant.store.names["gpu_node"]
+        self.outside = np.array(
+            [row for row, name in enumerate(names) if plan.site.jobs and not plan.site.pool_of(name)], np.int64
+        )
+        """Nodes outside pools, where jobs are described: they do what the scheduler says, or nothing."""
+        self.serving = np.unique(np.concatenate([np.zeros(0, np.int64), *map(np.array, self.rows)])).astype(np.int64)
+        """Nodes of pools."""
         self.count = max(1, math.ceil(plan.seconds / plan.step_s - 1e-9))
         self.record = _Record(self.plant, plan.site, self.count)
         self.hand = Hand(self.plant)
@@ -201,13 +253,13 @@ class _Simulation:
             clocks_pu = self._clocks_pu(pool, rows)
             moment = pool.advance(end_s, *clocks_pu)
             moments.append(moment)
-            self._tell(pool, moment, clocks_pu[1])
+            self._tell(pool, rows, moment, clocks_pu[1])
         self.scheduler.advance(start_s)
         self._run_jobs()
-        if not self.storage_held:
+        if number and not self.storage_held:
             self._run_storage(start_s)
         self.plant.advance(end_s - start_s)
-        self.record.keep(number, end_s - start_s, self.pools, self.rows, moments)
+        self.record.keep(number, end_s - start_s, self.pools, self.rows, moments, self.serving)
 
     def _condition(self, pool: PoolEngines, rows: list[int], now_s: float) -> None:
         """What the plant's state means for the engines: nodes that do not serve, worn links, changed arrivals."""
@@ -234,15 +286,37 @@ class _Simulation:
     def _pool_row(self, pool: PoolEngines) -> Any:
         return self.plant.store.tables.pool[self.plant.store.rows[pool.spec.name][1]]
 
-    def _tell(self, pool: PoolEngines, moment: Moment, clock_pu: FloatArray) -> None:
+    def _tell(self, pool: PoolEngines, rows: list[int], moment: Moment, clock_pu: FloatArray) -> None:
         """The plant's nodes under this load, and its pool with what the engines measured."""
-        for node, load, clock in zip(pool.nodes, moment.loads, clock_pu, strict=True):
-            self.plant.set_load(node, load.busy, load.u_compute, load.u_memory, min(float(clock), 1.0))
+        loads = moment.loads
+        uses = [
+            self._at_full_clock(row, load.u_compute, load.u_memory, float(clock))
+            for row, load, clock in zip(rows, loads, clock_pu, strict=True)
+        ]
+        self._drive(rows, [load.busy for load in loads], [use[0] for use in uses], [use[1] for use in uses])
         p = self._pool_row(pool)
         p["driven"], p["queue"], p["kv_use_pct"] = 1.0, moment.queue, 100.0 * moment.kv_share
         p["load_pu"] = float(np.mean([load.busy for load in moment.loads]))
         if math.isfinite(moment.ttft_ms):
             p["ttft_ms"] = moment.ttft_ms
+
+    def _at_full_clock(self, row: int, u_compute: float, u_memory: float, clock_pu: float) -> tuple[float, float]:
+        """Uses of the same work at the maximal clock: u = achieved * stretch(u), solved by repetition."""
+        if clock_pu >= 1.0:
+            return u_compute, u_memory
+        power = self.plant.store.edges.power[int(self.nodes["hw"][row])]
+        compute, memory = u_compute, u_memory
+        for _ in range(8):
+            stretch = float(stretch_at_clock(power, compute, memory, clock_pu))
+            compute, memory = u_compute * stretch, u_memory * stretch
+        return compute, memory
+
+    def _drive(self, rows: Any, busy: Any, u_compute: Any, u_memory: Any) -> None:
+        """What `Plant.set_load` does, for many nodes at once."""
+        nodes = self.nodes
+        nodes["driven"][rows] = 1.0
+        nodes["busy"][rows] = nodes["load_pu"][rows] = busy
+        nodes["u_compute"][rows], nodes["u_memory"][rows] = u_compute, u_memory
 
     def _clocks_pu(self, pool: PoolEngines, rows: list[int]) -> tuple[FloatArray, FloatArray]:
         """Clocks of the pool's nodes in prefill and decode, as shares of the maximum: the slowest GPU of each."""
@@ -252,12 +326,11 @@ class _Simulation:
         return np.minimum(now, prefill) / highest, np.minimum(now, decode) / highest
 
     def _run_jobs(self) -> None:
-        loads = self.scheduler.node_load()
-        for node, load in loads.items():
-            self.plant.set_load(node, load, JOB_COMPUTE * load, JOB_MEMORY * load)
-        for node in self._held - loads.keys():
-            self.plant.set_load(node, 0.0, 0.0, 0.0)
-        self._held = set(loads)
+        if not len(self.outside):
+            return
+        loads, names = self.scheduler.node_load(), self.plant.store.names["gpu_node"]
+        load = np.array([loads.get(names[row], 0.0) for row in self.outside])
+        self._drive(self.outside, load, JOB_COMPUTE * load, JOB_MEMORY * load)
 
     def _run_storage(self, now_s: float) -> None:
         """Storage by its rule, each unit for its share of the draw (`plant.power.policy`)."""
@@ -336,19 +409,23 @@ class _Simulation:
     def _totals(self, series: dict[tuple[str, str], FloatArray], tokens: int) -> Totals:
         plan, tariff, name = self.plan, self.site.tariff, self.site.name
         hours = plan.step_s / 3600.0
-        grid, it, ess = (series[metric, name] for metric in ("grid_kw", "it_kw", "ess_total_kw"))
+        grid, it, facility, serving = (
+            series[metric, name] for metric in ("grid_kw", "it_kw", "facility_kw", "serving_kw")
+        )
         local = plan.start.astimezone(self.site.zone)
         paid = bill(grid, plan.step_s, tariff, local.hour + local.minute / 60)
         carbon = carbon_kg(grid, plan.step_s, tariff.carbon_g_per_kwh)
         peak = _highest_mean(grid, max(1, round(QUARTER_S / plan.step_s)))
-        it_kwh, facility_kwh, grid_kwh = (float(v.sum()) * hours for v in (it, grid + ess, grid))
+        it_kwh, facility_kwh, grid_kwh, serving_kwh = (
+            float(v.sum()) * hours for v in (it, facility, grid, serving)
+        )
+        per_1k = per_1000_tokens(1000.0 * serving_kwh, tokens) if tokens else float("nan")
         return Totals(
             seconds=plan.seconds, it_kwh=it_kwh, facility_kwh=facility_kwh, grid_kwh=grid_kwh,
             pue=facility_kwh / it_kwh if it_kwh else float("nan"), peak_kw=peak, carbon_kg=carbon,
             energy_cost=paid.energy_cost, demand_cost_month=peak * tariff.demand_per_kw_month,
             currency=tariff.currency, output_tokens=tokens,
-            wh_per_1k_tokens=per_1000_tokens(1000.0 * grid_kwh, tokens) if tokens else float("nan"),
-            carbon_g_per_1k_tokens=per_1000_tokens(1000.0 * carbon, tokens) if tokens else float("nan"),
+            wh_per_1k_tokens=per_1k, carbon_g_per_1k_tokens=per_1k / 1000.0 * tariff.carbon_g_per_kwh,
         )  # fmt: skip
 
     def _notes(self, pools: tuple[PoolServed, ...]) -> tuple[str, ...]:
@@ -417,6 +494,7 @@ class _Record:
         pools: list[PoolEngines],
         rows: list[list[int]],
         moments: list[Moment],
+        serving: NDArray[np.int64],
     ) -> None:
         """The plant as it stands, and the pools over the window that ended."""
         nodes = self._plant.store.tables.gpu_node
@@ -435,12 +513,14 @@ class _Record:
                 "clock_mhz": float(nodes["clock_min_mhz"][mine].min()),
             })  # fmt: skip
         site = self._plant.store.tables.site[0]
-        wh = 1000.0 * float(site["grid_kw"]) * span_s / 3600.0
+        facility_kw = float(site["grid_kw"] + site["ess_kw"])
+        serving_kw = facility_kw * float(nodes["power_kw"][serving].sum() / max(nodes["power_kw"].sum(), 1e-9))
+        wh = 1000.0 * serving_kw * span_s / 3600.0
         per_1k = 1000.0 * wh / tokens if tokens else float("nan")
         carbon = per_1k * self._site.tariff.carbon_g_per_kwh / 1000.0
         self._pool(number, self._site.name, {
             "wh_per_1k_tokens": per_1k, "carbon_g_per_1k_tokens": carbon,
-            "facility_kw": float(site["grid_kw"] + site["ess_kw"]),
+            "facility_kw": facility_kw, "serving_kw": serving_kw,
         })  # fmt: skip
 
     def _pool(self, number: int, asset: str, values: dict[str, float]) -> None:

@@ -845,10 +845,10 @@ def deal_to_least(q: Any, f: Rows, first: int, last: int) -> None:
         best, fewest = 0, np.int64(NEVER)
         for turn in range(f.n.shape[0]):
             r = (i + turn) % f.n.shape[0]
-            s = row(f, r)
-            advance_row(q, s, q[i].arrival_s)
-            open_ones = s.n[ASSIGNED] - s.n[COMPLETED] - s.n[REJECTIONS]
-            if s.n[OUT]:
+            if f.x[r, NOW_S] < q[i].arrival_s:
+                advance_row(q, row(f, r), q[i].arrival_s)
+            open_ones = f.n[r, ASSIGNED] - f.n[r, COMPLETED] - f.n[r, REJECTIONS]
+            if f.n[r, OUT]:
                 open_ones += NEVER // 2
             if open_ones < fewest:
                 best, fewest = r, open_ones

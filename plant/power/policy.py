@@ -8,6 +8,11 @@ from __future__ import annotations
 from plant.specs import EssSpec, Tariff
 
 
+LEAST_IMPORT_PU = 0.15
+"""Share of the draw that always comes from the grid: the draw moves before storage follows, and most connection
+agreements forbid to feed in. GPU sites swing by a tenth from second to second."""
+
+
 def rule_kw(
     spec: EssSpec,
     tariff: Tariff,
@@ -20,8 +25,8 @@ def rule_kw(
     """Storage power asked for; positive: discharges into the site.
 
     `draw_kw`: what the site would draw without storage. `cap_kw`: a draw it must not pass. Above the cap storage takes
-    the excess, down to its lowest charge. In the dearest hours it gives, but never into the grid and not below its
-    reserve; in the cheapest it fills up, but never so that the draw passes the cap.
+    the excess, down to its lowest charge. In the dearest hours it gives, but leaves LEAST_IMPORT_PU of the draw to the
+    grid and does not go below its reserve; in the cheapest it fills up, but never so that the draw passes the cap.
 
     >>> bands = ({"from_hour": 0, "to_hour": 6, "price_per_kwh": 0.05}, {"from_hour": 17, "to_hour": 21, "price_per_kwh": 0.3})
     >>> tariff, spec = Tariff.model_validate({"bands": bands}), EssSpec(power_kw=100, capacity_kwh=200)
@@ -36,7 +41,7 @@ def rule_kw(
     prices = [tariff.price_at(h) for h in range(24)]
     now = tariff.price_at(int(hour) % 24)
     if now == max(prices) > min(prices) and soc_pct > lowest:
-        return min(spec.power_kw, max(draw_kw, 0.0))
+        return min(spec.power_kw, max((1.0 - LEAST_IMPORT_PU) * draw_kw, 0.0))
     if now == min(prices) < max(prices) and soc_pct < spec.soc_max_pct:
         return -min(spec.power_kw, max(cap_kw - draw_kw, 0.0))
     return 0.0
