@@ -18,6 +18,7 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "pip>=25"
 	@CMAKE_ARGS="$(LLAMA_CMAKE_ARGS)" $(BIN)/pip install --quiet --require-hashes -r requirements.lock
 	@$(BIN)/pip install --quiet --no-deps --editable .
+	@$(BIN)/python -m plant.warm
 	@touch $@
 
 demo: install ## a recorded night on a simulated site, streamed through Setpoint

@@ -13,8 +13,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
+from plant.compiled import njit
 from plant.power.gpu import clock_under_cap_pu, gpu_power_w, stretch_at_clock
 from plant.thermal.air import DESIGN_RISE_K, crah_kw_per_k, inlet_c
 from plant.thermal.chiller import cop, dry_cooler_kw, free_share

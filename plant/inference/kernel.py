@@ -17,8 +17,8 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from plant.compiled import njit
 from plant.inference.cost import step_time_s
 from plant.power.gpu import gpu_power_w
 from plant.power.use import issued_use

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from plant.compiled import njit
 from plant.specs import FeedSpec, PduSpec, UpsSpec
 from setpoint.errors import UsageError
 

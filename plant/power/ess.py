@@ -16,9 +16,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from plant.compiled import njit
 from plant.specs import EssSpec
 from setpoint.errors import UsageError
 

@@ -24,9 +24,9 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numba import njit
 from numpy.typing import NDArray
 
+from plant.compiled import njit
 from plant.hardware.gpus import Gpu
 from plant.hardware.gpus import gpu as find_gpu
 

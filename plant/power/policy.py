@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from plant.specs import EssSpec, Tariff
 
-
 LEAST_IMPORT_PU = 0.15
 """Share of the draw that always comes from the grid: the draw moves before storage follows, and most connection
 agreements forbid to feed in. GPU sites swing by a tenth from second to second."""

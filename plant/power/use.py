@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from plant.compiled import njit
 from plant.hardware.gpus import DTYPE_BYTES, Dtype
 from plant.inference.deployment import Deployment
 

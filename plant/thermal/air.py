@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from plant.compiled import njit
 
 AIR_KJ_PER_M3_K = 1.2
 """1.19 kg/m3 and 1.006 kJ/kgK at 24 C."""

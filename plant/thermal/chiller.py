@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from numba import njit
 from numpy.typing import ArrayLike
+
+from plant.compiled import njit
 
 DESIGN_WET_BULB_C = 25.0
 MIN_COP, MAX_COP = 1.5, 14.0

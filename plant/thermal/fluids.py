@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from numba import njit
+from plant.compiled import njit
 
 Fluid = Literal["water", "pg25"]
 CODES: dict[str, float] = {"water": 0.0, "pg25": 1.0}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from plant.compiled import njit
 
 STATIC_HEAD_PU = 0.1
 """Share of a pump's shut-off head that does not fall with flow (check valves, height)."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from plant.compiled import njit
 
 PLATE_R0_K_PER_W, PLATE_FILM_K_PER_W = 0.02, 0.01
 """Liquid: 0.03 K/W at design flow, the most that OCP lets a plate of this class have."""
