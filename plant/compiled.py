@@ -12,9 +12,10 @@ import hashlib
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
-import numba
 from numba import njit as njit
+from numba.core import config
 
 _HERE = Path(__file__).parent
 
@@ -44,5 +45,6 @@ def _folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="kernels-"))
 
 
-if not numba.config.CACHE_DIR:
-    numba.config.CACHE_DIR = str(_folder())
+_KERNELS: Any = config
+if not _KERNELS.CACHE_DIR:
+    _KERNELS.CACHE_DIR = str(_folder())
