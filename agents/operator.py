@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from agents.explainer import Budget, Said, Writer, say
+from agents.plant_answers import tell
+from agents.plant_questions import plant_question
 from prompts import ChatInput
 from setpoint.contracts import Fact, FactSheet
 from setpoint.contracts.site import Site
 
-IntentName = Literal["incident", "asset", "overview", "reviews", "knowledge", "refused"]
+IntentName = Literal["incident", "asset", "overview", "reviews", "knowledge", "refused", "plant"]
 _INCIDENT = re.compile(r"\bINC-[0-9A-Z]+\b", re.IGNORECASE)
 _ACT = re.compile(
-    r"^\s*(please\s+)?(approve|reject|reset|restart|drain|cordon|shut|turn|power|start|stop|close|open|set|cap|migrate|"
+    r"^\s*((please|now|just|can you|could you|would you|will you|i want you to|go ahead and)\s+)*(approve|reject|reset|restart|drain|cordon|shut|turn|power|start|stop|close|open|set|cap|migrate|"
     r"pause|kill|reboot|flash|update|delete|ack\w*)\b",
     re.IGNORECASE,
 )
@@ -44,6 +46,8 @@ class Intent:
     phrase: str
     """The question as a short phrase without facts, for the model."""
     about: str = ""
+    args: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the plant tool that `about` names."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +72,14 @@ Tool = Callable[..., Any]
 
 
 def understand(question: str, site: Site) -> Intent:
-    """By its words, most telling first: a wish to act, an incident id, the queue, an asset, the whole, else the runbooks."""
+    """By its words, most telling first: a wish to act, an incident id, how the plant works or would, an asset, the
+    queue, the whole, else the runbooks."""
     if _ACT.search(question):
         return Intent("refused", "whether the assistant may act")
     if match := _INCIDENT.search(question):
         return Intent("incident", "what this incident is about", match[0].upper())
+    if asked := plant_question(question, site):
+        return Intent("plant", asked.phrase, asked.tool, asked.args)
     if asset := _asset_in(question, site):
         return Intent("asset", "what is known about this asset", asset)
     if _REVIEWS.search(question):
@@ -92,6 +99,7 @@ def look(intent: Intent, tools: Mapping[str, Tool]) -> list[Finding]:
         "reviews": [("reviews", {})],
         "knowledge": [("search", {"query": intent.about})],
         "refused": [],
+        "plant": [(intent.about, dict(intent.args))],
     }  # fmt: skip
     return [Finding(name, args, tools[name](**args)) for name, args in calls[intent.name]]
 
@@ -215,6 +223,11 @@ def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Told:
     return _Told(f"From {first['title']}:", tuple(lines), tuple(one["id"] for one in chosen))
 
 
+def _plant(intent: Intent, found: Mapping[str, Any]) -> _Told:
+    plain, lines = tell(intent.about, found[intent.about])
+    return _Told(plain, tuple(lines))
+
+
 def without_marks(text: str) -> str:
     """A runbook passage without the marks that tie its steps to the action catalog.
 
@@ -226,6 +239,7 @@ def without_marks(text: str) -> str:
 
 _DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], _Told]] = {
     "incident": _incident, "asset": _asset, "overview": _overview, "reviews": _reviews, "knowledge": _knowledge,
+    "plant": _plant,
 }  # fmt: skip
 
 

@@ -31,13 +31,13 @@ class ChatState(TypedDict, total=False):
     """Plain values only."""
 
     question: str
-    intent: dict[str, str]
+    intent: dict[str, Any]
     findings: list[dict[str, Any]]
     reply: dict[str, Any]
 
 
 class Understood(TypedDict, total=False):
-    intent: dict[str, str]
+    intent: dict[str, Any]
 
 
 class Looked(TypedDict, total=False):
@@ -50,7 +50,11 @@ class Answered(TypedDict, total=False):
 
 async def understand_question(state: ChatState, runtime: Runtime[ChatPorts]) -> Understood:
     intent = understand(state["question"], runtime.context.site)
-    return {"intent": {"name": intent.name, "phrase": intent.phrase, "about": intent.about}}
+    return {
+        "intent": {
+            "name": intent.name, "phrase": intent.phrase, "about": intent.about, "args": dict(intent.args),
+        }
+    }  # fmt: skip
 
 
 async def call_tools(state: ChatState, runtime: Runtime[ChatPorts]) -> Looked:
@@ -90,4 +94,4 @@ def build_chat_graph(
 
 
 def _intent(state: ChatState) -> Intent:
-    return Intent(**state["intent"])  # type: ignore[arg-type]
+    return Intent(**state["intent"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from threading import RLock
 from typing import Protocol
@@ -15,6 +15,7 @@ from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from setpoint.errors import BackendError
 from tools.readings import Reading
+from tools.recorded import PlantHistory
 
 CATCH_UP_MAX_S = 3600.0
 """After a long sleep the plant is advanced by at most this much."""
@@ -40,12 +41,24 @@ class SiteAdapter(Protocol):
 
 
 class SimulatedSite:
-    """The simulated plant behind the adapter. It is written to `path` after every change, whole or not at all."""
+    """The simulated plant behind the adapter. It is written to `path` after every change, whole or not at all.
+
+    `history` holds what it read as plant time passed, up to two hours; it is not written down, and begins anew with
+    the process.
+    """
 
     def __init__(self, site: Site, clock: Callable[[], datetime], path: Path | None = None) -> None:
         self.site, self._clock, self._path = site, clock, path
         self._lock = RLock()
         self.plant = self._load() or Plant.start(site, clock())
+        self.history = PlantHistory(self.plant, self._refreshed)
+        self.history.take(self.plant)
+
+    def twin(self) -> Plant:
+        """A copy of the plant as it is now, to try things on."""
+        with self._lock:
+            self._catch_up()
+            return self.plant.copy()
 
     def read(self, asset: str) -> Reading | None:
         with self._lock:
@@ -68,7 +81,7 @@ class SimulatedSite:
 
     def settle(self, seconds: float) -> None:
         with self._lock:
-            self.plant.advance(seconds)
+            self._advance(seconds)
             self._save()
 
     def inject(self, fault: str, asset: str, **values: float) -> None:
@@ -82,11 +95,25 @@ class SimulatedSite:
         now = self._clock()
         behind_s = (now - self.plant.now).total_seconds()
         if behind_s > CATCH_UP_MAX_S:
-            self.plant.advance(CATCH_UP_MAX_S)
-            self.plant.skip_to(now)
+            self.plant.skip_to(now - timedelta(seconds=CATCH_UP_MAX_S))
+            self._advance(CATCH_UP_MAX_S)
         elif behind_s > 0:
-            self.plant.advance(behind_s)
+            self._advance(behind_s)
         return now
+
+    def _advance(self, seconds: float) -> None:
+        """Let plant time pass, with a row of the history whenever one is due."""
+        end = self.plant.now + timedelta(seconds=seconds)
+        while (left_s := (end - self.plant.now).total_seconds()) > 1e-9:
+            due_s = self.history.due_s(self.plant)
+            if due_s > 0:
+                self.plant.advance(min(left_s, due_s))
+            if self.history.due_s(self.plant) <= 1e-9:
+                self.history.take(self.plant)
+
+    def _refreshed(self) -> datetime:
+        with self._lock:
+            return self._catch_up()
 
     def _load(self) -> Plant | None:
         if self._path is None or not self._path.exists():

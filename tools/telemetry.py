@@ -75,7 +75,8 @@ class Quality:
         """
         need = NEEDS[purpose]
         if self.readings < 2:
-            return False, f"{self.readings} readings; {purpose} needs one in {need:g} s or less"
+            many = "1 reading" if self.readings == 1 else f"{self.readings} readings"
+            return False, f"{many}; {purpose} needs one in {need:g} s or less"
         if self.step_s > need * 1.05:
             return False, f"one reading in {self.step_s:g} s; {purpose} needs one in {need:g} s or less"
         if self.coverage_pu < LEAST_COVERAGE:

@@ -125,7 +125,7 @@ def _quality(site: Site, history: History, now: datetime, args: QualityArgs) -> 
                 stuck_s=found.stuck_s,
                 fit=fit,
                 why=why,
-            )  # fmt: skip
+            )
         )
     fit = bool(rated) and all(one.fit for one in rated)
     note = "" if rated else "no readings of this asset are kept; a plan about it has nothing to rest on"

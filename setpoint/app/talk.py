@@ -18,7 +18,9 @@ from setpoint.errors import BackendError
 from setpoint.ledger import Ledger
 from setpoint.llm import load_role
 from setpoint.settings import Settings
-from tools.adapter import SiteAdapter
+from tools.adapter import SimulatedSite, SiteAdapter
+from tools.plant_tools import PlantPorts, plant_tools
+from tools.recorded import EventHistory
 from tools.site_tools import ReadPorts, site_tools
 
 
@@ -50,7 +52,8 @@ def _tools(
     from setpoint.app.wiring import utc_now
 
     ports = ReadPorts(site, adapter.read if adapter else (lambda _asset: None), ledger, utc_now)
-    tools: dict[str, Tool] = {tool.name: _function(tool) for tool in site_tools(ports)}
+    every = [*site_tools(ports), *plant_tools(_plant_ports(ports, adapter))]
+    tools: dict[str, Tool] = {tool.name: _function(tool) for tool in every}
     plain = tools["incident"]
 
     def incident(id: str) -> Any:
@@ -70,6 +73,15 @@ def _tools(
         return [passage.model_dump(mode="json") for passage in index().search(query, 8)]
 
     return tools | {"incident": incident, "incidents": incidents, "reviews": reviews, "search": search}
+
+
+def _plant_ports(ports: ReadPorts, adapter: SiteAdapter | None) -> PlantPorts:
+    """A simulated site has its plant to copy and its own history; of another, events tell what was read."""
+    if isinstance(adapter, SimulatedSite):
+        return PlantPorts(ports.site, adapter.history, ports.clock, ports.read, adapter.twin)
+    return PlantPorts(
+        ports.site, EventHistory(ports.ledger, ports.site, ports.clock), ports.clock, ports.read
+    )
 
 
 def _function(tool: Any) -> Tool:

@@ -139,10 +139,15 @@ def local_desk(settings: Settings) -> Callable[[str, dict[str, Any]], JsonValue]
 
 
 def make_desk(
-    settings: Settings, site: Site, ledger: Ledger, index: Callable[[], Index] | None = None
+    settings: Settings,
+    site: Site,
+    ledger: Ledger,
+    index: Callable[[], Index] | None = None,
+    simulated: SimulatedSite | None = None,
 ) -> Desk:
-    """The operator's functions over these stores."""
+    """The operator's functions over these stores, and over the simulated site of a running server."""
     opened = index or _once(lambda: open_index(settings))
+    adapter = _once(lambda: simulated or open_adapter(settings, site))
     return Desk(
         ledger=ledger,
         site=site,
@@ -150,18 +155,21 @@ def make_desk(
         read_items=lambda raw, origin: read_items(raw, origin, site),
         escalation=lambda incident: next_escalation(incident, 0, settings, ledger, site),
         versions=lambda: versions(settings),
-        ask=lambda question: _chat(settings, site, ledger, opened, question),
+        ask=lambda question: _chat(settings, site, ledger, opened, adapter(), question),
     )
 
 
 def _chat(
-    settings: Settings, site: Site, ledger: Ledger, index: Callable[[], Index], question: str
+    settings: Settings,
+    site: Site,
+    ledger: Ledger,
+    index: Callable[[], Index],
+    simulated: SimulatedSite | None,
+    question: str,
 ) -> dict[str, JsonValue]:
     from setpoint.app.talk import make_operator
 
-    answer: dict[str, JsonValue] = make_operator(settings, site, ledger, index, open_adapter(settings, site))(
-        question
-    )
+    answer: dict[str, JsonValue] = make_operator(settings, site, ledger, index, simulated)(question)
     return answer
 
 
@@ -226,7 +234,7 @@ class Runtime:
         self.simulated = open_adapter(settings, self.site)
         self.index: Callable[[], Index] = _once(lambda: open_index(settings))
         self.desk = replace(
-            make_desk(settings, self.site, self.ledger, self.index),
+            make_desk(settings, self.site, self.ledger, self.index, self.simulated),
             on_closed=lambda name: self._memory.closed(name),
             on_merged=lambda name, into: self._memory.merged(name, into),
         )
