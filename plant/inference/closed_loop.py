@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from plant.compiled import njit
 from plant.inference.cost import (
     Calibration,
     EngineCost,
@@ -49,6 +49,7 @@ class ClosedLoop:
     """Median gap between two tokens."""
     e2e_ms: float
     output_tok_s: float
+    """Over the whole run, its filling and emptying included."""
     batch: float
     """Mean sequences that decode in a step."""
     prefill_share: float
@@ -104,7 +105,8 @@ def run_closed_loop(
 
     Rows of `out` follow the order of arrival. Times in seconds. Returns the number of steps, and writes totals into
     the spare row `out[requests]`: sum of decode tokens, sum of prompt steps' time, time-weighted compute and memory
-    use. Further rows hold the gaps between tokens as (length s, weight).
+    use. Further rows hold the gaps between tokens as (length s, weight), while clients still send: the emptying at the end is
+    an artefact of a short run (with one round there is nothing else, so it counts).
     """
     left, fresh, done = np.zeros(clients), np.zeros(clients), np.zeros(clients)
     todo, prompt, take = np.zeros(clients), np.zeros(clients), np.zeros(clients)
@@ -166,7 +168,7 @@ def run_closed_loop(
         out[requests, 1] += one if prompts > 0 else 0.0
         out[requests, 2] += uc * one * repeats
         out[requests, 3] += um * one * repeats
-        if gaps < out.shape[0] and decoding > 0.0:
+        if gaps < out.shape[0] and decoding > 0.0 and (sent < requests or requests == clients):
             out[gaps, 0], out[gaps, 1] = one, decoding * repeats
             gaps += 1
         for s in range(clients):

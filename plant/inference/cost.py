@@ -22,10 +22,10 @@ from typing import Any
 
 import numpy as np
 import yaml
-from numba import njit
 from numpy.typing import NDArray
 
 from plant.closed import Closed
+from plant.compiled import njit
 from plant.hardware.gpus import DTYPE_BYTES, Dtype, Gpu
 from plant.hardware.models import Model
 from plant.inference.comm import exchange_count, exchange_s_per_token
@@ -76,6 +76,9 @@ class ArchCost(Closed):
     """Share of the memory rate that weights are read at."""
     cache: float
     """Share of the memory rate that decode attention reads the cache at."""
+    fused_experts: float = 1.0
+    """Factor on `moe_layer_s` with 4-bit experts: where the generation multiplies 4-bit numbers itself, routing, both
+    products and the sum are a few fused kernels instead of a dozen (FlashInfer's, which vLLM uses on Blackwell)."""
     host: float = 1.0
     """Factor on launch times: the processors that came with this generation."""
 
@@ -209,7 +212,8 @@ def _fixed_s(d: Deployment, soft: EngineCost, k: Calibration) -> float:
     moe_layers = (m.expert_layers or m.layers) if m.experts else 0
     count, doublings = exchange_count(d)
     messages = 0.0 if d.gpu.kind == "lpu" else count * (k.exchange_s + doublings * k.exchange_hop_s)
-    return m.layers * soft.layer_s + moe_layers * soft.moe_layer_s + soft.step_s + messages
+    moe_layer_s = soft.moe_layer_s * (arch_cost(d.gpu, k).fused_experts if d.weights == "fp4" else 1.0)
+    return m.layers * soft.layer_s + moe_layers * moe_layer_s + soft.step_s + messages
 
 
 @njit(cache=True)

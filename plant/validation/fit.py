@@ -69,7 +69,8 @@ PRIORS: dict[str, Prior] = {
     "arch.ampere.compute": Prior(1.0, 0.15), "arch.ampere.memory": Prior(0.82, 0.1),
     "arch.blackwell.compute": Prior(0.95, 0.2), "arch.blackwell.memory": Prior(0.82, 0.1),
     "arch.blackwell.cache": Prior(0.75, 0.2),
-    "engine.vllm.moe_layer_s": Prior(45e-6, 0.5),
+    "engine.vllm.moe_layer_s": Prior(45e-6, 0.5), "arch.blackwell.fused_experts": Prior(0.6, 0.5),
+    "engine.vllm-2025.moe_layer_s": Prior(120e-6, 0.6),
     **{f"engine.{name}.layer_s": Prior(40e-6, 0.4) for name in ("vllm", "sglang", "trtllm")},
     **{f"engine.{name}.request_s": Prior(12e-6, 0.8) for name in ("vllm", "sglang", "trtllm")},
     **{f"engine.{name}.step_s": Prior(126e-6, 0.7) for name in ("vllm", "sglang", "trtllm")},
@@ -82,7 +83,8 @@ PRIORS: dict[str, Prior] = {
     "arch.ampere.host": Prior(1.3, 0.2), "engine.eager.request_s": Prior(100e-6, 1.0),
     "engine.eager.step_s": Prior(1e-3, 0.7), "engine.eager.first_s": Prior(0.015, 0.7),
 }  # fmt: skip
-"""Every fitted constant, by its path in the file."""
+"""Every fitted constant, by its path in the file. The prior of `vllm-2025` was set in view of its only rows, those of
+Qwen3-235B-A22B: that model left out is no test of it, either accelerator left out is."""
 HELD: dict[str, Any] = {
     "mfu": {"int8": 0.5, "fp32": 0.6},
     "arch": {"hopper": {"compute": 1.0}, "ampere": {"cache": 0.7}},
@@ -111,6 +113,7 @@ def constants(logs: Sequence[float] | FloatArray) -> Calibration:
     for name, like in ALIKE.items():
         tree["arch"][name] = tree["arch"][like]
     tree["arch"]["other"] = OTHER
+    tree["engine"]["vllm-2025"] = {**tree["engine"]["vllm"], **tree["engine"]["vllm-2025"]}
     return Calibration.model_validate(tree)
 
 

@@ -38,6 +38,18 @@ def test_littles_law_holds() -> None:
     assert seen.output_tok_s / 128 * first_s == pytest.approx(32, rel=0.06)
 
 
+def test_the_emptying_at_the_end_does_not_quicken_the_median_gap() -> None:
+    """Uneven answers: the median of a run of four rounds is that of one ten times as long."""
+    short = closed_loop(deployment(), 600, 1200, 64, spread=0.9, rounds=4)
+    long = closed_loop(deployment(), 600, 1200, 64, spread=0.9, rounds=40)
+    assert short.itl_median_ms == pytest.approx(long.itl_median_ms, rel=0.01)
+
+
+def test_one_round_still_has_a_median_gap() -> None:
+    seen = closed_loop(deployment(), 512, 100, 16, rounds=1)
+    assert seen.itl_median_ms == pytest.approx(seen.tpot_ms, rel=0.1)
+
+
 def test_more_clients_wait_longer_and_get_more_done() -> None:
     runs = [closed_loop(deployment(), 1024, 256, n) for n in (4, 16, 64, 128)]
     for name, sign in (("ttft_ms", 1), ("tpot_ms", 1), ("output_tok_s", 1), ("u_compute", 1)):

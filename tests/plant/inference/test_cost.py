@@ -148,6 +148,22 @@ def test_no_step_beats_the_data_sheet(prompt: float, batch: float, context: floa
     assert 0 < u_memory < 1
 
 
+@pytest.mark.parametrize(
+    ("weights", "gpu_name", "fused"), [("fp4", "B200", True), ("fp8", "B200", False), ("fp4", "H100", False)]
+)
+def test_only_4_bit_experts_on_blackwell_are_fused(weights: str, gpu_name: str, fused: bool) -> None:
+    """The overhead of a step differs by exactly the saved share of the expert overhead of its layers."""
+    k = calibration()
+    plain = {n: a.model_copy(update={"fused_experts": 1.0}) for n, a in k.arch.items()}
+    d = Deployment.model_validate(
+        {"model": model("minimax-m2"), "gpu": gpu(gpu_name), "tp": 4, "weights": weights}
+    )
+    place = COEFFICIENTS.index("fixed_s")
+    now, then = (step_coefficients(d, c)[place] for c in (k, k.model_copy(update={"arch": plain})))
+    saved = d.model.layers * k.engine["vllm"].moe_layer_s * (1 - k.arch["blackwell"].fused_experts)
+    assert then - now == pytest.approx(saved if fused else 0.0)
+
+
 def test_an_idle_step_takes_no_time() -> None:
     assert step_time_s(step_coefficients(deployment()), 0.0, 0.0, 0.0, 0.0, 1.0) == 0.0
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from plant.inference.cost import calibration
-from plant.validation.cases import silicon_case
+from plant.validation.cases import FP8_EXPERTS, silicon_case
 from plant.validation.fit import (
     HUBER,
     PRIORS,
@@ -76,6 +76,21 @@ def test_rows_nobody_fitted_meet_the_aims() -> None:
     found = {metric: mean for _, metric, _, mean, _ in summary(log_errors(held, calibration()))[:2]}
     assert found["tpot_ms"] < 10
     assert found["ttft_ms"] < 30
+
+
+@needs_data
+def test_experts_in_fp8_of_mlenergy_ran_on_older_software() -> None:
+    found = {(bool(c.deployment.model.experts), c.deployment.weights, c.profile)
+             for c in load(DATA) if c.group.endswith("/mlenergy")}  # fmt: skip
+    assert found == {
+        (False, "bf16", None),
+        (True, "bf16", None),
+        (True, "fp4", None),
+        (True, "fp8", FP8_EXPERTS),
+    }
+    old, new = calibration().engine[FP8_EXPERTS], calibration().engine["vllm"]
+    assert old.moe_layer_s > new.moe_layer_s
+    assert old.model_copy(update={"moe_layer_s": new.moe_layer_s}) == new
 
 
 @needs_data
