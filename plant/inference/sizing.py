@@ -571,6 +571,11 @@ def _nothing_fits(search: Sizing, width: Dtype) -> ConfigError:
     except ConfigError as error:
         gb = search.model.params * DTYPE_BYTES[width] / 1e9
         what = f"{search.model.name} in {width} ({gb:.0f} GB) fits no split of {search.max_gpus} {search.gpu.name}"
+        least = 2 ** math.ceil(math.log2(gb / (largest.memory_share * search.gpu.memory_bytes / 1e9)))
+        if least > search.max_gpus:
+            return ConfigError(
+                what, remedy=f"The weights alone fill {least} of them, or take narrower weights"
+            )
         return ConfigError(what, remedy=error.remedy)
     return ConfigError(
         f"no split of {search.max_gpus} {search.gpu.name} holds a sequence of {search.trace.longest:,} tokens",

@@ -31,7 +31,8 @@ needs_data = pytest.mark.skipif(not DATA.exists(), reason="public data absent: .
 def test_no_distance_from_the_priors_gives_the_priors() -> None:
     k = constants(np.zeros(len(PRIORS)))
     assert k.mfu["bf16"] == PRIORS["mfu.bf16"].value
-    assert k.arch["blackwell-rtx"] == k.arch["blackwell"]
+    assert k.arch["blackwell-ultra"] == k.arch["blackwell"]
+    assert k.arch["blackwell-rtx"].host == k.arch["blackwell"].host
 
 
 def test_committed_constants_lie_within_three_sigma_of_their_priors() -> None:
