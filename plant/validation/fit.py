@@ -104,7 +104,7 @@ ALIKE = {"blackwell-ultra": "blackwell"}
 """Generations taken to be as another."""
 RTX = {"compute": 1.1, "memory": 0.94, "cache": 0.92}
 """Graphics cards of Blackwell: set by a scan on the first 150 requests of vllm_bench_RTXPRO6000 (TPOT error 11.5 to
-2.4 %; of the 150 later ones 10.2 to 2.4 %). Their GDDR7 gives a multiprocessor a fifth of the rate that HBM does, so
+2.6 %; of the 150 later ones 10.2 to 2.6 %). Their GDDR7 gives a multiprocessor a fifth of the rate that HBM does, so
 kernels come nearer to it."""
 OTHER = {"compute": 0.9, "memory": 0.82, "cache": 0.7}
 
