@@ -48,6 +48,7 @@ KNOBS: dict[str, Knob] = {
     )
 }  # fmt: skip
 """Every knob of a what-if, by its key."""
+_SYMBOLS = {"mhz": "MHz", "pct": "%", "w": "W", "kw": "kW", "c": "C", "lpm": "L/min"}
 _WRITTEN = re.compile(r"^(?:(?P<asset>[\w\-/]+)\.)?(?P<key>[a-z_]+)=(?P<value>\S+)$", re.IGNORECASE)
 
 
@@ -61,7 +62,8 @@ class Change:
 
     def __str__(self) -> str:
         where = f" on {self.assets[0]}" if len(self.assets) == 1 else f" on {len(self.assets)} assets"
-        return f"{self.knob.key} {self.value:g}{self.knob.unit and ' ' + self.knob.unit}{where}"
+        unit = _SYMBOLS.get(self.knob.unit, self.knob.unit)
+        return f"{self.knob.key.replace('_', ' ')} {self.value:g}{unit and ' ' + unit}{where}"
 
 
 def read_changes(written: str, site: Site) -> tuple[Change, ...]:
@@ -71,7 +73,19 @@ def read_changes(written: str, site: Site) -> tuple[Change, ...]:
         raise UsageError(
             "no change is given", remedy='Write for example "batch=64 clock=1200MHz supply_temp=30C"'
         )
-    return tuple(_change(part, site) for part in parts)
+    changes = tuple(_change(part, site) for part in parts)
+    _once(changes)
+    return changes
+
+
+def _once(changes: tuple[Change, ...]) -> None:
+    """Raises UsageError where two changes set the same knob of the same asset."""
+    seen: set[tuple[str, str]] = set()
+    for change in changes:
+        for asset in change.assets:
+            if (change.knob.key, asset) in seen:
+                raise UsageError(f"{change.knob.key} is set twice on {asset}", remedy="Set it once")
+            seen.add((change.knob.key, asset))
 
 
 def _change(part: str, site: Site) -> Change:
@@ -93,9 +107,11 @@ def _value(part: str, written: str, knob: Knob) -> float:
         value = quantity(written, knob.unit)
     except ValueError as error:
         raise UsageError(f"{part}: {error}", remedy=f"{knob.key} is the {knob.meaning}") from error
+    if not knob.unit and knob.key != "rate" and value != round(value):
+        raise UsageError(f"{part}: {knob.key} is a whole number", remedy=f"Write {knob.key}={round(value)}")
     if not knob.low <= value <= knob.high:
         raise UsageError(
-            f"{part}: {knob.key} lies between {knob.low:g} and {knob.high:g}{knob.unit and ' ' + knob.unit}",
+            f"{part}: {knob.key} lies between {knob.low:g} and {knob.high:g} {_SYMBOLS.get(knob.unit, '')}".rstrip(),
             remedy="Choose a value in that range",
         )
     return value

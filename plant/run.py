@@ -57,8 +57,9 @@ class Totals:
     seconds: float
     it_kwh: float
     facility_kwh: float
+    """IT, cooling, losses and lights, whatever fed them."""
     grid_kwh: float
-    """Facility less what storage gave, plus what it took."""
+    """Facility less what storage and UPS batteries gave, plus what they took."""
     pue: float
     peak_kw: float
     """Highest mean over a quarter of an hour, or over the run where it is shorter."""

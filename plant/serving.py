@@ -17,6 +17,7 @@ from plant.site import Site
 from plant.specs import NodeSpec, PoolSpec
 
 _GOLDEN = (5**0.5 - 1) / 2
+_FIELDS = ("arrival_s", "prompt_tokens", "output_tokens", "priority", "prefix_tokens", "prefix_group")
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class NodeLoad:
     u_compute: float
     """Achieved share of peak compute while busy."""
     u_memory: float
+    power_w: float
+    """Of one accelerator."""
 
 
 @dataclass(frozen=True)
@@ -80,10 +83,8 @@ class PoolEngines:
         self.rate = self.prompt = 1.0
         """Factors on what arrives from now on: its rate, and the length of its prompts."""
         self._next = 0
-        self._sent = trace.take(slice(0, 0))
-        """All requests that arrived, the first attempt of each."""
-        self._origin = [np.zeros(0, np.int64) for _ in self.fleets]
-        """Of each attempt of each fleet, the place of its request in `_sent`."""
+        self._log = {name: _Growing(getattr(trace, name).dtype) for name in _FIELDS}
+        self._attempts = [_Growing(np.dtype(np.int64)) for _ in self.fleets]
         self._told = np.zeros(0, bool)
         """Attempts of the first fleet whose cache is on its way or there."""
         self._under_way: list[tuple[float, int]] = []
@@ -92,15 +93,27 @@ class PoolEngines:
     def gpu_count(self) -> int:
         return len(self.share) * self.deployment.gpus
 
+    @property
+    def _sent(self) -> Trace:
+        """All requests that arrived, the first attempt of each."""
+        log = [self._log[name].values for name in _FIELDS]
+        return Trace(log[0], log[1], log[2], log[3], log[4], log[5], self.trace.name)
+
+    @property
+    def _origin(self) -> list[IntArray]:
+        """Of each attempt of each fleet, the place of its request in `_sent`."""
+        return [attempts.values for attempts in self._attempts]
+
     def advance(self, until_s: float, prefill_pu: FloatArray, decode_pu: FloatArray) -> Moment:
         """Takes in what arrives before `until_s` and runs to there. Clocks are by node, as shares of the maximum."""
         end = int(np.searchsorted(self.trace.arrival_s, until_s, side="left"))
         new = self._shaped(slice(self._next, end))
         self._next = end
         if len(new):
-            places = np.arange(len(self._sent), len(self._sent) + len(new))
-            self._sent = _joined(self._sent, new)
-            self._send(new, places)
+            known = len(self._log["arrival_s"].values)
+            for name in _FIELDS:
+                self._log[name].add(getattr(new, name))
+            self._send(new, np.arange(known, known + len(new)))
         clocks = self._slowest(prefill_pu), self._slowest(decode_pu)
         first, count = self.fleets[0], len(self.fleets[0].deployments)
         windows = [first.advance(until_s, clocks[0][:count], clocks[1][:count])]
@@ -123,7 +136,7 @@ class PoolEngines:
 
     def _send(self, new: Trace, places: IntArray) -> None:
         self.fleets[0].submit(_prompts(new) if self.split else new, routing="least_loaded")
-        self._origin[0] = np.concatenate([self._origin[0], places])
+        self._attempts[0].add(places)
 
     def set_out(self, nodes_out: NDArray[np.bool_], now_s: float) -> None:
         """Instances with a node that does not serve stop; their unfinished requests are sent again to the others."""
@@ -180,7 +193,7 @@ class PoolEngines:
             handed = Trace(at_s, part.prompt_tokens, part.output_tokens, part.priority, np.zeros(len(which), np.int64),
                            np.full(len(which), -1), self.trace.name)  # fmt: skip
             self.fleets[1].submit(handed, routing="least_loaded", handed_s=first_s[which])
-            self._origin[1] = np.concatenate([self._origin[1], origin[which]])
+            self._attempts[1].add(origin[which])
 
     def limit(
         self,
@@ -209,12 +222,14 @@ class PoolEngines:
         busy = np.minimum(parts @ (rows("busy_s") / span_s), 1.0)
         whole = np.where(busy > 0, busy, 1.0) * span_s
         uses = parts @ rows("u_compute_s") / whole, parts @ rows("u_memory_s") / whole
+        idle_w = self.deployment.gpu.idle_w * (1.0 - parts.sum(axis=1))
+        power_w = parts @ (rows("energy_j") / span_s) / self.deployment.gpus + idle_w
         firsts = int(windows[0].first_tokens.sum())
         waited_s = float(windows[0].ttft_sum_s.sum())
         return Moment(
             ttft_ms=1000 * waited_s / firsts if firsts else float("nan"),
-            loads=tuple(NodeLoad(*map(float, one)) for one in zip(busy, *uses, strict=True)),
-            queue=int(rows("queue").sum()),
+            loads=tuple(NodeLoad(*map(float, one)) for one in zip(busy, *uses, power_w, strict=True)),
+            queue=int(rows("queue").sum()) + self._stranded(),
             running=int(rows("running").sum()),
             kv_share=float(rows("kv_share").max()),
             prefill_tokens=int(rows("prefill_tokens").sum()),
@@ -222,6 +237,17 @@ class PoolEngines:
             energy_j=float(rows("energy_j").sum()),
             peak_w=float(rows("peak_power_w").max()) / self.deployment.gpus,
         )
+
+    def _stranded(self) -> int:
+        """Requests dealt to instances that are out: they wait like those in a queue."""
+        begin, count = 0, 0
+        for fleet in self.fleets:
+            out = self.out[begin : begin + len(fleet.deployments)]
+            begin += len(out)
+            if out.any():
+                left = fleet.counter("ASSIGNED") - fleet.counter("COMPLETED") - fleet.counter("REJECTIONS")
+                count += int((left - fleet.counter("QUEUE"))[out].sum())
+        return count
 
     def times(self) -> tuple[FloatArray, FloatArray, FloatArray, IntArray]:
         """Arrival, first token, finish (NaN where not yet) and output tokens of all that arrived. Of a request sent
@@ -301,12 +327,25 @@ def _binned(at_s: FloatArray, values: FloatArray, edges_s: FloatArray, share: fl
     return made
 
 
-def _joined(one: Trace, other: Trace) -> Trace:
-    def both(name: str) -> NDArray[Any]:
-        return np.concatenate([getattr(one, name), getattr(other, name)])
+class _Growing:
+    """An array that grows at its end at a cost that does not depend on its length."""
 
-    return Trace(both("arrival_s"), both("prompt_tokens"), both("output_tokens"), both("priority"),
-                 both("prefix_tokens"), both("prefix_group"), one.name)  # fmt: skip
+    def __init__(self, kind: np.dtype[Any]) -> None:
+        self._room, self._count = np.zeros(64, kind), 0
+
+    @property
+    def values(self) -> NDArray[Any]:
+        """A view, good until the next `add`."""
+        return self._room[: self._count]
+
+    def add(self, more: NDArray[Any]) -> None:
+        end = self._count + len(more)
+        if end > len(self._room):
+            room = np.zeros(max(end, 2 * len(self._room)), self._room.dtype)
+            room[: self._count] = self.values
+            self._room = room
+        self._room[self._count : end] = more
+        self._count = end
 
 
 def _prompts(trace: Trace) -> Trace:

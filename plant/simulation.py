@@ -25,11 +25,12 @@ from plant.inference.engine import FloatArray
 from plant.inference.memory import plan_memory
 from plant.inference.trace import MAX_REQUESTS, Trace, read_trace, synthetic, trace_from_rate
 from plant.jobs.on_site import scheduler_of
-from plant.power.gpu import stretch_at_clock
+from plant.power.gpu import clock_under_cap_pu, gpu_power_w, power_coefficients, stretch_at_clock
 from plant.power.policy import rule_kw
 from plant.power.tariff import bill, carbon_kg, per_1000_tokens
+from plant.power.use import issued_use, use_coefficients
 from plant.run import Happened, PoolServed, Run, Totals
-from plant.serving import Moment, PoolEngines, split
+from plant.serving import Moment, NodeLoad, PoolEngines, split
 from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, saturated
 from plant.sim import Plant
 from plant.site import Site
@@ -99,7 +100,8 @@ def plan_run(
 def _check_hours(hours: float) -> None:
     if not 0 < hours <= MOST_HOURS:
         raise UsageError(
-            f"{hours:g} hours of plant time", remedy=f"Give a time above zero, at most {MOST_HOURS:,.0f} hours"
+            f"{hours:g} hours of plant time",
+            remedy=f"Give a time above zero, at most {MOST_HOURS:,.0f} hours",
         )
 
 
@@ -143,7 +145,8 @@ def _synthetic(site: Site, rate: float, seed: int, hours: float) -> Trace:
     count = wanted_rps * hours * 3600.0
     if count > MAX_REQUESTS:
         raise UsageError(
-            f"{count:,.0f} synthetic requests", remedy=f"At most {MAX_REQUESTS:,}: take fewer hours or a lower --rate"
+            f"{count:,.0f} synthetic requests",
+            remedy=f"At most {MAX_REQUESTS:,}: take fewer hours or a lower --rate",
         )
     return synthetic(max(int(count), 2), wanted_rps, seed, urgent_share=0.1)
 
@@ -155,6 +158,13 @@ def _from_start(trace: Trace) -> Trace:
         return trace
     said = f"the trace begins at {first_s:,.0f} s: the run begins there"
     return replace(trace, arrival_s=trace.arrival_s - first_s, notes=(*trace.notes, said))
+
+
+def _at_rate(trace: Trace, factor: float) -> Trace:
+    """The trace at a multiple of its rate, played again where it would end early; nothing at 0."""
+    if factor == 0 or not len(trace):
+        return trace.take(slice(0, 0))
+    return trace.repeat(max(1, math.ceil(factor))).scaled(factor)
 
 
 def _no_pools(site: Site) -> UsageError:
@@ -195,6 +205,77 @@ def simulate(plan: Plan, progress: Progress | None = None) -> Run:
     return _Simulation(plan).run(progress)
 
 
+class _Phases:
+    """Clocks of prefill and decode that differ, of one pool: set apart by a change, or held apart by a power cap, which
+    real firmware follows within milliseconds, so that prompts slow down and decode, which draws less, does not.
+
+    The plant knows one clock: the one at which the window's mean use draws what the engines drew. Arrays are by node.
+    """
+
+    def __init__(self, pool: PoolEngines, locked_mhz: FloatArray) -> None:
+        self.prefill_clock_mhz = self.decode_clock_mhz = math.inf
+        """As a change set them."""
+        self._deployment = pool.deployment
+        self._set_mhz = self._allowed_mhz = self._highest_mhz = locked_mhz
+        self._under_cap: dict[float, tuple[float, float]] = {}
+
+    def clocks_pu(
+        self, now_mhz: FloatArray, locked_mhz: FloatArray, cap_w: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Of prefill and decode, as shares of the maximum.
+
+        A clock below the lock is held there by heat; from there it comes back by a twentieth a window. A lock that is
+        not the one set here was set by a fault or an operator.
+        """
+        if not np.allclose(locked_mhz, self._set_mhz):
+            self._highest_mhz = locked_mhz.copy()
+        held = now_mhz < locked_mhz - 1.0
+        self._allowed_mhz = np.where(held, now_mhz, np.minimum(self._allowed_mhz * 1.05, self._highest_mhz))
+        top = self._deployment.gpu.clock_max_mhz
+        limits = np.array([self._capped_pu(float(cap)) for cap in cap_w])
+        prefill = np.minimum(self._allowed_mhz, self.prefill_clock_mhz) / top
+        decode = np.minimum(self._allowed_mhz, self.decode_clock_mhz) / top
+        return np.minimum(prefill, limits[:, 0]), np.minimum(decode, limits[:, 1])
+
+    def _capped_pu(self, cap_w: float) -> tuple[float, float]:
+        """Highest clocks at which a step full of prompt, and one of a full batch of usual chats, stay under the cap."""
+        if cap_w not in self._under_cap:
+            d = self._deployment
+            cost, use, power = step_coefficients(d), use_coefficients(d), power_coefficients(d.gpu)
+            chunk, length = float(d.chunk_tokens), PROMPT_TOKENS + ANSWER_TOKENS / 2
+            steps = (chunk, chunk * chunk / 2, 0.0, 0.0), (0.0, 0.0, float(d.max_batch), d.max_batch * length)
+            found = []
+            for step in steps:
+                compute, memory = issued_use(use, *step, step_time_s(cost, *step, 1.0))
+                found.append(float(clock_under_cap_pu(power, 1.0, compute, memory, cap_w, 1.0)))
+            self._under_cap[cap_w] = (found[0], found[1])
+        return self._under_cap[cap_w]
+
+    def even_mhz(
+        self, loads: Sequence[NodeLoad], clocks_pu: tuple[FloatArray, FloatArray], power: Any
+    ) -> FloatArray:
+        """The one clock, by halving between the two: power rises with the clock."""
+        found = []
+        for load, prefill, decode in zip(loads, *clocks_pu, strict=True):
+            low, high = sorted((float(prefill), float(decode)))
+            for _ in range(12):
+                middle = (low + high) / 2
+                under = gpu_power_w(power, load.busy, load.u_compute, load.u_memory, middle) < load.power_w
+                low, high = (middle, high) if under else (low, middle)
+            found.append((low + high) / 2)
+        self._set_mhz = np.array(found) * self._deployment.gpu.clock_max_mhz
+        return self._set_mhz
+
+
+def _busy_alike(power: Any, load: NodeLoad, clock_pu: float) -> float:
+    """The busy share at which the plant draws what the engines drew. Power bends with use, so the power of the
+    window's mean use is a little above the mean of its powers."""
+    idle_w, even_w = float(power[0]), gpu_power_w(power, load.busy, load.u_compute, load.u_memory, clock_pu)
+    if even_w <= idle_w:
+        return load.busy
+    return min(max(load.busy * (load.power_w - idle_w) / (even_w - idle_w), 0.0), 1.0)
+
+
 class _Simulation:
     """One run in the making."""
 
@@ -207,8 +288,8 @@ class _Simulation:
         ]
         self.nodes = self.plant.store.tables.gpu_node
         self.rows = [[self.plant.store.rows[node][1] for node in pool.nodes] for pool in self.pools]
-        self.phase_mhz = {pool.spec.name: [math.inf, math.inf] for pool in self.pools}
-        """Highest clocks in prefill and decode where a change set them apart."""
+        self.phases: dict[str, _Phases] = {}
+        """Pools whose clocks a change set apart for prefill and decode."""
         self.usual = {pool.spec.name: self._pool_row(pool).copy() for pool in self.pools}
         """The plant's pools at the start: faults and actions move them."""
         self.last = {(name, column): float(row[column]) for name, row in self.usual.items()
@@ -219,10 +300,13 @@ class _Simulation:
         self.scheduler = scheduler_of(plan.site)
         names = self.plant.store.names["gpu_node"]
         self.outside = np.array(
-            [row for row, name in enumerate(names) if plan.site.jobs and not plan.site.pool_of(name)], np.int64
+            [row for row, name in enumerate(names) if plan.site.jobs and not plan.site.pool_of(name)],
+            np.int64,
         )
         """Nodes outside pools, where jobs are described: they do what the scheduler says, or nothing."""
-        self.serving = np.unique(np.concatenate([np.zeros(0, np.int64), *map(np.array, self.rows)])).astype(np.int64)
+        self.serving = np.unique(np.concatenate([np.zeros(0, np.int64), *map(np.array, self.rows)])).astype(
+            np.int64
+        )
         """Nodes of pools."""
         self.count = max(1, math.ceil(plan.seconds / plan.step_s - 1e-9))
         self.record = _Record(self.plant, plan.site, self.count)
@@ -253,7 +337,7 @@ class _Simulation:
             clocks_pu = self._clocks_pu(pool, rows)
             moment = pool.advance(end_s, *clocks_pu)
             moments.append(moment)
-            self._tell(pool, rows, moment, clocks_pu[1])
+            self._tell(pool, rows, moment, clocks_pu)
         self.scheduler.advance(start_s)
         self._run_jobs()
         if number and not self.storage_held:
@@ -276,7 +360,8 @@ class _Simulation:
         pool.slow_exchange(1.0 / np.maximum(links, 0.02))
         before = self.usual[pool.spec.name]
         pool.rate = float(p["arrival_rps"] / before["arrival_rps"]) if before["arrival_rps"] else 1.0
-        pool.prompt = float(p["prompt_tokens"] / before["prompt_tokens"])
+        longer = (p[column] / before[column] for column in ("prompt_tokens", "context_tokens"))
+        pool.prompt = float(max(longer, key=lambda ratio: abs(math.log(max(ratio, 1e-9)))))
         for column, name, scale in (("batch_limit", "max_batch", pool.spec.max_batch / before["batch_limit"]),
                                     ("kv_watermark_pct", "kv_watermark_pct", 1.0)):  # fmt: skip
             if p[column] != self.last[pool.spec.name, column]:
@@ -286,21 +371,35 @@ class _Simulation:
     def _pool_row(self, pool: PoolEngines) -> Any:
         return self.plant.store.tables.pool[self.plant.store.rows[pool.spec.name][1]]
 
-    def _tell(self, pool: PoolEngines, rows: list[int], moment: Moment, clock_pu: FloatArray) -> None:
+    def _tell(
+        self, pool: PoolEngines, rows: list[int], moment: Moment, clocks_pu: tuple[FloatArray, FloatArray]
+    ) -> None:
         """The plant's nodes under this load, and its pool with what the engines measured."""
-        loads = moment.loads
+        loads, clock_pu = moment.loads, clocks_pu[1]
+        powers = self.plant.store.edges.power[self.nodes["hw"][rows].astype(int)]
+        if phases := self.phases.get(pool.spec.name):
+            even_mhz = phases.even_mhz(loads, clocks_pu, powers[0])
+            self.nodes["clock_lock_mhz"][rows] = even_mhz
+            clock_pu = even_mhz / self.nodes["clock_max_mhz"][rows]
         uses = [
             self._at_full_clock(row, load.u_compute, load.u_memory, float(clock))
             for row, load, clock in zip(rows, loads, clock_pu, strict=True)
         ]
-        self._drive(rows, [load.busy for load in loads], [use[0] for use in uses], [use[1] for use in uses])
+        busy = [
+            _busy_alike(power, load, float(clock))
+            for power, load, clock in zip(powers, loads, clock_pu, strict=True)
+        ]
+        self._drive(rows, busy, [use[0] for use in uses], [use[1] for use in uses])
+        self.nodes["load_pu"][rows] = [load.busy for load in loads]
         p = self._pool_row(pool)
         p["driven"], p["queue"], p["kv_use_pct"] = 1.0, moment.queue, 100.0 * moment.kv_share
         p["load_pu"] = float(np.mean([load.busy for load in moment.loads]))
         if math.isfinite(moment.ttft_ms):
             p["ttft_ms"] = moment.ttft_ms
 
-    def _at_full_clock(self, row: int, u_compute: float, u_memory: float, clock_pu: float) -> tuple[float, float]:
+    def _at_full_clock(
+        self, row: int, u_compute: float, u_memory: float, clock_pu: float
+    ) -> tuple[float, float]:
         """Uses of the same work at the maximal clock: u = achieved * stretch(u), solved by repetition."""
         if clock_pu >= 1.0:
             return u_compute, u_memory
@@ -322,8 +421,12 @@ class _Simulation:
         """Clocks of the pool's nodes in prefill and decode, as shares of the maximum: the slowest GPU of each."""
         highest = self.nodes["clock_max_mhz"][rows]
         now = np.maximum((self.nodes["clock_min_mhz"] * self.nodes["clock_share_pu"])[rows], 1.0)
-        prefill, decode = self.phase_mhz[pool.spec.name]
-        return np.minimum(now, prefill) / highest, np.minimum(now, decode) / highest
+        caps_w, name = self.nodes["power_cap_w"][rows], pool.spec.name
+        if name not in self.phases and caps_w.min() < pool.deployment.gpu.tdp_w - 1.0:
+            self.phases[name] = _Phases(pool, self.nodes["clock_lock_mhz"][rows].copy())
+        if phases := self.phases.get(name):
+            return phases.clocks_pu(now, self.nodes["clock_lock_mhz"][rows], caps_w)
+        return now / highest, now / highest
 
     def _run_jobs(self) -> None:
         if not len(self.outside):
@@ -339,7 +442,7 @@ class _Simulation:
         if not any(units):
             return
         site = tables.site[0]
-        draw_kw = float(site["grid_kw"] + site["ess_kw"]) / len(units)
+        draw_kw = facility_kw(site) / len(units)
         self.highest_kw = max(self.highest_kw, draw_kw * len(units))
         cap_kw = min(limits.get("site_power_max_kw", math.inf), max(self.highest_kw, HOLD_PU * self.rated_kw))
         local = self.plan.start.astimezone(self.site.zone)
@@ -361,13 +464,20 @@ class _Simulation:
             if key in _LIMITS and pool:
                 pool.limit(**{_LIMITS[key]: value})
             elif key == "rate" and pool:
-                pool.trace = pool.trace.scaled(value) if value > 0 else pool.trace.take(slice(0, 0))
+                pool.trace = _cut(_at_rate(pool.trace, value), self.plan.seconds)
             elif key in ("prefill_clock", "decode_clock"):
-                for pool in self.pools:
-                    if asset in pool.nodes:
-                        self.phase_mhz[pool.spec.name][key == "decode_clock"] = value
+                self._part(asset, key, value)
             else:
                 self._turn(asset, key, value)
+
+    def _part(self, node: str, key: str, value_mhz: float) -> None:
+        """Sets one phase's clock of the pool on that node."""
+        for pool, rows in zip(self.pools, self.rows, strict=True):
+            if node in pool.nodes:
+                locked = self.nodes["clock_lock_mhz"][rows].copy()
+                setattr(
+                    self.phases.setdefault(pool.spec.name, _Phases(pool, locked)), f"{key}_mhz", value_mhz
+                )
 
     def _turn(self, asset: str, key: str, value: float) -> None:
         kind, column = _COLUMN_OF[key]
@@ -385,10 +495,11 @@ class _Simulation:
         series = record.series()
         for pool in self.pools:
             series |= self._latency(pool, time_s)
+        series |= self._per_token(series, time_s)
         totals = self._totals(series, sum(pool.output_tokens for pool in pools))
         happened = [Happened(fault.at_s, fault.fault.title, fault.asset) for fault in plan.faults]
         happened += [
-            Happened(one.time_s, f"{one.what} {one.subject}", one.reason)
+            Happened(one.time_s, f"job {one.subject}: {one.what}, {one.reason}")
             for one in self.scheduler.decisions
             if 0 < one.time_s <= plan.seconds
         ]
@@ -400,11 +511,34 @@ class _Simulation:
 
     def _latency(self, pool: PoolEngines, time_s: FloatArray) -> dict[tuple[str, str], FloatArray]:
         """Percentiles over spans of the run, each held over the windows of its span."""
-        spans = min(self.count, LATENCY_POINTS)
-        edges = np.linspace(0.0, self.plan.seconds, spans + 1)
-        place = np.clip(np.searchsorted(edges, time_s, side="left") - 1, 0, spans - 1)
+        edges, place = self._spans(time_s)
         found = pool.latency_series(edges)
         return {(metric, pool.spec.name): values[place] for metric, values in found.items()}
+
+    def _spans(self, time_s: FloatArray) -> tuple[FloatArray, NDArray[np.int64]]:
+        """Edges of the spans that slow figures are told over, and the span of each window."""
+        spans = min(self.count, LATENCY_POINTS)
+        edges = np.linspace(0.0, self.plan.seconds, spans + 1)
+        return edges, np.clip(np.searchsorted(edges, time_s, side="left") - 1, 0, spans - 1)
+
+    def _per_token(
+        self, series: dict[tuple[str, str], FloatArray], time_s: FloatArray
+    ) -> dict[tuple[str, str], FloatArray]:
+        """Energy and carbon of the nodes that serve for 1,000 output tokens; NaN in a span without any."""
+        edges, place = self._spans(time_s)
+        span_s = np.diff(time_s, prepend=0.0)
+        served = (
+            np.sum([series["decode_tokens_per_s", pool.spec.name] for pool in self.pools], axis=0) * span_s
+        )
+        wh = series["serving_kw", self.site.name] * span_s / 3.6
+        sums = [np.bincount(place, weights=values, minlength=len(edges) - 1) for values in (wh, served)]
+        per_1k = np.divide(1000.0 * sums[0], sums[1], out=np.full(len(sums[0]), np.nan), where=sums[1] > 0)
+        return {
+            ("wh_per_1k_tokens", self.site.name): per_1k[place],
+            ("carbon_g_per_1k_tokens", self.site.name): per_1k[place]
+            / 1000.0
+            * self.site.tariff.carbon_g_per_kwh,
+        }
 
     def _totals(self, series: dict[tuple[str, str], FloatArray], tokens: int) -> Totals:
         plan, tariff, name = self.plan, self.site.tariff, self.site.name
@@ -435,6 +569,12 @@ class _Simulation:
             for p in pools
             if p.rejected
         ]
+        said += [
+            f"{one} stands by for {fault.asset}: in a simulated run nobody starts it"
+            for fault in self.plan.faults
+            if self.site.by_name[fault.asset.lower()].kind == "pump"
+            for one in self.site.by_name[fault.asset.lower()].redundant_with
+        ]
         outside = len(self.site.of_kind("gpu_node")) - sum(len(pool.nodes) for pool in self.site.pools)
         if outside and not self.site.jobs:
             said.append(
@@ -462,9 +602,14 @@ _TOLD: dict[str, tuple[tuple[str, str], ...]] = {
     "cdu": (("supply_temp_c", "supply_temp_c"), ("return_temp_c", "return_temp_c"), ("flow_lpm", "flow_lpm")),
     "ess": (("power_kw", "ess_kw"), ("soc_pct", "soc_pct")),
     "site": (("it_kw", "it_kw"), ("grid_kw", "grid_kw"), ("cooling_kw", "cooling_kw"), ("losses_kw", "losses_kw"),
-             ("pue", "pue"), ("ess_kw", "ess_total_kw")),
+             ("lights_kw", "lights_kw"), ("pue", "pue"), ("ess_kw", "ess_total_kw")),
 }  # fmt: skip
 """Columns that a run keeps of every asset of a kind, and what the series is called."""
+
+
+def facility_kw(site: Any) -> float:
+    """IT, cooling, losses and lights, whatever feeds them: grid, storage or UPS batteries."""
+    return float(sum(site[part] for part in ("it_kw", "cooling_kw", "losses_kw", "lights_kw")))
 
 
 class _Record:
@@ -502,9 +647,7 @@ class _Record:
         np.maximum.at(hottest, self._rack_of, nodes["gpu_temp_c"])
         parts = [table[column] for table, column in self._columns]
         self._matrix[number] = np.concatenate([*parts, np.where(np.isfinite(hottest), hottest, np.nan)])
-        tokens = 0
         for pool, mine, moment in zip(pools, rows, moments, strict=True):
-            tokens += moment.decode_tokens
             self._pool(number, pool.spec.name, {
                 "queue": moment.queue, "running": moment.running, "kv_use_pct": 100 * moment.kv_share,
                 "prefill_tokens_per_s": moment.prefill_tokens / span_s,
@@ -513,14 +656,10 @@ class _Record:
                 "clock_mhz": float(nodes["clock_min_mhz"][mine].min()),
             })  # fmt: skip
         site = self._plant.store.tables.site[0]
-        facility_kw = float(site["grid_kw"] + site["ess_kw"])
-        serving_kw = facility_kw * float(nodes["power_kw"][serving].sum() / max(nodes["power_kw"].sum(), 1e-9))
-        wh = 1000.0 * serving_kw * span_s / 3600.0
-        per_1k = 1000.0 * wh / tokens if tokens else float("nan")
-        carbon = per_1k * self._site.tariff.carbon_g_per_kwh / 1000.0
+        whole_kw = facility_kw(site)
+        serving_kw = whole_kw * float(nodes["power_kw"][serving].sum() / max(nodes["power_kw"].sum(), 1e-9))
         self._pool(number, self._site.name, {
-            "wh_per_1k_tokens": per_1k, "carbon_g_per_1k_tokens": carbon,
-            "facility_kw": facility_kw, "serving_kw": serving_kw,
+            "facility_kw": whole_kw, "serving_kw": serving_kw,
         })  # fmt: skip
 
     def _pool(self, number: int, asset: str, values: dict[str, float]) -> None:

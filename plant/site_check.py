@@ -22,6 +22,10 @@ Found = tuple[Place, str, str]
 """Place in the file (assets by their position after expansion), what is wrong, remedy."""
 
 
+MOST_NAMED = 30
+"""Names that a remedy lists at most: all kinds of assets, but not all nodes of a site."""
+
+
 def near(name: str, known: Iterable[str]) -> str:
     """A remedy that names what was perhaps meant.
 
@@ -32,7 +36,11 @@ def near(name: str, known: Iterable[str]) -> str:
     found = get_close_matches(name.lower(), names, n=3, cutoff=0.6)
     if found:
         return f"Did you mean {' or '.join(found)}?"
-    return f"Use one of {', '.join(names[:8])}{' ...' if len(names) > 8 else ''}" if names else ""
+    return (
+        f"Use one of {', '.join(names[:MOST_NAMED])}{' ...' if len(names) > MOST_NAMED else ''}"
+        if names
+        else ""
+    )
 
 
 # ---- faults ------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 SetpointError
 ├── UsageError            the user asked for something that cannot be done (exit 2)
 │   └── ConfigError       a setting, site file or rule file is wrong, with place and remedy
-├── InputError            one input item is bad; it goes to quarantine, the rest goes on
+├── InputError            one input item is bad; it goes to quarantine, the rest goes on (exit 2 where it was all)
 ├── BackendError          a model, store or server is missing or broken (exit 3)
 │   ├── ModelMissing
 │   ├── ModelFailed       the model answered badly, too late or not at all
@@ -43,7 +43,12 @@ class ConfigError(UsageError):
 
 
 class InputError(SetpointError):
-    """One input item cannot be used. It is kept in quarantine; the rest of the batch goes on."""
+    """One input item cannot be used. It is kept in quarantine; the rest of the batch goes on.
+
+    It reaches the command line only where that item was the whole input, such as a trace.
+    """
+
+    exit_code = 2
 
 
 class BackendError(SetpointError):

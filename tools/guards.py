@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from plant import physics
+from plant.specs import NodeSpec
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from setpoint.errors import ActionRefused
@@ -142,8 +143,11 @@ def _serves(s: Situation, node: str) -> bool:
     if reading is None or age_s(reading, s.now) > s.telemetry_max_age_s:
         return False
     state = reading.values
+    wanted = s.site.spec(node, NodeSpec).gpus
     return (
-        state.get("up", 0.0) == 1.0 and state.get("drained", 0.0) == 0.0 and state.get("gpus_ok", 0.0) >= 8.0
+        state.get("up", 0.0) == 1.0
+        and state.get("drained", 0.0) == 0.0
+        and state.get("gpus_ok", 0.0) >= wanted
     )
 
 

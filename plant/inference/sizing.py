@@ -572,7 +572,7 @@ def _nothing_fits(search: Sizing, width: Dtype) -> ConfigError:
         gb = search.model.params * DTYPE_BYTES[width] / 1e9
         what = f"{search.model.name} in {width} ({gb:.0f} GB) fits no split of {search.max_gpus} {search.gpu.name}"
         least = 2 ** math.ceil(math.log2(gb / (largest.memory_share * search.gpu.memory_bytes / 1e9)))
-        if least > search.max_gpus:
+        if "fits with" not in error.remedy:
             return ConfigError(
                 what, remedy=f"The weights alone fill {least} of them, or take narrower weights"
             )

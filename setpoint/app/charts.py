@@ -12,8 +12,10 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-WIDTH, HEIGHT = 1160.0, 208.0
-LEFT, RIGHT, TOP, BOTTOM = 62.0, 150.0, 26.0, 24.0
+WIDTH, HEIGHT = 1160.0, 220.0
+LEFT, RIGHT, TOP, BOTTOM = 62.0, 184.0, 38.0, 24.0
+LONGEST_NAME = 20
+"""A longer name of a line is cut in its middle, so that it stays in the picture."""
 MOST_POINTS = 1400
 """A line of more is drawn as the least and the greatest value of each step across, so that a spike stays visible."""
 LEAST_SPAN = 0.04
@@ -57,7 +59,7 @@ def draw(chart: Chart, time_s: NDArray[np.float64], marks: Sequence[Mark] = ()) 
         LEFT, chart.title, chart.unit)]  # fmt: skip
     parts += _grid(plane)
     parts += [_limit(name, value, plane) for name, value in chart.limits if low <= value <= high]
-    parts += [_mark(mark, plane) for mark in marks]
+    parts += [_mark(mark, plane, number) for number, mark in enumerate(marks, 1)]
     parts += [_polyline(line, time_s, plane, number) for number, line in enumerate(chart.lines)]
     parts += _names(chart, plane)
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
@@ -159,11 +161,17 @@ def _limit(name: str, value: float, plane: _Plane) -> Markup:
     ).format(LEFT, WIDTH - RIGHT, y, y, WIDTH - RIGHT - 4, y - 4, name)
 
 
-def _mark(mark: Mark, plane: _Plane) -> Markup:
+def _mark(mark: Mark, plane: _Plane, number: int) -> Markup:
+    """A line with its number in a flag, as in the list of what happened; the words are its title."""
     x = plane.x(mark.at_s)
     return Markup(
-        '<line class="chart-mark" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"><title>{}</title></line>'
-    ).format(x, x, TOP - 4, HEIGHT - BOTTOM, f"{clock(mark.at_s)} {mark.what}")
+        '<g class="chart-flag"><title>{}</title><line class="chart-mark" x1="{:.1f}" x2="{:.1f}" y1="{}" y2="{}"/>'
+        '<rect x="{:.1f}" y="{}" width="{}" height="13" rx="2"/>'
+        '<text text-anchor="middle" x="{:.1f}" y="{}">{}</text></g>'
+    ).format(
+        f"{clock(mark.at_s)} {mark.what}", x, x, TOP - 6, HEIGHT - BOTTOM,
+        x - 4 - 3.5 * len(str(number)), TOP - 17, 8 + 7 * len(str(number)), x, TOP - 6.5, number,
+    )  # fmt: skip
 
 
 def _polyline(line: Line, time_s: NDArray[np.float64], plane: _Plane, number: int) -> Markup:
@@ -206,7 +214,9 @@ def _names(chart: Chart, plane: _Plane) -> list[Markup]:
     for number, line in enumerate(chart.lines):
         finite = line.values[np.isfinite(line.values)]
         if len(finite):
-            ends.append((plane.y(float(finite[-1])), number, f"{line.name} {finite[-1]:,.4g}"))
+            ends.append(
+                (plane.y(float(finite[-1])), number, f"{_short(line.name)} {figure(float(finite[-1]))}")
+            )
     ends.sort()
     placed: list[Markup] = []
     below = TOP
@@ -220,6 +230,20 @@ def _names(chart: Chart, plane: _Plane) -> list[Markup]:
             )
         )
     return placed
+
+
+def figure(value: float) -> str:
+    """Four figures, never an exponent for what a site has.
+
+    >>> figure(21221.7), figure(0.12345), figure(-0.0)
+    ('21,222', '0.1235', '0')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value + 0.0:.4g}"
+
+
+def _short(name: str) -> str:
+    half = LONGEST_NAME // 2
+    return name if len(name) <= LONGEST_NAME else f"{name[: half - 1]}\u2026{name[-half:]}"
 
 
 def _described(chart: Chart) -> str:

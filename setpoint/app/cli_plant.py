@@ -25,6 +25,9 @@ TraceFile = Annotated[
         "--trace", help="Requests as CSV: arrival_s,input_toks,output_toks. Default: a synthetic load."
     ),
 ]
+Sort = Annotated[
+    bool, typer.Option("--sort", help="Put unsorted arrivals in order in place of refusing them.")
+]
 FaultSpec = Annotated[
     list[str] | None,
     typer.Option("--fault", help="NAME[:ASSET]@T, T as 600s, 10m or 2h after the start. Repeatable."),
@@ -34,7 +37,8 @@ Report = Annotated[Path | None, typer.Option("--report", help="Write the HTML re
 
 @plant.command()
 def show(
-    site: Annotated[str, typer.Argument(help="A site file or an included site.")] = "demo",
+    site: Annotated[str, typer.Argument(help="A site file or an included site.")] = "",
+    named: Annotated[str, typer.Option("--site", help="The same, as the other commands take it.")] = "",
     tree: Annotated[bool, typer.Option("--tree", help="The topology as a tree.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -44,7 +48,9 @@ def show(
     """
     from setpoint.app.plant_views import show_site
 
-    show_site(site, tree, as_json)
+    if site and named and site != named:
+        raise UsageError(f"two sites: {site} and {named}", remedy="Name one")
+    show_site(site or named or "demo", tree, as_json)
 
 
 @plant.command()
@@ -55,18 +61,21 @@ def simulate(
     fault: FaultSpec = None,
     step: Annotated[str, typer.Option(help="Window in which engines and plant exchange, as 1s.")] = "auto",
     rate: Annotated[float, typer.Option(help="Factor on the trace's rate of arrivals.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic load, where no trace is given.")] = 7,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the synthetic load, where no trace is given.")
+    ] = 7,
+    sort: Sort = False,
     as_json: Json = False,
     report: Report = None,
 ) -> None:
     """Run a site under a real request trace: latency, cache, power, clocks, temperatures, storage, grid, carbon.
 
     Examples: `setpoint plant simulate --site hall-1024 --trace conv.csv --report run.html`;
-    `setpoint plant simulate --site demo --trace conv.csv --hours 0.5 --fault coolant_pump_trip:cdu-1-pump-a@10m`
+    `setpoint plant simulate --site demo --hours 0.5 --fault pump_trip:cdu-1-pump-a@10m`
     """
     from setpoint.app.plant_views import show_run
 
-    show_run(site, trace, hours, fault or [], step, rate, seed, as_json, report)
+    show_run(site, trace, hours, fault or [], step, rate, seed, sort, as_json, report)
 
 
 @plant.command("what-if")
@@ -77,7 +86,10 @@ def what_if(
     trace: TraceFile = None,
     fault: FaultSpec = None,
     rate: Annotated[float, typer.Option(help="Factor on the trace's rate of arrivals.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic load, where no trace is given.")] = 7,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Seed of the synthetic load, where no trace is given.")
+    ] = 7,
+    sort: Sort = False,
     as_json: Json = False,
     report: Report = None,
 ) -> None:
@@ -87,7 +99,7 @@ def what_if(
     """
     from setpoint.app.plant_views import show_what_if
 
-    show_what_if(changes, over, site, trace, fault or [], rate, seed, as_json, report)
+    show_what_if(changes, over, site, trace, fault or [], rate, seed, sort, as_json, report)
 
 
 @plant.command()
@@ -95,10 +107,11 @@ def size(
     model: Annotated[str, typer.Option("--model", help="As llama-3.1-70b.")],
     gpu: Annotated[str, typer.Option("--gpu", help="As H200.")],
     slo: Annotated[str, typer.Option("--slo", help="As ttft=500ms,tpot=50ms.")],
-    rate: Annotated[float, typer.Option("--rate", help="Requests a second.")],
+    rate: Annotated[float, typer.Option("--rate", max=100_000.0, help="Requests a second.")],
     prompt: Annotated[int, typer.Option(help="Mean prompt, tokens.")] = 1024,
     output: Annotated[int, typer.Option(help="Mean answer, tokens.")] = 256,
     trace: TraceFile = None,
+    sort: Sort = False,
     weights: Annotated[str, typer.Option(help="bf16, fp8 or fp4; default as published.")] = "",
     max_gpus: Annotated[int, typer.Option("--max-gpus", help="No more than so many.")] = 1024,
     as_json: Json = False,
@@ -109,7 +122,7 @@ def size(
     """
     from setpoint.app.plant_views import show_sizing
 
-    show_sizing(model, gpu, slo, rate, prompt, output, trace, weights, max_gpus, as_json)
+    show_sizing(model, gpu, slo, rate, prompt, output, trace, sort, weights, max_gpus, as_json)
 
 
 @plant.command()
@@ -134,12 +147,13 @@ def bench(
     trace: Annotated[Path, typer.Option("--trace", help="Requests as CSV.")],
     model: Annotated[str, typer.Option("--model")] = "llama-2-70b",
     gpu: Annotated[str, typer.Option("--gpu")] = "H100",
-    tp: Annotated[int, typer.Option("--tp", help="Tensor parallel ways of one replica.")] = 8,
-    replicas: Annotated[int, typer.Option("--replicas")] = 2,
+    tp: Annotated[int, typer.Option("--tp", min=1, help="Tensor parallel ways of one replica.")] = 8,
+    replicas: Annotated[int, typer.Option("--replicas", min=1)] = 2,
     hbm_util: Annotated[
         float, typer.Option("--hbm-util", help="Share of GPU memory; little of it starves the cache.")
     ] = 0.9,
-    repeat: Annotated[int, typer.Option(help="Play the trace so many times in a row.")] = 1,
+    repeat: Annotated[int, typer.Option(min=1, help="Play the trace so many times in a row.")] = 1,
+    sort: Sort = False,
     compare: Annotated[
         bool, typer.Option("--compare", help="Throughput against reserving memory, at equal memory.")
     ] = False,
@@ -151,7 +165,7 @@ def bench(
     """
     from setpoint.app.plant_views import show_bench
 
-    show_bench(trace, model, gpu, tp, replicas, hbm_util, repeat, compare, as_json)
+    show_bench(trace, model, gpu, tp, replicas, hbm_util, repeat, sort, compare, as_json)
 
 
 @plant.command()
@@ -171,7 +185,7 @@ def faults(
 ) -> None:
     """The faults the plant can suffer: what they strike, how they begin, what equipment would log.
 
-    Example: `setpoint plant faults coolant_leak`
+    Example: `setpoint plant faults rack_leak`
     """
     from setpoint.app.plant_views import show_faults
 
@@ -182,9 +196,9 @@ def faults(
 def night(
     out: Annotated[Path, typer.Option("--out", help="Folder for events.log, telemetry.csv and truth.json.")],
     site: SiteName = "demo",
-    seed: Annotated[int, typer.Option(help="The same seed gives the same night.")] = 7,
-    hours: Annotated[float, typer.Option(help="Length.")] = 8.0,
-    faults: Annotated[int, typer.Option(help="How many faults strike.")] = 12,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same night.")] = 7,
+    hours: Annotated[float, typer.Option(min=0.1, max=168.0, help="Length, at most a week.")] = 8.0,
+    faults: Annotated[int, typer.Option(min=0, max=500, help="How many faults strike.")] = 12,
 ) -> None:
     """Compose a night on any site from one seed: telemetry, events as equipment writes them, and the truth.
 

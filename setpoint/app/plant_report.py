@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 
@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 import setpoint
-from plant.run import FloatArray, Run
-from setpoint.app.charts import Chart, Line, Mark, clock, draw
+from plant.run import FloatArray, PoolServed, Run
+from setpoint.app.charts import Chart, Line, Mark, clock, draw, figure
 from setpoint.errors import BackendError
 
 MOST_LINES = 5
@@ -47,6 +47,7 @@ def render(run: Run, limits: Mapping[str, float], other: Run | None = None) -> s
         "number": number,
         "percent": lambda v: f"{v:.1%}" if math.isfinite(v) else "none",
         "clock": clock,
+        "moved": lambda pair: moved(*pair),
     }
     style = files("setpoint.app").joinpath("templates/report.css").read_text("utf-8")
     style += files("setpoint.app").joinpath("templates/plant.css").read_text("utf-8")
@@ -54,6 +55,7 @@ def render(run: Run, limits: Mapping[str, float], other: Run | None = None) -> s
         run=run,
         other=other,
         rows=compared(run, other) if other else [],
+        pools=pool_rows(run),
         sections=_sections(run, limits, other),
         style=Markup(style),
         policy=_POLICY,
@@ -67,9 +69,43 @@ def number(value: float) -> str:
     >>> number(12345.6), number(0.12345), number(float("nan"))
     ('12,346', '0.1235', 'none')
     """
-    if not math.isfinite(value):
-        return "none"
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return figure(value) if math.isfinite(value) else "none"
+
+
+def moved(old: float, new: float) -> str:
+    """Change in per cent; empty where it cannot be told.
+
+    >>> moved(8.0, 10.0), moved(0.0, 1.0)
+    ('+25.0 %', '')
+    """
+    if not (old and math.isfinite(old) and math.isfinite(new)):
+        return ""
+    return f"{100 * (new - old) / abs(old):+.1f} %"
+
+
+def pool_rows(run: Run) -> list[tuple[str, str, list[str]]]:
+    """(what, unit, a cell of each pool): many figures of few pools read better downwards."""
+
+    def share(value: float) -> str:
+        return f"{100 * value:.1f}" if math.isfinite(value) else "none"
+
+    shown: list[tuple[str, str, Callable[[PoolServed], str]]] = [
+        ("model", "", lambda p: p.model), ("accelerator", "", lambda p: p.gpu),
+        ("instances", "", lambda p: number(p.instances)), ("requests arrived", "", lambda p: number(p.arrived)),
+        ("finished", "", lambda p: number(p.completed)), ("still queued or running", "", lambda p: number(p.unfinished)),
+        ("rejected", "", lambda p: number(p.rejected)),
+        ("TTFT p50 / p99", "ms", lambda p: f"{number(p.ttft_p50_ms)} / {number(p.ttft_p99_ms)}"),
+        ("TPOT p50 / p99", "ms", lambda p: f"{number(p.tpot_p50_ms)} / {number(p.tpot_p99_ms)}"),
+        ("whole answer p50 / p99", "s", lambda p: f"{number(p.e2e_p50_s)} / {number(p.e2e_p99_s)}"),
+        ("SLO of TTFT / TPOT", "ms", lambda p: f"{number(p.ttft_slo_ms)} / {number(p.tpot_slo_ms)}"),
+        ("both SLOs met", "%", lambda p: share(p.attained_pu)),
+        ("output", "tokens/s", lambda p: number(p.output_tokens_per_s)),
+        ("KV cache, peak / waste", "%", lambda p: f"{share(p.kv_peak_pu)} / {share(p.kv_waste_pu)}"),
+        ("preempted", "", lambda p: number(p.preemptions)),
+        ("swapped / recomputed", "", lambda p: f"{number(p.swaps)} / {number(p.recomputes)}"),
+        ("energy of its accelerators", "kWh", lambda p: number(p.energy_kwh)),
+    ]  # fmt: skip
+    return [(what, unit, [cell(pool) for pool in run.pools]) for what, unit, cell in shown]
 
 
 def compared(run: Run, other: Run) -> list[tuple[str, str, float, float]]:
@@ -77,7 +113,8 @@ def compared(run: Run, other: Run) -> list[tuple[str, str, float, float]]:
     rows = [
         (words, unit, getattr(other.totals, name), getattr(run.totals, name))
         for name, words, unit in (
-            ("grid_kwh", "grid energy", "kWh"), ("it_kwh", "IT energy", "kWh"), ("peak_kw", "peak draw", "kW"),
+            ("facility_kwh", "facility energy", "kWh"), ("it_kwh", "IT energy", "kWh"), ("grid_kwh", "grid energy", "kWh"),
+            ("peak_kw", "peak draw", "kW"),
             ("pue", "PUE", ""), ("output_tokens", "output tokens", ""),
             ("wh_per_1k_tokens", "energy per 1,000 tokens", "Wh"), ("carbon_g_per_1k_tokens", "carbon per 1,000 tokens", "g"),
             ("energy_cost", "energy cost", run.totals.currency),
@@ -109,12 +146,19 @@ _SERVED = (
 
 
 def _highest(many: Sequence[FloatArray]) -> float:
-    return float(max(np.nanmax(values) for values in many))
+    """Over the last quarter of the run: its beginning still has the heat of before."""
+    return float(max(np.nanmax(values[-max(1, len(values) // 4) :]) for values in many))
+
+
+def _mean(many: Sequence[FloatArray]) -> float:
+    return float(np.nanmean(np.vstack(many)))
 
 
 _EXTREMES = (
-    ("gpu_temp_c", "hottest GPU", "C", _highest),
-    ("return_temp_c", "warmest coolant return", "C", _highest),
+    ("gpu_temp_c", "hottest GPU, last quarter", "C", _highest),
+    ("return_temp_c", "warmest coolant return, last quarter", "C", _highest),
+    ("cooling_kw", "cooling power, mean", "kW", _mean),
+    ("queue", "requests waiting, mean", "", _mean),
 )
 
 
@@ -124,7 +168,7 @@ def _sections(run: Run, limits: Mapping[str, float], other: Run | None) -> list[
     for name, why, specs in SECTIONS:
         charts = [
             draw(chart, run.time_s, marks)
-            for spec in specs
+            for spec in _apart(run, specs)
             if (chart := _chart(run, other, limits, *spec)) is not None
         ]
         if charts:
@@ -137,14 +181,14 @@ Spec = tuple[str, str, tuple[tuple[str, str], ...], tuple[str, ...], bool]
 SECTIONS: tuple[tuple[str, str, tuple[Spec, ...]], ...] = (
     ("Service", "What a user waits for, and what stands in the queue.", (
         ("Time to first token", "ms", (("ttft_p50_ms", "p50"), ("ttft_p99_ms", "p99")), ("ttft_slo_ms",), True),
-        ("Time per output token", "ms", (("tpot_p50_ms", "p50"), ("tpot_p99_ms", "p99")), (), True),
+        ("Time per output token", "ms", (("tpot_p50_ms", "p50"), ("tpot_p99_ms", "p99")), ("tpot_slo_ms",), True),
         ("Requests waiting", "", (("queue", "waiting"),), (), True),
         ("Requests in the batch", "", (("running", "running"),), (), True),
         ("KV cache in use", "%", (("kv_use_pct", "KV"),), ("kv_use_max_pct",), True),
         ("Tokens", "/s", (("prefill_tokens_per_s", "prompt"), ("decode_tokens_per_s", "output")), (), True),
     )),
     ("Accelerators", "Prefill drives power to its spikes, decode holds the plateau; heat follows power with a lag.", (
-        ("GPU power, mean of a pool", "W", (("gpu_power_w", "mean"), ("gpu_peak_w", "peak")), (), True),
+        ("GPU power, of a pool", "W", (("gpu_power_w", "mean"), ("gpu_peak_w", "peak")), (), True),
         ("SM clock, lowest of a pool", "MHz", (("clock_mhz", "clock"),), (), False),
         ("GPU temperature, hottest", "C", (("gpu_temp_c", ""),), ("gpu_temp_max_c",), False),
     )),
@@ -160,10 +204,34 @@ SECTIONS: tuple[tuple[str, str, tuple[Spec, ...]], ...] = (
         ("PUE", "", (("pue", "PUE"),), (), False),
         ("Storage power, positive when it discharges", "kW", (("ess_kw", ""),), (), False),
         ("State of charge", "%", (("soc_pct", ""),), ("soc_min_pct", "soc_max_pct"), True),
-        ("Grid energy per 1,000 output tokens", "Wh", (("wh_per_1k_tokens", "energy"),), (), True),
-        ("Carbon per 1,000 output tokens", "g", (("carbon_g_per_1k_tokens", "carbon"),), (), True),
+        ("Energy per 1,000 output tokens, of the nodes that serve", "Wh", (("wh_per_1k_tokens", "energy"),), (), True),
+        ("Carbon per 1,000 output tokens, of the nodes that serve", "g", (("carbon_g_per_1k_tokens", "carbon"),), (), True),
     )),
 )  # fmt: skip
+
+
+def _apart(run: Run, specs: Sequence[Spec]) -> list[Spec]:
+    """A chart of several quantities of several assets becomes one for each quantity: a colour is an asset there."""
+    made: list[Spec] = []
+    for title, unit, metrics, shown, from_zero in specs:
+        if len(metrics) > 1 and len(run.metric(metrics[0][0])) > 2:
+            made += [
+                (f"{title}, {name}", unit, ((metric, ""),), shown, from_zero) for metric, name in metrics
+            ]
+        else:
+            made.append((title, unit, metrics, shown, from_zero))
+    return made
+
+
+def _limit_named(name: str, value: float) -> str:
+    """As a label: `ttft_slo_ms` at 500 is `TTFT SLO 500`; the unit stands at the axis.
+
+    >>> _limit_named("ttft_slo_ms", 500.0), _limit_named("supply_temp_max_c", 40.0)
+    ('TTFT SLO 500', 'supply temp max 40')
+    """
+    words = [word for word in name.split("_") if word not in ("ms", "c", "pct", "lpm", "kw")]
+    upper = [word.upper() if word in ("ttft", "tpot", "slo", "gpu", "soc", "kv") else word for word in words]
+    return f"{' '.join(upper)} {value:g}"
 
 
 def _chart(
@@ -172,14 +240,15 @@ def _chart(
 ) -> Chart | None:  # fmt: skip
     """None where the run has no such series."""
     lines: list[Line] = []
-    for metric, name in metrics:
+    for metric, told in metrics:
         found = run.metric(metric)
+        name = told if len(metrics) > 1 or len(found) == 1 else ""
         lines += _lines(found, name)
         if other and len(lines) == len(found) == 1:
             lines += [Line(f"{one.name} without", one.values) for one in _lines(other.metric(metric), name)]
     if not lines:
         return None
-    wanted = tuple((name.replace("_", " "), limits[name]) for name in shown if name in limits)
+    wanted = tuple((_limit_named(name, limits[name]), limits[name]) for name in shown if name in limits)
     return Chart(title, unit, tuple(lines[:6]), wanted, from_zero)
 
 

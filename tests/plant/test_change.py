@@ -33,7 +33,7 @@ def test_an_asset_stands_for_what_is_below_it_or_serves_it(demo: Site) -> None:
     ("written", "words"),
     [
         ("clock=30C", "'30C' is a temperature; a frequency is wanted"),
-        ("clock=99GHz", "clock lies between 100 and 4000 mhz"),
+        ("clock=99GHz", "clock lies between 100 and 4000 MHz"),
         ("clocks=1200MHz", "Use clock"),
         ("batch", "Write KEY=VALUE"),
         ("batch=64C", "a count is wanted"),

@@ -95,7 +95,7 @@ def test_a_lower_clock_slows_and_the_plant_stays_as_it_is(name: str) -> None:
     tpot = rows["pool-chat: TPOT P99"]
     assert tpot["with_it"] > tpot["without"]
     assert rows["pool-chat: energy of its GPUs"]["with_it"] < rows["pool-chat: energy of its GPUs"]["without"]
-    assert found["changes"] == [f"clock 1200 mhz on {len(site(name).of_kind('gpu_node'))} assets"]
+    assert found["changes"] == [f"clock 1200 MHz on {len(site(name).of_kind('gpu_node'))} assets"]
     assert found["seconds"] == 60.0
     assert quiet(name).to_dict() == before
 

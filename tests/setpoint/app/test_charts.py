@@ -6,7 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from setpoint.app.charts import MOST_POINTS, Chart, Line, Mark, draw, thinned
+from setpoint.app.charts import LONGEST_NAME, MOST_POINTS, Chart, Line, Mark, draw, thinned
 
 
 def test_a_short_spike_survives_thinning() -> None:
@@ -25,7 +25,7 @@ def test_a_hole_splits_the_line_and_the_picture_parses() -> None:
     picture = ElementTree.fromstring(draw(chart, time_s, [Mark(4.0, "pump stopped")]))
     assert len(picture.findall("polyline")) == 2
     assert picture.get("aria-label") == "Power <b> in kW: rack & hall from 1 to 8, last 8"
-    assert picture.find("line[@class='chart-mark']/title").text == "0:04 pump stopped"  # type: ignore[union-attr]
+    assert picture.find("g[@class='chart-flag']/title").text == "0:04 pump stopped"  # type: ignore[union-attr]
 
 
 def test_a_constant_line_is_drawn_inside_the_frame() -> None:
@@ -36,3 +36,17 @@ def test_a_constant_line_is_drawn_inside_the_frame() -> None:
     assert line is not None
     heights = [float(point.split(",")[1]) for point in (line.get("points") or "").split()]
     assert all(26.0 <= y <= 184.0 for y in heights)
+
+
+def test_names_stay_in_the_picture_and_flags_do_not_touch_the_title() -> None:
+    lines = (Line("a-pool-with-a-name-that-has-no-end", np.full(5, 21_222.0)), Line("short", np.full(5, 3.0)))
+    picture = ElementTree.fromstring(draw(Chart("Waiting", "", lines), np.arange(5.0), [Mark(0.0, "starts")]))
+    names = [
+        text.text or "" for text in picture.iter("text") if (text.get("class") or "").startswith("name-")
+    ]
+    assert any(name.endswith(" 21,222") for name in names)
+    assert max(map(len, names)) <= LONGEST_NAME + 8
+    flag, title = picture.find("g/rect"), picture.find("text[@class='chart-title']")
+    assert flag is not None
+    assert title is not None
+    assert float(flag.get("y") or 0) > float(title.get("y") or 0) + 3
