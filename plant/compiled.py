@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import shutil
 import tempfile
 from pathlib import Path
@@ -18,6 +19,7 @@ from numba import njit as njit
 from numba.core import config
 
 _HERE = Path(__file__).parent
+_LOG = logging.getLogger("setpoint.plant")
 
 
 def digest() -> str:
@@ -38,6 +40,9 @@ def _folder() -> Path:
             fresh = not folder.exists()
             folder.mkdir(parents=True, exist_ok=True)
             if fresh:
+                _LOG.warning(
+                    "compiling the plant model's kernels, once after an installation: about a minute"
+                )
                 for old in base.glob("kernels-*"):
                     if old != folder:
                         shutil.rmtree(old, ignore_errors=True)
