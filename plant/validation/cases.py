@@ -106,7 +106,9 @@ def _rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError(
-            f"cannot read the table: {why}", where=str(path), remedy="Give a CSV file in UTF-8"
+            f"cannot be read: {getattr(why, 'strerror', None) or why}",
+            where=str(path),
+            remedy="Give a CSV file in UTF-8",
         ) from why
     reader = csv.DictReader(text.splitlines())
     missing = [name for name in COLUMNS[table] if name not in (reader.fieldnames or ())]

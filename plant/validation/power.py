@@ -100,7 +100,9 @@ def power_cases(table: str, path: Path, *, predicted: bool = True) -> list[Power
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError(
-            f"cannot read the table: {why}", where=str(path), remedy="Give a CSV file in UTF-8"
+            f"cannot be read: {getattr(why, 'strerror', None) or why}",
+            where=str(path),
+            remedy="Give a CSV file in UTF-8",
         ) from why
     reader = csv.DictReader(text.splitlines())
     if any(name not in (reader.fieldnames or ()) for name in POWER_COLUMNS[table]):

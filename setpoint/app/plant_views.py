@@ -66,7 +66,7 @@ def _show_gear(screen: Console, summary: Any) -> None:
         [(one.kind, one.worst, str(one.count), number(one.capacity_kw), number(one.load_kw), f"{one.worst_pu:.0%}",
           number(one.headroom_kw)) for one in (*summary.power, *summary.cooling)], left=2,
     )  # fmt: skip
-    head(screen, "When one is lost at full load")
+    head(screen, "When one is lost at full load, and its stand-by has been started")
     put(
         screen, ("lost", "carried", "unfed kW", "uncooled kW", "worst then", "at"),
         [(one.lost, Text("yes", style="green") if one.carried else Text("no", style="bold red"), number(one.unfed_kw),
