@@ -106,7 +106,7 @@ def _rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError(
-            f"cannot be read: {getattr(why, 'strerror', None) or why}",
+            f"cannot read the table: {getattr(why, 'strerror', None) or why}",
             where=str(path),
             remedy="Give a CSV file in UTF-8",
         ) from why

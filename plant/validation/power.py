@@ -100,7 +100,7 @@ def power_cases(table: str, path: Path, *, predicted: bool = True) -> list[Power
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as why:
         raise ConfigError(
-            f"cannot be read: {getattr(why, 'strerror', None) or why}",
+            f"cannot read the table: {getattr(why, 'strerror', None) or why}",
             where=str(path),
             remedy="Give a CSV file in UTF-8",
         ) from why
