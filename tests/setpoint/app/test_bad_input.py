@@ -256,6 +256,8 @@ def test_an_interrupt_is_130_and_keeps_what_was_accepted(terminal: Terminal) -> 
     running = subprocess.Popen(
         [*command, "--site", str(DEMO)], cwd=terminal.folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, text=True,
+        # A suite that runs in the background has ctrl-c ignored, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert running.stdin is not None
     assert running.stdout is not None
