@@ -15,8 +15,8 @@ from __future__ import annotations
 
 import json
 
-import PySAM  # type: ignore[import-not-found]
-import PySAM.BatteryStateful as stateful  # type: ignore[import-not-found]
+import PySAM
+import PySAM.BatteryStateful as stateful
 
 HOURS, FINE_HOURS = 0.1, 0.001
 PROFILE_KW = (2.5, -3.0, 1.5, -1.0, 2.0, -2.5, 2.0, -1.75)

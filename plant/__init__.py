@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from plant.arrivals import load_of as load_of
     from plant.change import read_changes as read_changes
     from plant.inference.engine import replay as replay
     from plant.inference.sizing import size as size
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
     from plant.run import Run as Run
     from plant.show import describe as describe
     from plant.sim import Plant as Plant
-    from plant.simulation import load_of as load_of
     from plant.simulation import plan_run as plan_run
     from plant.simulation import simulate as simulate
     from plant.site import Site as Site
 
 _HOMES = {
-    "Plant": "plant.sim", "Run": "plant.run", "Site": "plant.site", "describe": "plant.show", "load_of": "plant.simulation",
+    "Plant": "plant.sim", "Run": "plant.run", "Site": "plant.site", "describe": "plant.show", "load_of": "plant.arrivals",
     "plan_run": "plant.simulation", "read_changes": "plant.change", "read_trace": "plant.inference.trace",
     "replay": "plant.inference.engine", "simulate": "plant.simulation", "size": "plant.inference.sizing",
 }  # fmt: skip

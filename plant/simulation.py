@@ -8,44 +8,38 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from plant.arrivals import check_hours, no_pools
 from plant.capacity import Capacity
 from plant.change import Change
 from plant.faults.effects import Hand, moves
 from plant.faults.place import FaultPlan
 from plant.inference.cost import step_coefficients, step_time_s
 from plant.inference.engine import FloatArray
-from plant.inference.memory import plan_memory
-from plant.inference.trace import MAX_REQUESTS, Trace, read_trace, synthetic, trace_from_rate
+from plant.inference.trace import Trace
 from plant.jobs.on_site import scheduler_of
 from plant.power.gpu import clock_under_cap_pu, gpu_power_w, power_coefficients, stretch_at_clock
 from plant.power.policy import rule_kw
 from plant.power.tariff import bill, carbon_kg, per_1000_tokens
 from plant.power.use import issued_use, use_coefficients
+from plant.record import Record, facility_kw
 from plant.run import Happened, PoolServed, Run, Totals
 from plant.serving import Moment, NodeLoad, PoolEngines, split
-from plant.show import ANSWER_TOKENS, PROMPT_TOKENS, saturated
+from plant.show import ANSWER_TOKENS, PROMPT_TOKENS
 from plant.sim import Plant
 from plant.site import Site
-from plant.specs import EssSpec, PoolSpec
-from setpoint.errors import InputError, UsageError
+from plant.specs import EssSpec
+from setpoint.errors import UsageError
 
 DEFAULT_START = datetime(2026, 3, 14, 12, 0, tzinfo=UTC)
-DEFAULT_HOURS = 0.25
 MOST_WINDOWS = 7200
-MOST_HOURS = 366 * 24.0
-LATE_S = 60.0
-"""A trace that begins later than this is moved to the start of the run: its clock began elsewhere."""
 QUARTER_S = 900.0
-SYNTHETIC_USE = 0.4
-"""Share of what the pools can serve that a synthetic load asks for."""
 LATENCY_POINTS = 240
 """Spans over which percentiles of latency are drawn."""
 Progress = Callable[[float], None]
@@ -81,9 +75,9 @@ def plan_run(
     after the end.
     """
     if not site.pools:
-        raise _no_pools(site)
+        raise no_pools(site)
     seconds = hours * 3600.0 if hours is not None else float(trace.arrival_s[-1]) + 60.0
-    _check_hours(seconds / 3600.0)
+    check_hours(seconds / 3600.0)
     step = step_s if step_s is not None else float(max(1, int(np.ceil(seconds / MOST_WINDOWS))))
     if seconds / step > 200 * MOST_WINDOWS:
         least = seconds / (200 * MOST_WINDOWS)
@@ -97,67 +91,8 @@ def plan_run(
     return Plan(site, _cut(trace, seconds), seconds, step, tuple(faults), tuple(changes), start)
 
 
-def _check_hours(hours: float) -> None:
-    if not 0 < hours <= MOST_HOURS:
-        raise UsageError(
-            f"{hours:g} hours of plant time",
-            remedy=f"Give a time above zero, at most {MOST_HOURS:,.0f} hours",
-        )
-
-
 def _cut(trace: Trace, seconds: float) -> Trace:
     return trace.take(slice(0, int(np.searchsorted(trace.arrival_s, seconds, side="left"))))
-
-
-def load_of(
-    site: Site,
-    path: Path | None,
-    *,
-    rate: float = 1.0,
-    seed: int = 7,
-    hours: float | None = None,
-    sort: bool = False,
-) -> Trace:
-    """The requests of a run: a trace file, a file of rates (columns t_s,rps), or none: then a synthetic load.
-
-    A trace shorter than `hours` is repeated; one that begins late is moved to the start. `rate` is a factor on the
-    arrivals, `sort` puts unsorted ones in order. Raises InputError, UsageError.
-    """
-    if not (np.isfinite(rate) and rate > 0):
-        raise UsageError(f"a rate factor of {rate:g}", remedy="Use 2 for twice the arrivals")
-    if hours is not None:
-        _check_hours(hours)
-    if path is None:
-        return _synthetic(site, rate, seed, DEFAULT_HOURS if hours is None else hours)
-    if _is_rates(path):
-        return trace_from_rate(path, seed, factor=rate, hours=hours)
-    trace = _from_start(read_trace(path, sort=sort)).scaled(rate)
-    if hours is not None and trace.span_s > 0 and hours * 3600.0 > trace.span_s * 1.01:
-        trace = trace.repeat(int(np.ceil(hours * 3600.0 / trace.span_s)))
-    return trace
-
-
-def _synthetic(site: Site, rate: float, seed: int, hours: float) -> Trace:
-    """A load that asks for SYNTHETIC_USE of what the site's pools can serve, times `rate`."""
-    if not site.pools:
-        raise _no_pools(site)
-    wanted_rps = rate * SYNTHETIC_USE * _capacity_rps(site)
-    count = wanted_rps * hours * 3600.0
-    if count > MAX_REQUESTS:
-        raise UsageError(
-            f"{count:,.0f} synthetic requests",
-            remedy=f"At most {MAX_REQUESTS:,}: take fewer hours or a lower --rate",
-        )
-    return synthetic(max(int(count), 2), wanted_rps, seed, urgent_share=0.1)
-
-
-def _from_start(trace: Trace) -> Trace:
-    """The trace with its first arrival at the start, where that is far off, such as in time since 1970."""
-    first_s = float(trace.arrival_s[0])
-    if first_s <= LATE_S:
-        return trace
-    said = f"the trace begins at {first_s:,.0f} s: the run begins there"
-    return replace(trace, arrival_s=trace.arrival_s - first_s, notes=(*trace.notes, said))
 
 
 def _at_rate(trace: Trace, factor: float) -> Trace:
@@ -165,39 +100,6 @@ def _at_rate(trace: Trace, factor: float) -> Trace:
     if factor == 0 or not len(trace):
         return trace.take(slice(0, 0))
     return trace.repeat(max(1, math.ceil(factor))).scaled(factor)
-
-
-def _no_pools(site: Site) -> UsageError:
-    return UsageError(
-        f"site {site.name} serves no model", remedy="Describe a pool under `pools:` in its file"
-    )
-
-
-def _is_rates(path: Path) -> bool:
-    try:
-        with path.open(encoding="utf-8", errors="replace") as file:
-            return {"t_s", "rps"} <= {name.strip() for name in file.readline().split(",")}
-    except OSError as error:
-        raise InputError(
-            f"cannot be read: {error.strerror}", where=str(path), remedy="Give a CSV file that is there"
-        ) from error
-
-
-def _capacity_rps(site: Site) -> float:
-    """Requests a second at which the first pool is saturated, were all requests of the usual chat lengths."""
-    whole = sum(pool.share for pool in site.pools)
-    return min(_pool_rps(site, pool) * whole / pool.share for pool in site.pools)
-
-
-def _pool_rps(site: Site, pool: PoolSpec) -> float:
-    deployment, count = site.deployment(pool), len(site.instances(pool))
-    batch, step_s = saturated(deployment, plan_memory(deployment))
-    if not pool.prefill_instances:
-        return count * batch / step_s / ANSWER_TOKENS
-    prompt_s = step_time_s(step_coefficients(deployment), PROMPT_TOKENS, PROMPT_TOKENS**2 / 2, 0.0, 0.0, 1.0)
-    return min(
-        pool.prefill_instances / prompt_s, (count - pool.prefill_instances) * batch / step_s / ANSWER_TOKENS
-    )
 
 
 def simulate(plan: Plan, progress: Progress | None = None) -> Run:
@@ -309,7 +211,7 @@ class _Simulation:
         )
         """Nodes of pools."""
         self.count = max(1, math.ceil(plan.seconds / plan.step_s - 1e-9))
-        self.record = _Record(self.plant, plan.site, self.count)
+        self.record = Record(self.plant, plan.site, self.count)
         self.hand = Hand(self.plant)
         self.moves = sorted(
             (move for fault in plan.faults for move in moves(fault, plan.site, plan.seconds)),
@@ -597,81 +499,6 @@ _COLUMN_OF = {
     "dry_bulb": ("site", "dry_mean_c"), "wet_bulb": ("site", "wet_mean_c"),
 }  # fmt: skip
 """Where each knob of `plant.change` stands in the plant."""
-_TOLD: dict[str, tuple[tuple[str, str], ...]] = {
-    "rack": (("power_kw", "rack_kw"), ("inlet_temp_c", "inlet_temp_c")),
-    "cdu": (("supply_temp_c", "supply_temp_c"), ("return_temp_c", "return_temp_c"), ("flow_lpm", "flow_lpm")),
-    "ess": (("power_kw", "ess_kw"), ("soc_pct", "soc_pct")),
-    "site": (("it_kw", "it_kw"), ("grid_kw", "grid_kw"), ("cooling_kw", "cooling_kw"), ("losses_kw", "losses_kw"),
-             ("lights_kw", "lights_kw"), ("pue", "pue"), ("ess_kw", "ess_total_kw")),
-}  # fmt: skip
-"""Columns that a run keeps of every asset of a kind, and what the series is called."""
-
-
-def facility_kw(site: Any) -> float:
-    """IT, cooling, losses and lights, whatever feeds them: grid, storage or UPS batteries."""
-    return float(sum(site[part] for part in ("it_kw", "cooling_kw", "losses_kw", "lights_kw")))
-
-
-class _Record:
-    """What is kept of each window: one row of a matrix."""
-
-    def __init__(self, plant: Plant, site: Site, count: int) -> None:
-        self._plant, self._site = plant, site
-        self._keys: list[tuple[str, str]] = []
-        self._columns: list[tuple[Any, str]] = []
-        for kind, columns in _TOLD.items():
-            names = [site.name] if kind == "site" else plant.store.names[kind]
-            for column, metric in columns:
-                self._columns.append((getattr(plant.store.tables, kind), column))
-                self._keys += [(metric, name) for name in names]
-        racks = plant.store.names["rack"]
-        self._rack_of = plant.store.tables.gpu_node["rack"].astype(np.int64)
-        self._keys += [("gpu_temp_c", name) for name in racks]
-        self._racks = len(racks)
-        self._own: dict[tuple[str, str], FloatArray] = {}
-        self._matrix = np.zeros((count, len(self._keys)))
-        self._count = count
-
-    def keep(
-        self,
-        number: int,
-        span_s: float,
-        pools: list[PoolEngines],
-        rows: list[list[int]],
-        moments: list[Moment],
-        serving: NDArray[np.int64],
-    ) -> None:
-        """The plant as it stands, and the pools over the window that ended."""
-        nodes = self._plant.store.tables.gpu_node
-        hottest = np.full(self._racks, -np.inf)
-        np.maximum.at(hottest, self._rack_of, nodes["gpu_temp_c"])
-        parts = [table[column] for table, column in self._columns]
-        self._matrix[number] = np.concatenate([*parts, np.where(np.isfinite(hottest), hottest, np.nan)])
-        for pool, mine, moment in zip(pools, rows, moments, strict=True):
-            self._pool(number, pool.spec.name, {
-                "queue": moment.queue, "running": moment.running, "kv_use_pct": 100 * moment.kv_share,
-                "prefill_tokens_per_s": moment.prefill_tokens / span_s,
-                "decode_tokens_per_s": moment.decode_tokens / span_s,
-                "gpu_power_w": moment.energy_j / span_s / pool.gpu_count, "gpu_peak_w": moment.peak_w,
-                "clock_mhz": float(nodes["clock_min_mhz"][mine].min()),
-            })  # fmt: skip
-        site = self._plant.store.tables.site[0]
-        whole_kw = facility_kw(site)
-        serving_kw = whole_kw * float(nodes["power_kw"][serving].sum() / max(nodes["power_kw"].sum(), 1e-9))
-        self._pool(number, self._site.name, {
-            "facility_kw": whole_kw, "serving_kw": serving_kw,
-        })  # fmt: skip
-
-    def _pool(self, number: int, asset: str, values: dict[str, float]) -> None:
-        for metric, value in values.items():
-            if (metric, asset) not in self._own:
-                self._own[metric, asset] = np.full(self._count, np.nan)
-            self._own[metric, asset][number] = value
-
-    def series(self) -> dict[tuple[str, str], FloatArray]:
-        """All that was kept, by metric and asset; what the site file did not name is left out."""
-        kept = {key: self._matrix[:, place].copy() for place, key in enumerate(self._keys) if key[1]}
-        return {**self._own, **kept}
 
 
 def _highest_mean(values: FloatArray, length: int) -> float:

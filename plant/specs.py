@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from plant.closed import Closed
-from plant.hardware.gpus import Dtype
-from plant.inference.deployment import Engine
+from plant.inference.deployment import EngineSetup
 from plant.ranges import expand
 from plant.units import (
     Bytes,
@@ -246,7 +245,7 @@ class Tariff(Closed):
         return next((band.price_per_kwh for band in found), self.price_per_kwh)
 
 
-class PoolSpec(Closed):
+class PoolSpec(EngineSetup):
     """Replicas of one model on some nodes, behind one service asset."""
 
     name: str
@@ -255,20 +254,7 @@ class PoolSpec(Closed):
     """Node names or ranges; its instances fill them in this order."""
     model: str = "llama-3.1-70b"
     tp: int = Field(8, ge=1)
-    pp: int = Field(1, ge=1)
-    dp: int = Field(1, ge=1)
-    ep: int = Field(1, ge=1)
-    weights: Dtype = "bf16"
-    kv: Dtype = "bf16"
-    engine: Engine = "vllm"
-    max_batch: int = Field(256, ge=1)
-    chunk_tokens: int = Field(2048, ge=1)
     max_len: int = Field(16384, ge=1)
-    block_tokens: int = Field(16, ge=1)
-    memory_share: PerUnit = Field(0.9, gt=0, le=1)
-    swap_bytes: Bytes = Field(64e9, ge=0)
-    """CPU memory of one instance for cache that was swapped out."""
-    prefix_sharing: bool = True
     priority: int = 100
     """Against jobs that want the same node, as a Kubernetes PriorityClass: higher goes first."""
     prefill_instances: int = Field(0, ge=0)

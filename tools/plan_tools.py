@@ -310,8 +310,9 @@ MOST_WINDOWS = 150
 
 def _what_if(ports: PlantPorts, args: WhatIfArgs) -> WhatIfAnswer:
     """`simulate` with and without. Each run starts a plant of its own: the live one is not touched."""
+    from plant.arrivals import load_of
     from plant.change import read_changes
-    from plant.simulation import load_of, plan_run, simulate
+    from plant.simulation import plan_run, simulate
 
     site = ports.site
     wanted = read_changes(args.changes, site)

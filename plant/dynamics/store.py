@@ -25,7 +25,7 @@ from plant.thermal.loop import ntu_for
 
 FloatArray = NDArray[np.float64]
 Tables = namedtuple("Tables", list(COLUMNS))  # type: ignore[misc]
-"""A structured array a kind, in the order of COLUMNS."""
+"""A structured array a kind, in the order of COLUMNS. mypy wants the names spelt out; COLUMNS has them."""
 _LISTS: tuple[str, ...] = (
     "rack_pdu",
     "pool_node",

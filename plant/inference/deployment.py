@@ -15,11 +15,10 @@ Engine = Literal["vllm", "sglang", "trtllm"]
 Role = Literal["both", "prefill", "decode"]
 
 
-class Deployment(Closed):
-    """An instance occupies tp * pp * dp accelerators. Experts are spread over `ep` of them."""
+class EngineSetup(Closed):
+    """How an instance is split over accelerators, and the limits of its engine: what a pool says in a site file and
+    what one instance runs with."""
 
-    model: Model
-    gpu: Gpu
     tp: int = Field(1, ge=1)
     """Tensor parallel ways: every layer is split over so many accelerators."""
     pp: int = Field(1, ge=1)
@@ -27,10 +26,10 @@ class Deployment(Closed):
     dp: int = Field(1, ge=1)
     """Attention data parallel ways inside the instance (MoE); plain replicas are counted by the pool."""
     ep: int = Field(1, ge=1)
+    """Accelerators that the experts are spread over."""
     weights: Dtype = "bf16"
     kv: Dtype = "bf16"
     engine: Engine = "vllm"
-    role: Role = "both"
     max_batch: int = Field(256, ge=1)
     """Sequences in one step (vLLM: max_num_seqs)."""
     chunk_tokens: int = Field(2048, ge=1)
@@ -43,6 +42,14 @@ class Deployment(Closed):
     swap_bytes: Bytes = Field(64e9, ge=0)
     """CPU memory of one instance that holds swapped-out cache."""
     prefix_sharing: bool = True
+
+
+class Deployment(EngineSetup):
+    """An instance occupies tp * pp * dp accelerators."""
+
+    model: Model
+    gpu: Gpu
+    role: Role = "both"
 
     @property
     def gpus(self) -> int:

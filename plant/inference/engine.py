@@ -244,11 +244,13 @@ class Fleet:
 
     def counter(self, name: str) -> IntArray:
         """One integer of `kernel.INTS` of each instance, since the start."""
-        return self._rows.n[:, k.INTS.index(name)].copy()  # type: ignore[no-any-return]
+        found: IntArray = self._rows.n[:, k.INTS.index(name)].copy()
+        return found
 
     def total(self, name: str) -> FloatArray:
         """One real of `kernel.REALS` of each instance, since the start."""
-        return self._rows.x[:, k.REALS.index(name)].copy()  # type: ignore[no-any-return]
+        found: FloatArray = self._rows.x[:, k.REALS.index(name)].copy()
+        return found
 
     def _grow(self, count: int, groups: int) -> None:
         have = len(self._requests)

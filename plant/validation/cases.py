@@ -100,8 +100,8 @@ def read_cases(table: Table, path: Path) -> Cases:
     return found
 
 
-def _rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Rows with their line numbers, after a check of the header."""
+def open_table(path: Path) -> csv.DictReader[str]:
+    """A CSV file by its header. Raises ConfigError where it cannot be read."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as why:
@@ -110,7 +110,12 @@ def _rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             where=str(path),
             remedy="Give a CSV file in UTF-8",
         ) from why
-    reader = csv.DictReader(text.splitlines())
+    return csv.DictReader(text.splitlines())
+
+
+def _rows(table: Table, path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Rows with their line numbers, after a check of the header."""
+    reader = open_table(path)
     missing = [name for name in COLUMNS[table] if name not in (reader.fieldnames or ())]
     if missing:
         raise ConfigError(

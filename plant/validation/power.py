@@ -31,7 +31,7 @@ from plant.power.gpu import (
     stretch_at_clock,
 )
 from plant.power.use import issued_use, use_coefficients
-from plant.validation.cases import Case, Unusable, mlenergy_case, splitwise_case
+from plant.validation.cases import Case, Unusable, mlenergy_case, open_table, splitwise_case
 from plant.validation.predict import predict
 from setpoint.errors import ConfigError
 
@@ -96,15 +96,7 @@ def power_cases(table: str, path: Path, *, predicted: bool = True) -> list[Power
     if table not in POWER_COLUMNS:
         return []
     read = _mlenergy if table == "mlenergy" else _splitwise
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as why:
-        raise ConfigError(
-            f"cannot read the table: {getattr(why, 'strerror', None) or why}",
-            where=str(path),
-            remedy="Give a CSV file in UTF-8",
-        ) from why
-    reader = csv.DictReader(text.splitlines())
+    reader = open_table(path)
     if any(name not in (reader.fieldnames or ()) for name in POWER_COLUMNS[table]):
         return []
     found: list[PowerCase] = []

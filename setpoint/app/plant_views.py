@@ -126,8 +126,9 @@ def _plan(
     site: str, trace: Path | None, hours: float | None, faults: Sequence[str], step: str | None, rate: float, seed: int,
     sort: bool,
 ) -> Any:  # fmt: skip
+    from plant.arrivals import load_of
     from plant.faults.place import parse_fault
-    from plant.simulation import DEFAULT_START, load_of, plan_run
+    from plant.simulation import DEFAULT_START, plan_run
     from plant.site import load_site, site_file_of
 
     loaded = load_site(site_file_of(site))
