@@ -9,6 +9,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from plant.diagnosis.results import Rehearsal
 from setpoint.contracts.event import Frozen
 
 RiskClass = Literal["low", "medium", "high"]
@@ -55,6 +56,8 @@ class ActionProposal(Frozen):
     why: str
     rollback: str
     evidence: tuple[str, ...] = ()
+    rehearsal: Rehearsal | None = None
+    """The next minutes with and without it; None where there is nothing to rehearse, or no plant model."""
 
 
 class Decision(Frozen):

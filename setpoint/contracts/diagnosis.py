@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from plant.diagnosis.results import CausalPath, StateNote, Verdict
 from setpoint.contracts.action import ActionProposal
 from setpoint.contracts.event import Frozen
 from setpoint.contracts.facts import Citation, Evidence, Passage
@@ -25,6 +26,8 @@ class Hypothesis(Frozen):
     contradicts: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     """What one would expect to see and does not, in words."""
+    tested: Verdict | None = None
+    """How it fared on the plant model; None where nothing could be tried."""
 
 
 class ReasoningStep(Frozen):
@@ -62,6 +65,14 @@ class Diagnosis(Frozen):
     summary: str
     guide: RecoveryGuide
     proposals: tuple[ActionProposal, ...] = ()
+    state: StateNote | None = None
+    """How well the plant model was brought to the site's state; None where no plant model covers the incident."""
+    path: CausalPath | None = None
+    """From the first cause to the events, along the topology."""
+    explains: tuple[str, ...] = ()
+    """Other open incidents whose events the first cause explains; they are grouped under this one."""
+    disagreement: str = ""
+    """Where the symbolic signatures, or the model, would have named another cause than the test on the plant."""
     written_by: str
     """Which mode and model wrote the words; "template" where the fallback stands."""
     fallbacks: tuple[str, ...] = ()
