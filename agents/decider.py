@@ -74,6 +74,15 @@ def as_corrected(ranked: Sequence[Hypothesis], cause: str, causes: Mapping[str, 
     return Verdict((known.model_copy(update={"score": 1.0}),), "a person")
 
 
+def overruled(verdict: Verdict, tested: Sequence[Hypothesis], opinion: str) -> tuple[str, Verdict]:
+    """Causes that were tried on the plant model keep the order of that trial; a model that would have named another
+    one is heard. Returns the opinions in words and the verdict in the trial's order."""
+    named = verdict.hypotheses[0]
+    if named.cause != tested[0].cause:
+        opinion = f"{opinion} The model {verdict.decided_by} would name {named.title}.".strip()
+    return opinion, Verdict(tuple(tested), "code", verdict.problem, verdict.tokens)
+
+
 def _schema(causes: Sequence[str], evidence: Sequence[str]) -> dict[str, Any]:
     """Bounded everywhere, so that no answer is cut off."""
     ids = {"type": "array", "items": {"enum": list(evidence)}, "maxItems": 6}

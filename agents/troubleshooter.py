@@ -1,9 +1,10 @@
 """The troubleshooter: ranks root causes of one incident from the closed catalog.
 
-In `facts` mode code ranks by symbolic signatures: each cause has patterns that name it, patterns that fit it,
-patterns that speak against it, and things one would also expect to see. Scores add up as log-odds; "unknown" has
-a fixed score that a cause must beat, and "no fault" gains where everything cleared by itself. The shares are an
-ordering with a feeling for distance, not a calibrated probability.
+Code first ranks by symbolic signatures: each cause has patterns that name it, patterns that fit it, patterns that
+speak against it, and things one would also expect to see. Scores add up as log-odds; "unknown" has a fixed score that
+a cause must beat, and "no fault" gains where everything cleared by itself. Where the site's readings are at hand, the
+causes are then tried on the plant model (plant/diagnosis), and the shares of that trial order the list; where the
+signatures would have named another cause, that is said.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from agents.evidence import Case, priority_in, telling_events
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause, Signature
 from prompts import Certainty
 from setpoint.contracts import Event, Evidence, Hypothesis
+from setpoint.contracts.diagnosis import Trial, Verdict
 
 STRONG, WEAK, AGAINST, MISSING = 3.0, 0.9, -2.5, -0.6
 HINT, LEAST_HINT = 2.0, 0.6
@@ -50,7 +52,14 @@ class Finding:
 def rank_causes(
     case: Case, causes: Mapping[str, Cause], evidence_of: Mapping[str, str], evidence: Sequence[Evidence] = ()
 ) -> list[Hypothesis]:
-    """Most likely first; the shares of the causes shown sum to 1.
+    """By signatures alone, most likely first; the shares of the causes shown sum to 1."""
+    return by_signature(weigh_causes(case, causes, evidence_of, evidence))
+
+
+def weigh_causes(
+    case: Case, causes: Mapping[str, Cause], evidence_of: Mapping[str, str], evidence: Sequence[Evidence] = ()
+) -> list[Finding]:
+    """Every cause that anything speaks for, best first.
 
     `evidence_of` maps event ids to evidence ids. The list is never empty: "unknown" is always weighed.
     """
@@ -62,9 +71,44 @@ def rank_causes(
     ]
     found += [_unknown(causes[UNKNOWN]), _no_fault(case, causes[NO_FAULT], firing)]
     found = _with_change(found, evidence)
-    ranked = sorted(found, key=lambda finding: (-finding.score, finding.cause.id))[:SHOWN]
+    return sorted(found, key=lambda finding: (-finding.score, finding.cause.id))
+
+
+def by_signature(findings: Sequence[Finding]) -> list[Hypothesis]:
+    """The best few with shares."""
+    ranked = findings[:SHOWN]
     total = sum(math.exp(finding.score) for finding in ranked)
     return [_hypothesis(finding, math.exp(finding.score) / total) for finding in ranked]
+
+
+def by_trial(findings: Sequence[Finding], trial: Trial, causes: Mapping[str, Cause]) -> list[Hypothesis]:
+    """Ordered by the trial on the plant model; of each cause the asset that fits best stands for it."""
+    weighed = {finding.cause.id: finding for finding in findings}
+    shares: dict[str, float] = {}
+    best: dict[str, Verdict] = {}
+    for verdict in trial.verdicts:
+        shares[verdict.cause] = shares.get(verdict.cause, 0.0) + verdict.share
+        best.setdefault(verdict.cause, verdict)
+    ranked = sorted((cause for cause in shares if cause in causes), key=lambda cause: -shares[cause])[:SHOWN]
+    total = sum(shares[cause] for cause in ranked)
+    return [
+        _hypothesis(
+            weighed.get(cause, Finding(causes[cause], 0.0, (), (), ())), shares[cause] / total
+        ).model_copy(update={"tested": best[cause]})
+        for cause in ranked
+    ]
+
+
+def disagreement(signature: Sequence[Hypothesis], tested: Sequence[Hypothesis]) -> str:
+    """Where the two orders name different causes, in a sentence; "" where they agree."""
+    said, found = signature[0], tested[0]
+    if said.cause == found.cause:
+        return ""
+    fared = next((h.score for h in tested if h.cause == said.cause), 0.0)
+    return (
+        f"The event signatures alone would name {said.title} ({said.score:.0%}); on the plant model it comes to "
+        f"{fared:.0%}, {found.title} to {found.score:.0%}."
+    )
 
 
 def _speaking(case: Case) -> list[Event]:

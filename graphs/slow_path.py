@@ -1,6 +1,9 @@
 """The slow path: one incident from evidence to a diagnosis with a guide and proposed actions.
 
-gather -> retrieve -> reason -> guide -> verify -> record
+gather -> test -> retrieve -> reason -> guide -> rehearse -> verify -> record
+
+`test` tries the causes on the plant model and `rehearse` the proposed actions, where the site's readings allow it; the
+trial's shares order the causes, whatever signatures or a model would have said, and a different opinion is kept.
 
 A run belongs to one revision of one incident (thread id `slow:INCIDENT:REVISION`). Its last node writes diagnosis,
 reviews and the end of the job in one ledger transaction, so a crash before it repeats work and never a side effect.
@@ -20,11 +23,11 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
-from agents.decider import Decider, as_corrected, decide
+from agents.decider import Decider, as_corrected, decide, overruled
 from agents.evidence import Case, gather, most_urgent
 from agents.explainer import TEMPLATE, Budget, Writer, explain, subject_of
 from agents.guide import MAX_ACTIONS, called_for, choose_section, first_thing, queries, words_of, write_guide
-from agents.troubleshooter import certainty, rank_causes
+from agents.troubleshooter import by_signature, by_trial, certainty, disagreement, weigh_causes
 from agents.verification import verify_diagnosis
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause
 from knowledge.runbooks import Section
@@ -38,12 +41,29 @@ from setpoint.contracts import (
     ReasoningStep,
     RecoveryGuide,
 )
+from setpoint.contracts.diagnosis import CausalPath, StateNote, Trial, Verdict
 
 
 class Library(Protocol):
     """Where passages are found."""
 
     def search(self, query: str, limit: int) -> Sequence[Passage]: ...
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What trying the causes on the plant model gave."""
+
+    trial: Trial
+    path: CausalPath | None = None
+    explains: tuple[str, ...] = ()
+    """Other open incidents that the first cause explains."""
+
+
+TryCauses = Callable[[Case, Mapping[str, float]], Tested | None]
+"""From the log evidence of the event pattern by cause; None where no plant model or no readings cover the case."""
+Rehearse = Callable[[ActionProposal, Case, Verdict | None, Sequence[str]], ActionProposal]
+"""The proposal with its rehearsal, given the tested first cause and the names of alternatives."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +83,8 @@ class SlowPorts:
     """Catalog action by name for this case and evidence; None where it does not apply."""
     record: Callable[[Diagnosis], None]
     new_budget: Callable[[], Budget]
+    try_causes: TryCauses = lambda _case, _scores: None
+    rehearse: Rehearse = lambda proposal, _case, _cause, _others: proposal
     passages: int = 6
     progress: Callable[[str, str], None] = lambda _incident, _stage: None
 
@@ -76,8 +98,14 @@ class SlowState(TypedDict, total=False):
     evidence: list[dict[str, Any]]
     urgent: list[str]
     """Ids of the evidence with the incident's own priority."""
+    evidence_of: dict[str, str]
+    """Evidence id by event id."""
     hypotheses: list[dict[str, Any]]
     decided_by: str
+    trial: dict[str, Any] | None
+    path: dict[str, Any] | None
+    explains: list[str]
+    disagreement: str
     passages: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     summary: str
@@ -92,9 +120,17 @@ class SlowState(TypedDict, total=False):
 class Gathered(TypedDict, total=False):
     started: float
     evidence: list[dict[str, Any]]
+    evidence_of: dict[str, str]
     urgent: list[str]
+
+
+class CausesTested(TypedDict, total=False):
     hypotheses: list[dict[str, Any]]
     decided_by: str
+    trial: dict[str, Any] | None
+    path: dict[str, Any] | None
+    explains: list[str]
+    disagreement: str
     fallbacks: list[str]
     tokens: int
 
@@ -117,6 +153,10 @@ class Guided(TypedDict, total=False):
     proposals: list[dict[str, Any]]
 
 
+class Rehearsed(TypedDict, total=False):
+    proposals: list[dict[str, Any]]
+
+
 class Verified(TypedDict, total=False):
     steps: list[dict[str, Any]]
     summary: str
@@ -130,21 +170,45 @@ class Recorded(TypedDict, total=False):
 
 
 async def gather_evidence(state: SlowState, runtime: Runtime[SlowPorts]) -> Gathered:
-    """Read the case, list its evidence and rank the causes."""
+    """Read the case and list its evidence."""
     ports = runtime.context
     ports.progress(state["incident_id"], "gathering evidence")
     case = await asyncio.to_thread(ports.load_case, state["incident_id"])
     evidence, evidence_of = gather(case)
-    ranked = rank_causes(case, ports.causes, evidence_of, evidence)
-    verdict = as_corrected(ranked, case.corrected_cause, ports.causes)
-    if verdict is None:
-        verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
     return {
         "started": time.time(),
         "evidence": [piece.model_dump(mode="json") for piece in evidence],
+        "evidence_of": evidence_of,
         "urgent": most_urgent(case, evidence_of),
+    }
+
+
+async def test_causes(state: SlowState, runtime: Runtime[SlowPorts]) -> CausesTested:
+    """Rank the causes by their signatures, then by how they fare on the plant model."""
+    ports = runtime.context
+    ports.progress(state["incident_id"], "testing causes on the plant model")
+    case = await asyncio.to_thread(ports.load_case, state["incident_id"])
+    evidence = _evidence(state)
+    weighed = weigh_causes(case, ports.causes, state["evidence_of"], evidence)
+    ranked = by_signature(weighed)
+    scores = {finding.cause.id: finding.score for finding in weighed}
+    tested = await asyncio.to_thread(ports.try_causes, case, scores)
+    opinion = ""
+    if tested is not None:
+        signature, ranked = ranked, by_trial(weighed, tested.trial, ports.causes)
+        opinion = disagreement(signature, ranked)
+    verdict = as_corrected(ranked, case.corrected_cause, ports.causes)
+    if verdict is None:
+        verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
+        if tested is not None and verdict.decided_by != "code":
+            opinion, verdict = overruled(verdict, ranked, opinion)
+    return {
         "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in verdict.hypotheses],
         "decided_by": verdict.decided_by,
+        "trial": tested.trial.model_dump(mode="json") if tested else None,
+        "path": tested.path.model_dump(mode="json") if tested and tested.path else None,
+        "explains": list(tested.explains) if tested else [],
+        "disagreement": opinion,
         "fallbacks": [verdict.problem] if verdict.problem else [],
         "tokens": verdict.tokens,
     }
@@ -217,6 +281,22 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
     }
 
 
+async def rehearse(state: SlowState, runtime: Runtime[SlowPorts]) -> Rehearsed:
+    """Each proposed action on the plant model, beside doing nothing and the cause's other remedies."""
+    ports = runtime.context
+    proposals = [ActionProposal.model_validate(item) for item in state["proposals"]]
+    if not proposals:
+        return {"proposals": []}
+    ports.progress(state["incident_id"], "rehearsing actions")
+    case = await asyncio.to_thread(ports.load_case, state["incident_id"])
+    top = _hypotheses(state)[0]
+    others = list(ports.causes[top.cause].remedies)
+    rehearsed = [
+        await asyncio.to_thread(ports.rehearse, proposal, case, top.tested, others) for proposal in proposals
+    ]
+    return {"proposals": [proposal.model_dump(mode="json") for proposal in rehearsed]}
+
+
 async def verify(state: SlowState, runtime: Runtime[SlowPorts]) -> Verified:
     """The whole once more: citations, catalogs, facts. What fails is replaced by the evidence as it stands."""
     ports = runtime.context
@@ -247,12 +327,13 @@ def build_slow_path(
 ) -> CompiledStateGraph[SlowState, SlowPorts, SlowState, SlowState]:
     """The compiled graph. Invoke it with `durability="sync"`."""
     graph = StateGraph(SlowState, context_schema=SlowPorts)
-    for name, node in (
-        ("gather", gather_evidence), ("retrieve", retrieve), ("reason", reason), ("write_guide", guide),
-        ("verify", verify), ("record", record),
-    ):  # fmt: skip
+    nodes: dict[str, Any] = {
+        "gather": gather_evidence, "test": test_causes, "retrieve": retrieve, "reason": reason, "write_guide": guide,
+        "rehearse": rehearse, "verify": verify, "record": record,
+    }  # fmt: skip
+    for name, node in nodes.items():
         graph.add_node(name, node)
-    names = ["gather", "retrieve", "reason", "write_guide", "verify", "record"]
+    names = list(nodes)
     graph.add_edge(START, names[0])
     for before, after in itertools.pairwise(names):
         graph.add_edge(before, after)
@@ -275,6 +356,10 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         evidence=tuple(_evidence(state)),
         passages=tuple(Passage.model_validate(item) for item in state["passages"]),
         hypotheses=tuple(_hypotheses(state)),
+        state=_state_note(state),
+        path=CausalPath.model_validate(state["path"]) if state.get("path") else None,
+        explains=tuple(state.get("explains", [])),
+        disagreement=state.get("disagreement", ""),
         steps=tuple(ReasoningStep.model_validate(item) for item in state["steps"]),
         summary=state["summary"],
         guide=RecoveryGuide.model_validate(state["guide"]),
@@ -284,6 +369,11 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         tokens=state.get("tokens", 0),
         seconds=round(max(0.0, time.time() - state["started"]), 3),
     )
+
+
+def _state_note(state: SlowState) -> StateNote | None:
+    trial = state.get("trial")
+    return Trial.model_validate(trial).state if trial else None
 
 
 def _evidence(state: SlowState) -> list[Evidence]:

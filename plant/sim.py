@@ -155,14 +155,24 @@ class Plant:
         ones of every rack, loop, storage and of the site. Raises UsageError for an unknown one.
         """
         names = list(columns) if columns is not None else self._usual_columns()
-        probes = np.array([self._probe(name) for name in names], dtype=np.int64)
+        history = self.sample(seconds, self.probes(names), every_s, step_s)
+        found: dict[str, FloatArray] = {"time_s": np.arange(1, len(history) + 1, dtype=np.float64) * every_s}
+        return found | {name: history[:, k] for k, name in enumerate(names)}
+
+    def probes(self, columns: Iterable[str]) -> NDArray[np.int64]:
+        """Where quantities stand in `store.values`, for `sample`. Raises UsageError for an unknown one."""
+        return np.array([self._probe(name) for name in columns], dtype=np.int64)
+
+    def sample(
+        self, seconds: float, probes: NDArray[np.int64], every_s: float = 10.0, step_s: float = 1.0
+    ) -> FloatArray:
+        """Advance and note the probed quantities: a row after each `every_s`, a column a probe."""
         per = max(1, round(every_s / step_s))
         rows = int(seconds / every_s + 1e-9)
-        history = np.zeros((rows, len(names)))
+        history = np.zeros((rows, len(probes)))
         self._run(every_s / per, rows * per, probes, per, history)
         self.now += timedelta(seconds=rows * every_s)
-        found: dict[str, FloatArray] = {"time_s": np.arange(1, rows + 1, dtype=np.float64) * every_s}
-        return found | {name: history[:, k] for k, name in enumerate(names)}
+        return history
 
     def _run(
         self, step_s: float, steps: int, probes: Any = _NO_PROBES, every: int = 0, history: Any = _NO_HISTORY

@@ -18,6 +18,7 @@ from plant.sim import Plant
 from setpoint.contracts import Event
 from setpoint.contracts.site import Site
 from tools.telemetry import Kept, Series
+from tools.windows import Block
 
 EVERY_S = 10.0
 KEPT_S = 7200.0
@@ -48,6 +49,11 @@ class PlantHistory:
                 offsets += [plant.store.offset(state.kind, row, metric) for metric in state.told]
                 self._places[asset.name.lower()] = found
         self._offsets = np.array(offsets, dtype=np.int64)
+        self._keys = tuple(
+            (asset.name, metric)
+            for asset in plant.site.assets
+            for metric in self._places.get(asset.name.lower(), ())
+        )
         rows = int(KEPT_S / EVERY_S)
         self._values = np.full((rows, len(offsets)), np.nan, dtype=np.float32)
         self._times = np.zeros(rows)
@@ -79,6 +85,16 @@ class PlantHistory:
     def metrics(self, asset: str) -> Sequence[str]:
         """All that telemetry tells of the asset."""
         return sorted(self._places.get(asset.lower(), ()))
+
+    def block(self, start: datetime, end: datetime) -> Block:
+        """All that was read in a span, up to now."""
+        self._refresh()
+        with self._lock:
+            first = max(0, self._count - len(self._times))
+            rows = np.arange(first, self._count) % len(self._times)
+            rows = rows[(self._times[rows] >= start.timestamp()) & (self._times[rows] <= end.timestamp())]
+            times, values = self._times[rows].copy(), self._values[rows].astype(np.float64)
+        return Block(times, self._keys, values)
 
     def series(self, asset: str, metric: str) -> Series | None:
         """Up to now; None for what is not told."""

@@ -85,6 +85,12 @@ class Link(Closed):
     """Seconds from the onset until the model shows it."""
     events: tuple[str, ...] = ()
     """Ids of observed events at the target that this step explains."""
+    assets: tuple[str, ...] = ()
+    """Every asset that `target` stands for."""
+    seen: str = ""
+    """What the most urgent of those events said; "" where the target is only on the way."""
+    seen_after_s: float | None = None
+    """Seconds from the onset to the first of those events; negative before it."""
 
 
 class CausalPath(Closed):
@@ -96,6 +102,13 @@ class CausalPath(Closed):
     explained: tuple[str, ...] = ()
     """Event ids, those at the root included."""
     unexplained: tuple[str, ...] = ()
+    onset: datetime | None = None
+    """Where the seconds of the links count from."""
+    seen: str = ""
+    """What the most urgent event at the root said; "" where the root itself said nothing."""
+    seen_after_s: float | None = None
+    more: int = Field(0, ge=0)
+    """Links that are not shown; their events are counted as explained."""
 
 
 class StateNote(Closed):

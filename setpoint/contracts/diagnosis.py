@@ -6,11 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from plant.diagnosis.results import CausalPath, StateNote, Verdict
+from plant.diagnosis.results import CausalPath, StateNote, Trial, Verdict
 from setpoint.contracts.action import ActionProposal
 from setpoint.contracts.event import Frozen
 from setpoint.contracts.facts import Citation, Evidence, Passage
 
+__all__ = [
+    "CausalPath", "Diagnosis", "GuideStep", "Hypothesis", "Mode", "ReasoningStep", "RecoveryGuide", "StateNote", "Trial",
+    "Verdict",
+]  # fmt: skip
 Mode = Literal["facts", "assisted", "free"]
 
 

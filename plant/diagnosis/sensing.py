@@ -1,0 +1,103 @@
+"""Sensors: which quantity of the model each reads, and which of them are not to be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+
+from plant.diagnosis.observed import FloatArray, Key, Observed
+from plant.diagnosis.results import SensorProblem
+from plant.dynamics.columns import dtype
+from plant.sim import Plant
+from plant.site import Site
+
+SILENT_S = 300.0
+STUCK_ROWS = 12
+"""So many equal readings of a value that moved before are suspicious."""
+APART_K = 3.0
+"""Two sensors of the same air that part by more than this contradict each other."""
+_ELSEWHERE = {("sensor", "temp_c"): ("rack", "inlet_temp_c")}
+"""Sensors that stand apart from the asset whose quantity they read."""
+
+
+def wired(plant: Plant, asset: str, metric: str) -> int | None:
+    """Where the quantity that a sensor reads stands in the model's numbers; None for what it does not compute."""
+    kind, row = plant.store.rows.get(asset, ("", -1))
+    if kind and metric in (dtype(kind).names or ()):
+        return plant.store.offset(kind, row, metric)
+    found = plant.site.find(asset)
+    upper, column = _ELSEWHERE.get((found.kind if found else "", metric), ("", ""))
+    for above in plant.site.upstream(asset) if upper else ():
+        kind, row = plant.store.rows.get(above, ("", -1))
+        if kind == upper:
+            return plant.store.offset(kind, row, column)
+    return None
+
+
+def sensor_problems(
+    site: Site, observed: Observed, at_s: float, noise: Mapping[Key, float]
+) -> Iterator[SensorProblem]:
+    """Readings that stopped, stand still or contradict each other, over the whole window."""
+    yield from _unknown(site, observed)
+    for key, values in observed.series.items():
+        yield from _silent(key, values, observed.step_s)
+        yield from _stuck(key, values, observed)
+    yield from _apart(site, observed)
+
+
+def _unknown(site: Site, observed: Observed) -> Iterator[SensorProblem]:
+    names = sorted({asset for asset, _ in observed.series if site.find(asset) is None})
+    if names:
+        shown = ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")
+        yield SensorProblem(
+            kind="mismatch", asset=names[0], text=f"telemetry tells of {shown}, which the site file does not have"
+        )  # fmt: skip
+
+
+def _silent(key: Key, values: FloatArray, step_s: float) -> Iterator[SensorProblem]:
+    read = np.flatnonzero(np.isfinite(values))
+    if len(read) and (quiet_s := (len(values) - 1 - int(read[-1])) * step_s) >= SILENT_S:
+        yield SensorProblem(
+            kind="silent", asset=key[0], metric=key[1],
+            text=f"{key[0]} {key[1]} has no reading for {quiet_s / 60:.0f} min; the last was {values[read[-1]]:.4g}",
+        )  # fmt: skip
+
+
+def _stuck(key: Key, values: FloatArray, observed: Observed) -> Iterator[SensorProblem]:
+    """A value that wandered with noise and then repeats itself to the last digit."""
+    kept = values[np.isfinite(values)]
+    if len(kept) < 2 * STUCK_ROWS:
+        return
+    run = len(kept) - 1 - int(np.max(np.flatnonzero(kept != kept[-1]), initial=-1))
+    before = kept[: len(kept) - run]
+    moves = len(before) >= STUCK_ROWS and np.mean(np.diff(before) != 0.0) > 0.6
+    if run >= STUCK_ROWS and moves:
+        yield SensorProblem(
+            kind="stuck", asset=key[0], metric=key[1],
+            text=f"{key[0]} {key[1]} has read {kept[-1]:.4g} without any change for {run * observed.step_s / 60:.0f} min",
+        )  # fmt: skip
+
+
+def _apart(site: Site, observed: Observed) -> Iterator[SensorProblem]:
+    """Air sensors against the rack they stand at, as they part from how they stood to each other before."""
+    for (asset, metric), values in observed.series.items():
+        found = site.find(asset)
+        if found is None or (found.kind, metric) not in _ELSEWHERE:
+            continue
+        upper, column = _ELSEWHERE[found.kind, metric]
+        rack = next((name for name in site.upstream(asset) if (f := site.find(name)) and f.kind == upper), "")
+        other = observed.series.get((rack, column))
+        if other is None:
+            continue
+        gap = values - other
+        kept = gap[np.isfinite(gap)]
+        if len(kept) < 8:
+            continue
+        usual, last = float(np.median(kept[: len(kept) // 2])), float(np.median(kept[-3:]))
+        if abs(last - usual) > APART_K:
+            yield SensorProblem(
+                kind="contradicts", asset=asset, metric=metric,
+                text=f"{asset} reads {values[np.isfinite(values)][-1]:.4g} C where {rack} reads "
+                f"{other[np.isfinite(other)][-1]:.4g} C; they stood {usual:+.1f} K apart before",
+            )  # fmt: skip

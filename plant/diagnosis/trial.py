@@ -1,0 +1,250 @@
+"""Diagnosis by rehearsal: every candidate cause of one incident is put into the plant model and judged by what it does.
+
+window -> state before the trouble -> candidates -> a fit of each -> double faults -> shares, curves and sentences
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plant.diagnosis.candidates import Candidate, candidates
+from plant.diagnosis.estimate import Estimate, estimate
+from plant.diagnosis.fit import (
+    REST_COST,
+    Bench,
+    Fit,
+    Signals,
+    by_group,
+    sensor_evidence,
+    signals_of,
+    unknown_evidence,
+    with_rest,
+)
+from plant.diagnosis.observed import FloatArray, Observed
+from plant.diagnosis.posterior import NO_FAULT, UNKNOWN, Share, Weighed, shares
+from plant.diagnosis.results import Trial, Verdict
+from plant.diagnosis.signs import SignReader, Signs
+from plant.diagnosis.telling import told
+from plant.site import Site
+from setpoint.errors import SetpointError
+
+LEAD_S = 300.0
+"""The state is taken so long before the first trouble."""
+LEAST_QUIET_S = 600.0
+LOOK_BACK_S = 5400.0
+"""Trouble that began longer before the first event is not looked for."""
+BENT, IN_A_ROW = 6.0, 3
+SHOWN = 5
+"""Candidates whose curves are kept."""
+PAIRS, PAIR_COST = 4, 3.0
+PRIOR_WEIGHT = 0.25
+
+
+@dataclass(frozen=True)
+class Tried:
+    """One incident's trial with what later steps need of it: paths and rehearsals."""
+
+    trial: Trial
+    estimate: Estimate
+    first: Fit | None
+    """The run of the most probable cause."""
+    signals: Signals
+
+
+def try_causes(site: Site, observed: Observed, scores: Mapping[str, float], most: int | None = None) -> Tried:
+    """Test what may have caused the events of `observed.signs`.
+
+    `scores` is the log evidence of the event pattern by cause id, "unknown" and "no_fault" among them. A candidate that
+    cannot be run, or diverges, is named in `trial.problems`; the others go on.
+    """
+    began = time.perf_counter()
+    first_s = first_sign_s(observed)
+    at_s = max(
+        min(LEAST_QUIET_S, float(observed.times_s[-1]) / 2),
+        min(first_s, first_bent_s(site, observed, first_s)) - LEAD_S,
+    )
+    state = estimate(site, observed, at_s)
+    untrusted = frozenset(
+        (p.asset, p.metric) for p in state.note.problems if p.kind in ("stuck", "contradicts")
+    )
+    signals = signals_of(state, observed, untrusted)
+    bench, reader = Bench(state, observed, signals), SignReader(site, observed, state)
+    chosen = (
+        candidates(site, observed, state, scores)
+        if most is None
+        else candidates(site, observed, state, scores, most)
+    )
+    problems: list[str] = []
+    onsets = _onsets(first_s, first_bent_s(site, observed, first_s))
+    weighed = [_weigh(one, bench, reader, onsets, problems) for one in chosen]
+    matter = _focus(weighed, signals, site, observed)
+    rest = unknown_evidence(signals, matter)
+    weighed = [
+        replace(
+            one, groups=with_rest(by_group(signals, one.fit.each, matter) if one.fit else one.groups, rest)
+        )
+        for one in weighed
+    ]
+    weighed += _doubles(weighed, bench, matter, rest, problems)
+    weighed += _neither(scores, rest, reader, observed)
+    return _result(site, observed, state, signals, weighed, bench.runs, problems, began)
+
+
+def first_sign_s(observed: Observed) -> float:
+    """When the first event of note came; the window's end where there is none."""
+    serious = [sign.at_s for sign in observed.signs if sign.firing and sign.priority < "P3"]
+    return min(serious or [sign.at_s for sign in observed.signs] or [float(observed.times_s[-1])])
+
+
+def first_bent_s(site: Site, observed: Observed, first_s: float) -> float:
+    """When a reading near the events first left its usual band, at most LOOK_BACK_S before the first event."""
+    near = {sign.asset for sign in observed.signs if sign.priority < "P3"}
+    near |= {name for asset in set(near) if (found := site.find(asset)) for name in found.on}
+    begin = observed.index(max(0.0, first_s - LOOK_BACK_S))
+    upto = observed.index(first_s) + 1
+    first = upto
+    for (asset, _), values in observed.series.items():
+        if asset in near and begin > 0:
+            first = min(first, _left_at(values[:upto], begin))
+    return float(observed.times_s[min(first, len(observed.times_s) - 1)])
+
+
+def _left_at(values: FloatArray, begin: int) -> int:
+    """First of IN_A_ROW rows from `begin` on that lie far from the rows before it; the length where there is none."""
+    base = values[:begin][np.isfinite(values[:begin])]
+    if len(base) < 8:
+        return len(values)
+    level = float(np.median(base))
+    spread = max(
+        1.4826 * float(np.median(np.abs(base - level))), float(np.std(base)), 0.01 * abs(level), 0.05
+    )
+    with np.errstate(invalid="ignore"):
+        out = np.abs(values[begin:] - level) > BENT * spread
+    for row in range(len(out) - IN_A_ROW + 1):
+        if out[row : row + IN_A_ROW].all():
+            return begin + row
+    return len(values)
+
+
+def _onsets(first_s: float, bent_s: float) -> list[float]:
+    """Onsets to try: at the first event, at the first bent reading, and a little before them."""
+    return sorted({max(0.0, s) for s in (min(first_s, bent_s) - 30.0, first_s - 90.0, first_s - 5.0)})
+
+
+def _weigh(
+    candidate: Candidate, bench: Bench, reader: SignReader, onsets_s: Sequence[float], problems: list[str]
+) -> Weighed:
+    none = np.zeros(len(bench.signals.names))
+    mechanism = candidate.mechanism
+    prior = PRIOR_WEIGHT * float(np.log(mechanism.rate)) if mechanism else 0.0
+    fit: Fit | None = None
+    try:
+        fit = bench.fit(candidate, onsets_s)
+    except (SetpointError, ArithmeticError, KeyError) as error:
+        problems.append(f"{candidate.cause} at {candidate.asset} could not be run: {error}")
+    signs = reader.read(candidate)
+    if mechanism and mechanism.of_one_reading:
+        none = sensor_evidence(bench.signals, candidate.asset)
+    return Weighed(candidate.cause, candidate.asset, candidate, candidate.from_events,
+                   none if fit is None else fit.groups, signs, fit, prior)  # fmt: skip
+
+
+def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: Observed) -> NDArray[np.bool_]:
+    """Signals that count, the same for every candidate: those that left their course near the events, and those that
+    a candidate moves."""
+    near = {sign.asset for sign in observed.signs if sign.priority < "P3"}
+    near |= {name for asset in set(near) for name in (*site.upstream(asset), *site.downstream(asset))}
+    matter = signals.active & np.array([asset in near for asset, _ in signals.keys], dtype=bool)
+    for one in weighed:
+        if one.fit is not None:
+            moved = np.abs(signals.binned(one.fit.simulated)).max(axis=0) > 2.0 * signals.sigma
+            matter = matter | moved
+    return np.asarray(matter)
+
+
+def _doubles(
+    weighed: Sequence[Weighed], bench: Bench, matter: NDArray[np.bool_], rest: FloatArray, problems: list[str]
+) -> list[Weighed]:
+    """Two faults at once, where together they explain clearly more than the better one."""
+    fitted = sorted((w for w in weighed if w.fit is not None), key=lambda w: -w.logit())[:PAIRS]
+    found: list[Weighed] = []
+    for one, other in ((fitted[0], w) for w in fitted[1:]) if fitted else ():
+        if one.asset == other.asset or one.fit is None or other.fit is None:
+            continue
+        both = [
+            (w.fit.candidate.mechanism, w.asset, w.fit.shape)
+            for w in (one, other) if w.fit and w.fit.candidate.mechanism
+        ]  # fmt: skip
+        try:
+            rows = bench.run([(m, a, s) for m, a, s in both if m is not None])
+        except (SetpointError, ArithmeticError, KeyError) as error:
+            problems.append(f"{one.cause} with {other.cause} could not be run: {error}")
+            continue
+        joint = bench.weighed(one.fit.candidate, one.fit.shape, rows)
+        found.append(Weighed(
+            one.cause, one.asset, one.candidate, one.events, with_rest(by_group(bench.signals, joint.each, matter), rest),
+            Signs(one.signs.score + max(0.0, other.signs.score), one.signs.supports, one.signs.against), joint,
+            one.prior - PAIR_COST, f"{other.cause}@{other.asset}", other.fit,
+        ))  # fmt: skip
+    return found
+
+
+def _neither(
+    scores: Mapping[str, float], rest: FloatArray, reader: SignReader, observed: Observed
+) -> list[Weighed]:
+    """No fault, and a cause that nobody has named."""
+    assets = frozenset(sign.asset for sign in observed.signs if sign.priority < "P3")
+    moved = reader.unknown(assets)
+    return [
+        Weighed(
+            NO_FAULT,
+            "",
+            None,
+            scores.get(NO_FAULT, 0.0),
+            with_rest(0.0 * rest, rest, 2 * REST_COST),
+            Signs(-moved),
+        ),
+        Weighed(UNKNOWN, "", None, scores.get(UNKNOWN, 0.0), rest, Signs(moved)),
+    ]
+
+
+def _result(
+    site: Site, observed: Observed, state: Estimate, signals: Signals, weighed: Sequence[Weighed], runs: int,
+    problems: Sequence[str], began: float,
+) -> Tried:  # fmt: skip
+    order = sorted(
+        zip(weighed, shares(weighed, state.note.confidence), strict=True), key=lambda pair: -pair[1].share
+    )
+    verdicts = tuple(
+        _verdict(one, share, observed, state, signals, shown=place < SHOWN)
+        for place, (one, share) in enumerate(order)
+    )
+    first = next((one.fit for one, _ in order if one.fit is not None), None)
+    trial = Trial(
+        state=state.note, verdicts=verdicts, candidates=len(weighed), runs=runs,
+        seconds=round(time.perf_counter() - began, 3), problems=tuple(problems),
+    )  # fmt: skip
+    return Tried(trial, state, first if order and order[0][0].fit is first else None, signals)
+
+
+def _verdict(
+    one: Weighed, share: Share, observed: Observed, state: Estimate, signals: Signals, *, shown: bool
+) -> Verdict:
+    shape = one.fit.shape if one.fit else None
+    mechanism = one.candidate.mechanism if one.candidate else None
+    curves, supports, against = told(one, observed, state, signals) if shown else ((), (), ())
+    return Verdict(
+        cause=one.cause, asset=one.asset, mechanism=mechanism.id if mechanism else "", also=one.also,
+        share=share.share, low=share.low, high=share.high,
+        onset=observed.start + timedelta(seconds=shape.onset_s) if shape else None,
+        severity=round(shape.severity, 3) if shape else None, ramp_s=shape.ramp_s if shape else None,
+        from_events=round(one.events, 3), from_signals=round(one.signals + one.signs.score, 3),
+        curves=curves, supports=(*supports, *one.signs.supports), against=(*against, *one.signs.against),
+        tried=one.fit is not None,
+    )  # fmt: skip

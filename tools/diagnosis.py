@@ -1,0 +1,94 @@
+"""Diagnosis on the plant model, from what Setpoint holds: a history of readings, events, their ranks, a site."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from plant.diagnosis.observed import Observed, Sign
+from plant.diagnosis.trial import Tried, try_causes
+from setpoint.contracts import Event, Triage
+from setpoint.contracts.site import Site
+from tools.telemetry import History
+from tools.windows import readings
+
+BEFORE_S = 7200.0
+"""Readings of so long before the first event of note."""
+LEAST_BEFORE_S = 900.0
+"""With less than this the state before the trouble is not known."""
+STEP_S, FINE_STEP_S = 30.0, 10.0
+YOUNG_S = 900.0
+"""An incident younger than this is looked at in fine steps, where readings come so often."""
+LEAST_SIGNALS = 4
+
+
+def observe(
+    site: Site, history: History, events: Sequence[Event], triages: Mapping[str, Triage], as_of: datetime
+) -> Observed | None:
+    """The window of one incident, up to `as_of`; None where too little was read before it to compare with."""
+    first = first_of_note(events, triages)
+    if first is None:
+        return None
+    first = min(first, as_of)
+    start = first - timedelta(seconds=BEFORE_S)
+    times_s, series = readings(history, site, start, as_of, STEP_S)
+    if (as_of - first).total_seconds() < YOUNG_S and _often_read(history, site, as_of):
+        start = first - timedelta(seconds=BEFORE_S / 2)
+        times_s, series = readings(history, site, start, as_of, FINE_STEP_S)
+    skip = _empty_rows(times_s, series)
+    before_s = (first - start).total_seconds() - float(times_s[skip]) if len(times_s) > skip else 0.0
+    if len(series) < LEAST_SIGNALS or before_s < LEAST_BEFORE_S:
+        return None
+    start += timedelta(seconds=float(times_s[skip]))
+    series = {key: values[skip:] for key, values in series.items()}
+    signs = tuple(_sign(event, triages.get(event.id), start, site) for event in events if event.time <= as_of)
+    return Observed(start, times_s[skip:] - times_s[skip], series, signs)
+
+
+def diagnose(
+    site: Site, history: History, events: Sequence[Event], triages: Mapping[str, Triage],
+    scores: Mapping[str, float], as_of: datetime,
+) -> Tried | None:  # fmt: skip
+    """Test the causes of one incident on the plant model; None where no telemetry covers it.
+
+    `scores` is the log evidence of the event pattern by cause (agents.troubleshooter).
+    """
+    observed = observe(site, history, events, triages, as_of)
+    return None if observed is None else try_causes(site, observed, scores)
+
+
+def first_of_note(events: Sequence[Event], triages: Mapping[str, Triage]) -> datetime | None:
+    """Time of the first firing event above P3; of the first at all where none is."""
+    serious = [
+        e.time for e in events if e.status == "firing" and (t := triages.get(e.id)) and t.priority < "P3"
+    ]
+    return min(serious or [event.time for event in events], default=None)
+
+
+def _often_read(history: History, site: Site, as_of: datetime) -> bool:
+    """Whether readings come at least as often as the fine step."""
+    _, recent = readings(history, site, as_of - timedelta(seconds=120), as_of, FINE_STEP_S)
+    changed = [np.count_nonzero(np.diff(values[np.isfinite(values)])) for values in recent.values()]
+    return any(count >= 8 for count in changed)
+
+
+def _empty_rows(
+    times_s: np.ndarray[tuple[int], np.dtype[np.float64]], series: Mapping[tuple[str, str], object]
+) -> int:
+    """Rows before the first reading of any sensor."""
+    if not series:
+        return len(times_s)
+    firsts = [int(np.argmax(np.isfinite(np.asarray(values, dtype=float)))) for values in series.values()]
+    return min(firsts)
+
+
+def _sign(event: Event, triage: Triage | None, start: datetime, site: Site) -> Sign:
+    asset = site.find(event.asset)
+    return Sign(
+        id=event.id, at_s=(event.time - start).total_seconds(), asset=asset.name if asset else event.asset,
+        priority=triage.priority if triage else "P3", hints=triage.cause_hints if triage else (),
+        condition=triage.condition if triage else "", firing=event.status == "firing",
+        metric=event.metric or "", value=event.value,
+    )  # fmt: skip
