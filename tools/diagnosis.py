@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from statistics import median
 
 import numpy as np
 
 from plant.diagnosis.observed import Observed, Sign
+from plant.diagnosis.results import SensorProblem
 from plant.diagnosis.trial import Tried, try_causes
+from plant.diagnosis.words import span
 from setpoint.contracts import Event, Triage
 from setpoint.contracts.site import Site
 from tools.telemetry import History
-from tools.windows import readings
+from tools.windows import last_read, readings
 
 BEFORE_S = 7200.0
 """Readings of so long before the first event of note."""
@@ -22,6 +25,9 @@ STEP_S, FINE_STEP_S = 30.0, 10.0
 YOUNG_S = 900.0
 """An incident younger than this is looked at in fine steps, where readings come so often."""
 LEAST_SIGNALS = 4
+LEAST_TIMED, CLOCK_S = 4, 120.0
+LIVE_S = 900.0
+"""In a recording all events arrive long after they happened, and their lag says nothing of clocks."""
 
 
 def observe(
@@ -31,6 +37,7 @@ def observe(
     first = first_of_note(events, triages)
     if first is None:
         return None
+    as_of = min(as_of, last_read(history, site, as_of))
     first = min(first, as_of)
     start = first - timedelta(seconds=BEFORE_S)
     times_s, series = readings(history, site, start, as_of, STEP_S)
@@ -43,7 +50,9 @@ def observe(
         return None
     start += timedelta(seconds=float(times_s[skip]))
     series = {key: values[skip:] for key, values in series.items()}
-    signs = tuple(_sign(event, triages.get(event.id), start, site) for event in events if event.time <= as_of)
+    signs = tuple(
+        sign_of(event, triages.get(event.id), start, site) for event in events if event.time <= as_of
+    )
     return Observed(start, times_s[skip:] - times_s[skip], series, signs)
 
 
@@ -56,7 +65,29 @@ def diagnose(
     `scores` is the log evidence of the event pattern by cause (agents.troubleshooter).
     """
     observed = observe(site, history, events, triages, as_of)
-    return None if observed is None else try_causes(site, observed, scores)
+    return None if observed is None else try_causes(site, observed, scores, clock_doubts(events))
+
+
+def clock_doubts(events: Sequence[Event]) -> list[SensorProblem]:
+    """Assets whose events carry a clock that stands still, or that runs apart from the others'."""
+    lags_s = [(event.received - event.time).total_seconds() for event in events]
+    by_asset: dict[str, list[Event]] = {}
+    for event in events:
+        by_asset.setdefault(event.asset, []).append(event)
+    found = []
+    for asset, own in by_asset.items():
+        if len(own) < LEAST_TIMED:
+            continue
+        spread_s = (max(e.received for e in own) - min(e.received for e in own)).total_seconds()
+        if len({event.time for event in own}) == 1 and spread_s > CLOCK_S:
+            text = f"all {len(own)} events of {asset} carry the time {own[0].time:%H:%M:%SZ}, though they came over {span(spread_s)}"
+            found.append(SensorProblem(kind="clock", asset=asset, text=text))
+            continue
+        apart_s = median((e.received - e.time).total_seconds() for e in own) - median(lags_s)
+        if abs(apart_s) > CLOCK_S and median(lags_s) < LIVE_S:
+            text = f"the clock of {asset} is {span(abs(apart_s))} {'behind' if apart_s > 0 else 'ahead of'} the others'"
+            found.append(SensorProblem(kind="clock", asset=asset, text=text))
+    return found
 
 
 def first_of_note(events: Sequence[Event], triages: Mapping[str, Triage]) -> datetime | None:
@@ -84,7 +115,8 @@ def _empty_rows(
     return min(firsts)
 
 
-def _sign(event: Event, triage: Triage | None, start: datetime, site: Site) -> Sign:
+def sign_of(event: Event, triage: Triage | None, start: datetime, site: Site) -> Sign:
+    """What diagnosis needs of one event, its time counted from `start`."""
     asset = site.find(event.asset)
     return Sign(
         id=event.id, at_s=(event.time - start).total_seconds(), asset=asset.name if asset else event.asset,

@@ -92,6 +92,23 @@ def readings(
     return times_s, dict(_each(history, site, grid, start, end, step_s))
 
 
+def last_read(history: History, site: Site, upto: datetime) -> datetime:
+    """Time of the last reading of anything up to a moment, looked for two hours back; the moment where there is none."""
+    since = upto - timedelta(hours=2)
+    if isinstance(history, BlockHistory):
+        times = history.block(since, upto).times
+        return datetime.fromtimestamp(float(times[-1]), UTC) if len(times) else upto
+    ends = [
+        series.times[-1]
+        for asset in site.assets
+        for metric in history.metrics(asset.name)[:1]
+        if (series := history.series(asset.name, metric))
+        and series.times
+        and since <= series.times[-1] <= upto
+    ]
+    return max(ends, default=upto)
+
+
 def _gridded(grid: FloatArray, step_s: float, block: Block) -> dict[Key, FloatArray]:
     if not len(block.times):
         return {}

@@ -8,7 +8,7 @@ is off by a fixed amount does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -30,6 +30,8 @@ LEAST_READINGS = 4
 MODEL_OFF = 0.35
 """A reading further than this share from the model says that the site file does not fit."""
 MISMATCH_SHARE = 0.3
+PROBLEM_COST = 0.05
+"""Of the confidence, for each problem; half of it at most."""
 RELATIVE_NOISE, LEAST_NOISE = 0.008, 0.02
 _LEVELS = {
     "gpu_node": ("clock_lock_mhz", "power_cap_w", "drained", "cordoned", "job_running", "psu_ok", "up", "gpus_ok"),
@@ -96,6 +98,17 @@ def estimate(site: Site, observed: Observed, at_s: float) -> Estimate:
     _set_inputs(plant, observed, levels, quiet)  # charges and fills moved meanwhile
     plant.now = observed.start + timedelta(seconds=at_s)
     return _compared(site, plant, observed, at_s, upto, quiet, levels)
+
+
+def doubted(state: Estimate, doubts: Sequence[SensorProblem]) -> Estimate:
+    """With problems of the input that were found elsewhere; each lowers the confidence."""
+    if not doubts:
+        return state
+    confidence = state.note.confidence * max(0.5, 1.0 - PROBLEM_COST * len(doubts))
+    note = state.note.model_copy(
+        update={"confidence": round(confidence, 3), "problems": (*state.note.problems, *doubts)}
+    )
+    return replace(state, note=note)
 
 
 def present(site: Site, observed: Observed, verdict: Verdict | None = None) -> Estimate:
@@ -249,7 +262,7 @@ def _note(
                 "the site file may not describe this site",
             )
         )
-    confidence = (1.0 - share) * (1.0 - min(0.5, 0.05 * len(problems))) if compared else 0.0
+    confidence = (1.0 - share) * max(0.5, 1.0 - PROBLEM_COST * len(problems)) if compared else 0.0
     return StateNote(
         as_of=observed.start + timedelta(seconds=at_s), signals=len(compared), confidence=round(confidence, 3),
         problems=tuple(problems),

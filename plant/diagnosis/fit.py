@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ from plant.diagnosis.mechanisms import Mechanism, inject
 from plant.diagnosis.observed import FloatArray, Key, Observed
 
 BINS = 12
+LEFT_AT = 5.0
 FREEDOM = 4.0
 """Of Student's t: a reading far from everything costs little more than one that is merely off."""
 MODEL_ERROR = 0.25
@@ -35,6 +36,11 @@ REST_COST = 3.0
 SENSOR = 0.75
 """A sensor fault predicts that one reading alone is wrong, though not how."""
 FIRST_SEVERITIES, THEN = (0.25, 0.8), (0.5, 0.12)
+TEMPER = 0.45
+"""Signals of one incident hang together: their log evidence counts in part."""
+MOST_ONSETS = 3
+UNFELT = (0.05, 0.3)
+"""Share of its growth that a slow fault has made before a reading shows it."""
 SLOW_COST, STEP_COST = 1.6, 0.6
 """Log cost of a growth time and of an onset that were fitted."""
 
@@ -56,6 +62,8 @@ class Signals:
     """[signals]: noise of a bin's mean."""
     edges: NDArray[np.int64]
     """First row of each bin, and the end."""
+    left: NDArray[np.int64]
+    """[signals]: first row at which each has clearly left its course; the number of rows where it has not."""
 
     @property
     def active(self) -> NDArray[np.bool_]:
@@ -84,7 +92,18 @@ def signals_of(estimate: Estimate, observed: Observed, untrusted: frozenset[Key]
     return Signals(
         keys, np.array(picked, dtype=np.int64), np.array([order[kind] for kind in kinds], dtype=np.int64),
         tuple(metric for _, metric in order), change, np.array([estimate.noise[key] for key in keys]), edges,
+        _left(gap, np.array([estimate.noise[key] for key in keys])),
     )  # fmt: skip
+
+
+def _left(gap: FloatArray, noise: FloatArray) -> NDArray[np.int64]:
+    """First of two rows in a row that lie more than LEFT_AT noises from the course, by signal."""
+    if len(gap) < 2:
+        return np.full(gap.shape[1], len(gap), dtype=np.int64)
+    with np.errstate(invalid="ignore"):
+        out = np.abs(gap) > LEFT_AT * noise
+    both = out[:-1] & out[1:]
+    return np.where(both.any(axis=0), both.argmax(axis=0), len(gap)).astype(np.int64)
 
 
 def _mean(rows: FloatArray) -> FloatArray:
@@ -163,7 +182,9 @@ class Fit:
     groups: FloatArray
     """[groups]."""
     matter: NDArray[np.bool_]
-    runs: int
+    occam: float = 0.0
+    """Log share of the severities tried that fit as well as the best: a cause that could have been anything, or that
+    only fits where it does nothing, has foretold little."""
 
     @property
     def total(self) -> float:
@@ -207,7 +228,7 @@ class Bench:
         if mechanism is None or not mechanism.moves or not self.signals.keys:
             return None
         tried: list[tuple[float, Fit]] = []
-        starts = list(_shapes(mechanism, onsets_s))
+        starts = _shapes(mechanism, self._onsets(candidate, onsets_s))
         fixed = all(move.mild == move.severe for move in mechanism.moves)
         severities = (1.0,) if fixed else FIRST_SEVERITIES
         for onset_s, ramp_s in starts:
@@ -217,12 +238,23 @@ class Bench:
             tried.append(self._tried(candidate, mechanism, Shape(best.onset_s, best.ramp_s, severity)))
         if not fixed:
             tried += self._refined(candidate, mechanism, max(tried, key=lambda one: one[0])[1].shape)
-        best_fit = max(tried, key=lambda one: one[0])[1]
-        if not best_fit.matter.any() or not np.any(
-            np.abs(best_fit.simulated).max(axis=0) > 0.5 * self.signals.sigma
-        ):
+        best = max(tried, key=lambda one: one[0])[1]
+        greatest = max((one for _, one in tried), key=lambda one: one.shape.severity)
+        if not np.any(np.abs(self.signals.binned(greatest.simulated)) > self.signals.sigma):
             return None
-        return best_fit
+        alike = [
+            one.total
+            for _, one in tried
+            if (one.shape.onset_s, one.shape.ramp_s) == (best.shape.onset_s, best.shape.ramp_s)
+        ]
+        return replace(best, occam=_log_mean(TEMPER * np.array(alike)) - TEMPER * max(alike))
+
+    def _onsets(self, candidate: Candidate, common_s: Sequence[float]) -> list[float]:
+        """When it may have begun: when a reading of the struck asset first left its course, and what holds for all."""
+        own = [int(row) for (asset, _), row in zip(self.signals.keys, self.signals.left, strict=True)
+               if asset == candidate.asset and row < self.estimate.rows]  # fmt: skip
+        first = [self.estimate.at_s + (min(own) + 0.5) * self._step_s] if own else []
+        return _apart([*first, *common_s], 1.5 * self._step_s)[:MOST_ONSETS]
 
     def _refined(self, candidate: Candidate, mechanism: Mechanism, best: Shape) -> list[tuple[float, Fit]]:
         near = [s for s in (best.severity * 0.8, best.severity * 1.2) if 0.0 < s <= 1.0]
@@ -239,15 +271,31 @@ class Bench:
         each = evidence(self.signals, simulated)
         moved = np.abs(simulated).max(axis=0) > 2.0 * self.signals.sigma
         matter = self.signals.active | moved
-        return Fit(candidate, shape, rows, each, by_group(self.signals, each, matter), matter, self.runs)
+        return Fit(candidate, shape, rows, each, by_group(self.signals, each, matter), matter)
+
+
+def _log_mean(values: FloatArray) -> float:
+    """Logarithm of the mean of the exponentials."""
+    top = float(values.max())
+    return top + float(np.log(np.mean(np.exp(values - top))))
+
+
+def _apart(times_s: Sequence[float], least_s: float) -> list[float]:
+    """Without those that nearly repeat one before them."""
+    kept: list[float] = []
+    for at_s in times_s:
+        if all(abs(at_s - other) >= least_s for other in kept):
+            kept.append(at_s)
+    return kept
 
 
 def _shapes(mechanism: Mechanism, onsets_s: Sequence[float]) -> list[tuple[float, float]]:
-    """(onset, growth) to try: at once at each onset, slowly so that it is felt by then."""
+    """(onset, growth) to try: at once at each onset; slowly so that it is first felt at the likeliest of them."""
     found: list[tuple[float, float]] = []
     if mechanism.begins in ("at once", "either"):
         found += [(onset_s, 0.0) for onset_s in onsets_s]
     if mechanism.begins in ("slowly", "either"):
-        for ramp_s in mechanism.ramps_s or (1200.0,):
-            found.append((min(onsets_s) - 0.25 * ramp_s, ramp_s))
+        found += [
+            (onsets_s[0] - unfelt * ramp_s, ramp_s) for ramp_s in mechanism.ramps_s for unfelt in UNFELT
+        ]
     return found

@@ -8,16 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from plant.diagnosis.candidates import Candidate
-from plant.diagnosis.fit import Fit
+from plant.diagnosis.fit import TEMPER, Fit
 from plant.diagnosis.observed import FloatArray
 from plant.diagnosis.signs import Signs
 
 NO_FAULT, UNKNOWN = "no_fault", "unknown"
-SIGNAL_WEIGHT = 0.45
-"""Signals of one incident hang together: their log evidence counts in part."""
 EVENT_WEIGHT = 0.9
-UNTESTED_COST = 0.0
-NO_FAULT_EVENTS = 0.0
 DRAWS = 200
 WEIGHT_SPREAD = 0.3
 """Standard deviation of the logarithm of the weights, for the interval."""
@@ -45,8 +41,8 @@ class Weighed:
     def signals(self) -> float:
         return float(self.groups.sum())
 
-    def logit(self, signal_weight: float = SIGNAL_WEIGHT, event_weight: float = EVENT_WEIGHT) -> float:
-        return self.prior + event_weight * self.events + signal_weight * self.signals + self.signs.score
+    def logit(self, weight: float = TEMPER) -> float:
+        return self.prior + EVENT_WEIGHT * self.events + weight * self.signals + self.signs.score
 
 
 @dataclass(frozen=True)
@@ -62,7 +58,7 @@ def shares(weighed: Sequence[Weighed], confidence: float, seed: int = 0) -> list
     The interval comes from redrawing the kinds of reading (a Bayesian bootstrap), the weights and the event evidence.
     `confidence` in the state (0 to 1) scales what signals may say.
     """
-    trust = SIGNAL_WEIGHT * (0.35 + 0.65 * confidence)
+    trust = TEMPER * (0.35 + 0.65 * confidence)
     point = _softmax(np.array([one.logit(trust) for one in weighed]))
     rng = np.random.default_rng(seed)
     groups = np.stack([one.groups for one in weighed])

@@ -8,11 +8,14 @@ import numpy as np
 
 from plant.diagnosis.observed import FloatArray, Key, Observed
 from plant.diagnosis.results import SensorProblem
+from plant.diagnosis.words import named, reading, span
 from plant.dynamics.columns import dtype
 from plant.sim import Plant
 from plant.site import Site
 
 SILENT_S = 300.0
+ALL_OF_IT = 3
+"""So many silent readings of one asset are one problem: the asset, or the way to it."""
 STUCK_ROWS = 12
 """So many equal readings of a value that moved before are suspicious."""
 APART_K = 3.0
@@ -40,8 +43,8 @@ def sensor_problems(
 ) -> Iterator[SensorProblem]:
     """Readings that stopped, stand still or contradict each other, over the whole window."""
     yield from _unknown(site, observed)
+    yield from _silent(observed)
     for key, values in observed.series.items():
-        yield from _silent(key, values, observed.step_s)
         yield from _stuck(key, values, observed)
     yield from _apart(site, observed)
 
@@ -55,13 +58,37 @@ def _unknown(site: Site, observed: Observed) -> Iterator[SensorProblem]:
         )  # fmt: skip
 
 
-def _silent(key: Key, values: FloatArray, step_s: float) -> Iterator[SensorProblem]:
-    read = np.flatnonzero(np.isfinite(values))
-    if len(read) and (quiet_s := (len(values) - 1 - int(read[-1])) * step_s) >= SILENT_S:
-        yield SensorProblem(
-            kind="silent", asset=key[0], metric=key[1],
-            text=f"{key[0]} {key[1]} has no reading for {quiet_s / 60:.0f} min; the last was {values[read[-1]]:.4g}",
-        )  # fmt: skip
+def _silent(observed: Observed) -> Iterator[SensorProblem]:
+    """Readings that stopped while others went on; an asset whose readings all stopped is told once."""
+    stopped: dict[str, list[tuple[str, int]]] = {}
+    for (asset, metric), values in observed.series.items():
+        read = np.flatnonzero(np.isfinite(values))
+        if len(read) and (len(values) - 1 - int(read[-1])) * observed.step_s >= SILENT_S:
+            stopped.setdefault(asset, []).append((metric, int(read[-1])))
+    for asset, ends in stopped.items():
+        if _known_down(observed, asset):
+            continue
+        if len(ends) >= ALL_OF_IT:
+            since_s = (len(observed.times_s) - 1 - max(row for _, row in ends)) * observed.step_s
+            yield SensorProblem(
+                kind="silent", asset=asset,
+                text=f"{len(ends)} readings of {asset} have stopped, the last {span(since_s)} ago",
+            )  # fmt: skip
+            continue
+        for metric, row in ends:
+            quiet_s = (len(observed.times_s) - 1 - row) * observed.step_s
+            last = reading(metric, float(observed.series[asset, metric][row]))
+            yield SensorProblem(
+                kind="silent", asset=asset, metric=metric,
+                text=f"{asset} {named(metric)} has no reading for {span(quiet_s)}; the last was {last}",
+            )  # fmt: skip
+
+
+def _known_down(observed: Observed, asset: str) -> bool:
+    """It is read as down; that the rest of it is silent is no news."""
+    up = observed.series.get((asset, "up"))
+    read = up[np.isfinite(up)] if up is not None else ()
+    return len(read) > 0 and float(read[-1]) == 0.0
 
 
 def _stuck(key: Key, values: FloatArray, observed: Observed) -> Iterator[SensorProblem]:
@@ -75,7 +102,8 @@ def _stuck(key: Key, values: FloatArray, observed: Observed) -> Iterator[SensorP
     if run >= STUCK_ROWS and moves:
         yield SensorProblem(
             kind="stuck", asset=key[0], metric=key[1],
-            text=f"{key[0]} {key[1]} has read {kept[-1]:.4g} without any change for {run * observed.step_s / 60:.0f} min",
+            text=f"{key[0]} {named(key[1])} has read {reading(key[1], float(kept[-1]))} without any change "
+            f"for {span(run * observed.step_s)}",
         )  # fmt: skip
 
 

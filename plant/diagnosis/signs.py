@@ -42,7 +42,11 @@ class SignReader:
         self._modelled = set(estimate.keys)
         self._shifts: dict[Key, float] = {}
         self._frozen = {(p.asset, p.metric) for p in estimate.note.problems if p.kind == "stuck"}
-        self._silent = {(p.asset, p.metric) for p in estimate.note.problems if p.kind == "silent"}
+        self._silent = {
+            (p.asset, p.metric) for p in estimate.note.problems if p.kind == "silent" and p.metric
+        }
+        dark = {p.asset for p in estimate.note.problems if p.kind == "silent" and not p.metric}
+        self._silent |= {key for key in observed.series if key[0] in dark}
 
     def shift(self, key: Key) -> float:
         """In noise; NaN where nothing is read."""

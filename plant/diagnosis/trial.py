@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plant.diagnosis.candidates import Candidate, candidates
-from plant.diagnosis.estimate import Estimate, estimate
+from plant.diagnosis.estimate import Estimate, doubted, estimate
 from plant.diagnosis.fit import (
     REST_COST,
     Bench,
@@ -28,7 +28,7 @@ from plant.diagnosis.fit import (
 )
 from plant.diagnosis.observed import FloatArray, Observed
 from plant.diagnosis.posterior import NO_FAULT, UNKNOWN, Share, Weighed, shares
-from plant.diagnosis.results import Trial, Verdict
+from plant.diagnosis.results import SensorProblem, Trial, Verdict
 from plant.diagnosis.signs import SignReader, Signs
 from plant.diagnosis.telling import told
 from plant.site import Site
@@ -57,11 +57,14 @@ class Tried:
     signals: Signals
 
 
-def try_causes(site: Site, observed: Observed, scores: Mapping[str, float], most: int | None = None) -> Tried:
+def try_causes(
+    site: Site, observed: Observed, scores: Mapping[str, float], doubts: Sequence[SensorProblem] = ()
+) -> Tried:
     """Test what may have caused the events of `observed.signs`.
 
-    `scores` is the log evidence of the event pattern by cause id, "unknown" and "no_fault" among them. A candidate that
-    cannot be run, or diverges, is named in `trial.problems`; the others go on.
+    `scores` is the log evidence of the event pattern by cause id, "unknown" and "no_fault" among them. `doubts` are
+    problems of the input found elsewhere, such as a wrong clock. A candidate that cannot be run, or diverges, is named
+    in `trial.problems`; the others go on.
     """
     began = time.perf_counter()
     first_s = first_sign_s(observed)
@@ -69,19 +72,15 @@ def try_causes(site: Site, observed: Observed, scores: Mapping[str, float], most
         min(LEAST_QUIET_S, float(observed.times_s[-1]) / 2),
         min(first_s, first_bent_s(site, observed, first_s)) - LEAD_S,
     )
-    state = estimate(site, observed, at_s)
+    state = doubted(estimate(site, observed, at_s), doubts)
     untrusted = frozenset(
         (p.asset, p.metric) for p in state.note.problems if p.kind in ("stuck", "contradicts")
     )
     signals = signals_of(state, observed, untrusted)
     bench, reader = Bench(state, observed, signals), SignReader(site, observed, state)
-    chosen = (
-        candidates(site, observed, state, scores)
-        if most is None
-        else candidates(site, observed, state, scores, most)
-    )
+    chosen = candidates(site, observed, state, scores)
     problems: list[str] = []
-    onsets = _onsets(first_s, first_bent_s(site, observed, first_s))
+    onsets = _onsets(site, observed, state, signals, first_s)
     weighed = [_weigh(one, bench, reader, onsets, problems) for one in chosen]
     matter = _focus(weighed, signals, site, observed)
     rest = unknown_evidence(signals, matter)
@@ -132,9 +131,16 @@ def _left_at(values: FloatArray, begin: int) -> int:
     return len(values)
 
 
-def _onsets(first_s: float, bent_s: float) -> list[float]:
-    """Onsets to try: at the first event, at the first bent reading, and a little before them."""
-    return sorted({max(0.0, s) for s in (min(first_s, bent_s) - 30.0, first_s - 90.0, first_s - 5.0)})
+def _onsets(site: Site, observed: Observed, state: Estimate, signals: Signals, first_s: float) -> list[float]:
+    """Onsets to try for every candidate: when the modelled readings near the events first left their course, and a
+    little before the first event."""
+    near = {sign.asset for sign in observed.signs if sign.priority < "P3"}
+    near |= {name for asset in set(near) for name in (*site.upstream(asset), *site.downstream(asset))}
+    rows = [int(row) for (asset, _), row in zip(signals.keys, signals.left, strict=True)
+            if asset in near and row < state.rows]  # fmt: skip
+    step_s = max(observed.step_s, 1.0)
+    first = [state.at_s + (min(rows) + 0.5) * step_s] if rows else []
+    return [*first, max(state.at_s, first_s - 5.0), max(state.at_s, first_s - 90.0)]
 
 
 def _weigh(
@@ -152,7 +158,7 @@ def _weigh(
     if mechanism and mechanism.of_one_reading:
         none = sensor_evidence(bench.signals, candidate.asset)
     return Weighed(candidate.cause, candidate.asset, candidate, candidate.from_events,
-                   none if fit is None else fit.groups, signs, fit, prior)  # fmt: skip
+                   none if fit is None else fit.groups, signs, fit, prior + (fit.occam if fit else 0.0))  # fmt: skip
 
 
 def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: Observed) -> NDArray[np.bool_]:
@@ -163,19 +169,18 @@ def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: O
     matter = signals.active & np.array([asset in near for asset, _ in signals.keys], dtype=bool)
     for one in weighed:
         if one.fit is not None:
-            moved = np.abs(signals.binned(one.fit.simulated)).max(axis=0) > 2.0 * signals.sigma
-            matter = matter | moved
+            matter = matter | _moves(one.fit, signals)
     return np.asarray(matter)
 
 
 def _doubles(
     weighed: Sequence[Weighed], bench: Bench, matter: NDArray[np.bool_], rest: FloatArray, problems: list[str]
 ) -> list[Weighed]:
-    """Two faults at once, where together they explain clearly more than the better one."""
-    fitted = sorted((w for w in weighed if w.fit is not None), key=lambda w: -w.logit())[:PAIRS]
+    """Two faults at once: the most probable one with those that best explain what it leaves."""
+    fitted = sorted((w for w in weighed if w.fit is not None), key=lambda w: -w.logit())
     found: list[Weighed] = []
-    for one, other in ((fitted[0], w) for w in fitted[1:]) if fitted else ():
-        if one.asset == other.asset or one.fit is None or other.fit is None:
+    for one, other in _pairs(fitted, bench.signals, matter):
+        if one.fit is None:
             continue
         both = [
             (w.fit.candidate.mechanism, w.asset, w.fit.shape)
@@ -193,6 +198,26 @@ def _doubles(
             one.prior - PAIR_COST, f"{other.cause}@{other.asset}", other.fit,
         ))  # fmt: skip
     return found
+
+
+def _pairs(
+    fitted: Sequence[Weighed], signals: Signals, matter: NDArray[np.bool_]
+) -> list[tuple[Weighed, Weighed]]:
+    """The first with each that explains readings which the first does not touch, best first."""
+    if not fitted or fitted[0].fit is None:
+        return []
+    first, own = fitted[0], fitted[0].fit
+    left = matter & signals.active & ~_moves(own, signals)
+    gains = [
+        (float(by_group(signals, w.fit.each, left & _moves(w.fit, signals)).sum()), n)
+        for n, w in enumerate(fitted) if w.fit is not None and w.asset != first.asset
+    ]  # fmt: skip
+    return [(first, fitted[n]) for gain, n in sorted(gains, reverse=True)[:PAIRS] if gain > PAIR_COST]
+
+
+def _moves(fit: Fit, signals: Signals) -> NDArray[np.bool_]:
+    """Signals that the run moves clearly."""
+    return np.asarray(np.abs(signals.binned(fit.simulated)).max(axis=0) > 2.0 * signals.sigma)
 
 
 def _neither(
