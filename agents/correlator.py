@@ -36,7 +36,7 @@ from agents.correlation.memory import (
 )
 from agents.correlation.neighbourhood import Neighbourhood, Place
 from agents.correlation.parts import part_of
-from agents.correlation.symptoms import RECOVERED, Symptom, classify
+from agents.correlation.symptoms import EVEN_AS_INFORMATION, RECOVERED, Symptom, classify
 from setpoint.contracts import Context, Correlated, Event, Ranked
 from setpoint.contracts.site import AssetKind, Site
 from setpoint.intake.templates import Template, TemplateMiner, mask
@@ -139,15 +139,18 @@ class Correlator:
 
     def _observe(self, event: Event, told: Ranked | None = None) -> Correlated:
         time_s = self._clock(event)
-        place = self._near.of(event.asset)
+        place = self._near.meant(event.asset, event.message)
         masked = mask(event.message) or event.kind or "(empty)"
         template = self._miner.add_masked(masked, event.kind)
         burst = self._burst(template, event, time_s)
         symptom = _symptom(event.kind, event.metric or "", masked, place.kind)
         change = self._new_since(event, place, burst)
         part = part_of(event.message, event.labels)
-        case = Case(time_s, place, symptom, str(template.id), part, change)
+        calm = event.severity == "info" and symptom not in EVEN_AS_INFORMATION
+        case = Case(time_s, place, symptom, str(template.id), part, change, calm)
         key = event.dedup_key or f"{event.asset}|{event.kind}|{masked}"
+        if place.name.lower() != event.asset.lower():
+            key = f"{key}|{place.name}"
         ended = self._ends(event, case, key)
         placed = self._end(event, case, ended) if ended else self._fire(event, case, key, burst)
         if told is not None and told.incident_id not in ("", placed.group.id):
@@ -192,9 +195,16 @@ class Correlator:
         if event.status == "resolved":
             exact = key in self._state.conditions or event.format in _NAMES_ITS_END
             return key if exact else self._firing_like(case) or key
+        if event.severity == "info" and self._fell_back(key):
+            return key
         if event.severity in ("info", "unknown") and RECOVERED.search(event.message):
             return self._firing_like(case)
         return ""
+
+    def _fell_back(self, key: str) -> bool:
+        """The same point was worse before and now reports information: that is its end."""
+        condition = self._state.conditions.get(key)
+        return condition is not None and condition.worst > 0
 
     def _firing_like(self, case: Case) -> str:
         """The newest condition of the same asset and symptom that has not ended, "" for none."""
@@ -228,7 +238,7 @@ class Correlator:
     def _fire(self, event: Event, case: Case, key: str, burst: Burst) -> _Placed:
         condition = touch(self._state.conditions, key)
         group = self._state.groups.get(condition.group) if condition else None
-        if condition is not None and group is not None:
+        if condition is not None and group is not None and not self._begins(event, case, condition, group):
             placed = self._again(event, case, key, condition, group)
             if placed is not None:
                 return placed
@@ -250,6 +260,14 @@ class Correlator:
             condition=condition,
             related=joined.related,
         )
+
+    def _begins(self, event: Event, case: Case, condition: Condition, group: Group) -> bool:
+        """Whether a known condition begins anew: it was mere information so far, or it was over for long and
+        another incident accounts for it now."""
+        if condition.worst == 0 and event.severity in ("warning", "error", "critical"):
+            return True
+        over = not condition.firing and case.time_s - condition.last_s > self._settings.flap_window_s
+        return over and self._joiner.accounted_elsewhere(case, group)
 
     def _again(
         self, event: Event, case: Case, key: str, condition: Condition, group: Group
@@ -304,8 +322,9 @@ class Correlator:
     def _note(self, case: Case, key: str, group: Group, joined: Joined, burst: Burst) -> None:
         opened = joined.group is None
         add_subject(group, case.place.name)
-        group.firing.add(key)
-        group.cleared = False
+        if not case.calm:
+            group.firing.add(key)
+            group.cleared = False
         for other in joined.related:
             if other not in group.related and other != group.id:
                 group.related.append(other)

@@ -72,12 +72,13 @@ def run(site: Site, seeds: Sequence[int], faults: int = 12, hours: float = 8.0) 
 
 
 def _fault(played: Played, night: Night, story: str) -> Fault | None:
-    """None where the fault logged nothing."""
+    """None where the fault logged nothing. One that is all P3 by its truth need not be noticed above P3."""
     mine = [event.id for event in played.events if played.truth[event.id].story == story]
     if not mine:
         return None
     truth = played.truth[mine[0]].cause
-    told = {case.incident.id: case for case in played.cases if case.incident.priority != "P3"}
+    quiet = all(played.truth[key].priority == "P3" for key in mine)
+    told = {case.incident.id: case for case in played.cases if quiet or case.incident.priority != "P3"}
     held = {key: sum(event.id in mine for event in case.events) for key, case in told.items()}
     held = {key: count for key, count in held.items() if count}
     name = story.split("@")[0]

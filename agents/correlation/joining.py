@@ -60,6 +60,8 @@ class Case:
     part: str
     change: str
     """The change it is new since, "" for none."""
+    calm: bool = False
+    """Mere information: it may join the trouble of its own asset, and is none itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,14 @@ class Joiner:
 
     def join(self, case: Case, burst: Burst) -> Joined:
         """Where the condition belongs. The state is not changed: call `note` once the group exists."""
+        if case.calm:
+            return self._same_asset(case) or self._alone(case)
         return (
             self._cause(case)
             or self._part(case)
-            or self._change(case)
+            or self._known_change(case)
             or self._same_asset(case)
+            or self._change(case)
             or self._below(case)
             or self._neighbours(case)
             or self._storm(case, burst)
@@ -97,7 +102,7 @@ class Joiner:
     def note(self, case: Case, key: str, group: Group, opened: bool, explained: bool) -> None:
         """Remember the condition for those to come. `explained`: something upstream accounts for it."""
         subject = case.place.subject
-        if case.symptom == "other" or not subject:
+        if case.symptom == "other" or case.calm or not subject:
             return
         troubles = touch(self._state.troubles, subject)
         if troubles is None:
@@ -132,7 +137,7 @@ class Joiner:
             burst.group = group.id
         elif joined.reason == "alone":
             burst.before = [*burst.before[-7:], group.id]
-        if joined.reason == "change":
+        if case.change:
             put(self._state.changes, f"{case.change}|{case.template}", group.id, ASSETS)
 
     def end(self, subject: str, key: str) -> None:
@@ -177,6 +182,10 @@ class Joiner:
         lasting = bool(trouble.keys) and symptom in _LASTING
         return self._near(case.time_s, trouble.last_s, 3.0 if lasting else 1.0)
 
+    def _still(self, case: Case, trouble: Trouble) -> bool:
+        """Trouble of the same asset: what has not cleared lasts for three windows, whatever it is."""
+        return self._near(case.time_s, trouble.last_s, 3.0 if trouble.keys else 1.0)
+
     def _part(self, case: Case) -> Joined | None:
         """The same serial number failed before: a repeat offender, however long ago and wherever it sat."""
         part = self._state.parts.get(case.part) if case.symptom in FAILURES and case.part else None
@@ -188,6 +197,16 @@ class Joiner:
             return Joined(group, "part", words)
         return Joined(None, "part", words, f"part:{case.part}", (part.group,) if group else ())
 
+    def accounted_elsewhere(self, case: Case, group: Group) -> bool:
+        """Whether trouble of the asset, or of something it stands on, belongs to another incident."""
+        found = self._cause(case) or self._same_asset(case)
+        return found is not None and found.group is not None and found.group.id != group.id
+
+    def _known_change(self, case: Case) -> Joined | None:
+        """Another asset showed the same since the same change."""
+        found = self._change(case)
+        return found if found is not None and found.group is not None else None
+
     def _change(self, case: Case) -> Joined | None:
         if not case.change:
             return None
@@ -196,9 +215,10 @@ class Joiner:
         return Joined(group, "change", f"not seen here before: {case.change}", f"change:{key}")
 
     def _same_asset(self, case: Case) -> Joined | None:
-        """Fitting trouble of the same asset: the same class, or one that brings the other about."""
-        for symptom, trouble in self._state.troubles.get(case.place.subject, {}).items():
-            if not self._explains(case, symptom, trouble) or not _fit(case.symptom, symptom):
+        """Fitting trouble of the same asset, the latest first: the same class, or one that brings the other about."""
+        troubles = self._state.troubles.get(case.place.subject, {})
+        for symptom, trouble in sorted(troubles.items(), key=lambda item: -item[1].last_s):
+            if not self._still(case, trouble) or not _fit(case.symptom, symptom):
                 continue
             if group := self._open(trouble.group):
                 return Joined(group, "asset", f"several signs of trouble on {case.place.subject}")

@@ -12,6 +12,10 @@ from setpoint.contracts.site import AssetKind, Change, MaintenanceWindow, Site
 _CRAY = re.compile(r"(?P<cabinet>c\d+-\d+)(?P<cage>c\d+)(?P<slot>s\d+)n\d+")
 _RACKED = re.compile(r"(?P<rack>(?:rack|r|cab|cabinet)[-_]?\d+)[-_.]?(?:node|n|u|s|slot|host|h)[-_]?\d+.*")
 _MEASURING: frozenset[AssetKind] = frozenset({"sensor", "leak_sensor"})
+_REPORTERS: frozenset[AssetKind] = frozenset({"service"})
+"""Assets that report on machines: a scheduler's "node gpu-08 does not respond" is about the node."""
+_MACHINES: frozenset[AssetKind] = frozenset({"gpu_node", "host"})
+_NAME = re.compile(r"[a-z][a-z0-9_-]*\d[a-z0-9_.-]*[a-z0-9]|[a-z][a-z0-9_-]*\d")
 _LIMIT = 200_000
 """Assets whose surroundings are kept."""
 
@@ -42,6 +46,9 @@ class Neighbourhood:
     def __init__(self, site: Site | None) -> None:
         self._site = site
         self._places: OrderedDict[str, Place] = OrderedDict()
+        assets = site.assets if site else ()
+        self._machines = {one.name.lower(): one.name for one in assets if one.kind in _MACHINES}
+        """Names of nodes and hosts in lower case, and as the site file writes them."""
 
     def of(self, asset: str) -> Place:
         """The surroundings of an asset; of an unknown one what its name gives away."""
@@ -51,6 +58,14 @@ class Neighbourhood:
             if len(self._places) > _LIMIT:
                 self._places.popitem(last=False)
         return place
+
+    def meant(self, asset: str, message: str) -> Place:
+        """What the message is about: of a shared service that names exactly one machine, that machine."""
+        place = self.of(asset)
+        if place.kind not in _REPORTERS or not self._machines:
+            return place
+        named = {self._machines[word] for word in _NAME.findall(message.lower()) if word in self._machines}
+        return self.of(named.pop()) if len(named) == 1 else place
 
     def _look_up(self, asset: str) -> Place:
         known = self._site.find(asset) if self._site else None

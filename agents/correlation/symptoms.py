@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from typing import Literal
 
+from knowledge.text import words_of
 from setpoint.contracts.site import AssetKind
 
 Symptom = Literal[
     "fire", "security", "leak", "power", "cooling", "thermal", "link", "io", "down", "gpu", "host", "slo", "load",
-    "sensor", "software", "fault", "other",
+    "sensor", "software", "wear", "fault", "other",
 ]  # fmt: skip
 
 # The first pattern that matches decides; the order goes from the unmistakable to the general.
@@ -29,23 +30,35 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
         "sensor",
         r"sensor.{0,40}(?:lost|fail|stale|no data|silent|missing|unavailable|not respond|frozen|drift)"
         r"|no (?:data|reading|telemetry)|telemetry.{0,20}(?:lost|stale|missing|gap)|scrape|absent"
-        r"|(?:lost|stale|missing).{0,20}(?:reading|telemetry|sensor)",
+        r"|(?:lost|stale|missing).{0,20}(?:reading|telemetry|sensor)"
+        r"|(?:value|reading).{0,40}(?:unchanged|frozen|implausible)|quality.{0,12}(?:stale|bad|uncertain)"
+        r"|sensor.{0,40}(?:deviat|disagree|calibrat|implausible|stuck)",
+    ),
+    (
+        "wear",
+        r"batter(?:y|ies).{0,40}(?:impedance|internal resistance|replac|weak|degrad|capacity)"
+        r"|\bcells?\b.{0,30}(?:spread|imbalance|deviation)|phases?\b.{0,30}(?:unbalanced|imbalance)"
+        r"|vibration|bearing|conductivity|fluid quality|filter.{0,30}(?:differential|service|dirty)"
+        r"|condenser approach|endurance|media life|available spare",
     ),
     ("thermal", r"overheat|thermal (?:slowdown|throttl|shutdown|trip|limit)|throttl|hot ?spot"),
     (
         "gpu",
         r"\bs?xid\b|nvrm|(?:fallen|fell) off|double.?bit|nvlink|nvswitch|\bgpu.{0,40}(?:ecc|hang|hung|lost|error|fail"
-        r"|fault|page retire|row.?remap|reset)|row.?remap|\bhbm\b|reports? \S+ of \S+ gpus|gpu ?count|(?:ecc|page retire).{0,30}gpu|nccl",
+        r"|fault|page retire|row.?remap|reset)|row.?remap|\bhbm\b|reports? \S+ of \S+ gpus|gpu ?count|(?:ecc|page retire).{0,30}gpu|nccl"
+        r"|power (?:cap|brake)\b|\bsm clock|gpu clock|process\w* on the gpus|gpu.{0,20}(?:foreign|shared by)"
+        r"|replica.{0,30}(?:checksum|hash|check)|parameter hash|grad(?:ient)? norm|result mismatch",
     ),
     (
         "slo",
         r"\bslo\b|latency|\bttft\b|\btpot\b|time to first token|inter.?token|error budget|5xx|error rate"
-        r"|deadline exceeded|timeouts? serving|goodput",
+        r"|deadline exceeded|timeouts? serving|goodput|step time|slowest rank|straggl|no tokens|[0#] tokens"
+        r"|prompt length|request rate",
     ),
     ("load", r"kv.?cache|prefill|queue (?:length|depth|wait)|queue(?:d|ing)|preempt|batch (?:size|limit)|requests waiting"),
     (
         "thermal",
-        r"therm|overheat|(?:temp|temperature).{0,60}(?:high|above|exceed|over|crit|rising|limit)|hot ?spot"
+        r"therm|overheat|(?:temp|temperature).{0,60}(?:high|above|exceed|over|crit|rising|limit)|hot ?spot|\bhotter\b"
         r"|(?:high|over).{0,20}temp|slowdown|throttl|temp_c\b|inlet_temp|gpu_temp",
     ),
     (
@@ -72,7 +85,7 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
     (
         "down",
         r"unreachable|not ?ready|no route to host|node (?:down|lost)|host (?:down|lost)|\bdown\b|heartbeat|offline"
-        r"|not respond|unresponsive|connection (?:refused|lost|timed out)|power(?:ed)? off|rebooted|kernel panic|crashed",
+        r"|not (?:respond|answer)|unresponsive|failed node|node failure|failure of node|connection (?:refused|lost|timed out)|power(?:ed)? off|rebooted|kernel panic|crashed",
     ),
     (
         "host",
@@ -81,7 +94,8 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
     ),
     (
         "software",
-        r"firmware|driver|version mismatch|certificate|config|segfault|traceback|exception|assert|unknown symbol",
+        r"firmware|driver|version mismatch|certificate|config|segfault|traceback|exception|assert|unknown symbol"
+        r"|restarting failed|crash ?loop|(?:startup|readiness|liveness) probe|replica.{0,40}not ready|safetensors",
     ),
 )  # fmt: skip
 _FAULT = re.compile(
@@ -109,26 +123,29 @@ _FIRM_ASSETS: frozenset[AssetKind] = frozenset(
     {"fire_panel", "feed", "ups", "pdu", "ats", "pump", "cdu", "chiller"}
 )
 """Assets that mean their own trouble whatever the wording ("supply temperature high" on a CDU is cooling)."""
-_ALWAYS: frozenset[Symptom] = frozenset({"fire", "security", "leak", "sensor"})
+_ALWAYS: frozenset[Symptom] = frozenset({"fire", "security", "leak", "sensor", "wear"})
+EVEN_AS_INFORMATION: frozenset[Symptom] = frozenset({"fire", "security"})
+"""What is trouble although its source calls it information. All else so called brings nothing about."""
 
 EFFECTS: dict[Symptom, frozenset[Symptom]] = {
     "fire": frozenset({"fire", "power", "cooling", "thermal"}),
     "power": frozenset(
         {"power", "cooling", "thermal", "link", "io", "down", "slo", "sensor", "host", "load"}
     ),
-    "cooling": frozenset({"cooling", "thermal", "slo", "load"}),
+    "cooling": frozenset({"cooling", "thermal", "down", "slo", "load"}),
     "leak": frozenset({"leak", "cooling", "thermal", "slo"}),
-    "thermal": frozenset({"thermal", "slo", "load"}),
+    "thermal": frozenset({"thermal", "down", "slo", "load"}),
     "link": frozenset({"link", "io", "down", "slo", "load"}),
     "io": frozenset({"io", "slo", "load"}),
     "down": frozenset({"down", "slo", "load", "sensor", "link"}),
     "gpu": frozenset({"gpu", "down", "slo", "load"}),
-    "host": frozenset({"host", "down", "slo", "load"}),
+    "host": frozenset({"host", "gpu", "down", "slo", "load"}),
     "load": frozenset({"load", "slo"}),
     "slo": frozenset({"slo", "load"}),
     "security": frozenset({"security"}),
     "sensor": frozenset({"sensor"}),
-    "software": frozenset({"software"}),
+    "software": frozenset({"software", "slo", "load"}),
+    "wear": frozenset({"wear", "power", "cooling", "io"}),
     "fault": frozenset({"fault"}),
     "other": frozenset(),
 }
@@ -161,7 +178,7 @@ SAME_WORDING: frozenset[Symptom] = frozenset({"gpu", "host"})
 
 def classify(kind: str, metric: str, wording: str, asset_kind: AssetKind) -> Symptom:
     """The symptom class of an event, from its kind, metric, masked wording and what its asset is."""
-    text = f"{kind} {metric} {wording}"
+    text = f"{words_of(kind)} {metric} {wording}"
     if _ROUTINE.search(text):
         return "other"
     said = next((name for name, pattern in _COMPILED if pattern.search(text)), None)

@@ -468,3 +468,92 @@ def test_small_parts() -> None:
     assert racks_in_name("db-primary") == ()
     assert poisson_tail(0, 3.0) == pytest.approx(1.0)
     assert incident_id("a", "1") == incident_id("a", "1") != incident_id("a", "2")
+
+
+# ---- what is trouble, and whose ------------------------------------------------------------------------------
+
+
+def test_a_reading_within_its_limits_is_no_trouble_that_gathers_others(site: Site, at: Script) -> None:
+    calm = at(0, "cdu-1", "Coolant flow within its band", severity="info", metric="flow_lpm")
+    hot = at(4, "gpu-05", "HW Thermal Slowdown is active, clocks reduced")
+    slow = at(5, "pool-chat", "TTFT p99 above its SLO", "TtftSloBreach")
+    first, second, third = incidents(Correlator(site).observe([calm, hot, slow]))
+    assert first not in (second, third)
+
+
+def test_trouble_is_new_where_the_same_point_was_only_read_before(site: Site, at: Script) -> None:
+    fields = {"metric": "flow_lpm", "dedup_key": "cdu-1|flow_lpm", "format": "jsonl"}
+    events = [
+        at(0, "cdu-1", "Coolant flow within its band", severity="info", **fields),
+        at(40, "cdu-1-pump-a", "Pump tripped on overload and stopped", severity="critical"),
+        at(41, "cdu-1", "Coolant flow below minimum", severity="critical", **fields),
+    ]
+    read, pump, flow = Correlator(site).observe(events)
+    assert flow.incident_id == pump.incident_id != read.incident_id
+
+
+def test_information_of_the_same_point_ends_its_trouble(site: Site, at: Script) -> None:
+    fields = {"metric": "flow_lpm", "dedup_key": "cdu-1|flow_lpm", "format": "jsonl"}
+    low = at(0, "cdu-1", "Coolant flow below minimum", severity="critical", **fields)
+    usual = at(9, "cdu-1", "Coolant flow within its band", severity="info", **fields)
+    first, second = Correlator(site).observe([low, usual])
+    assert second.incident_id == first.incident_id
+    assert second.clears
+
+
+def test_a_scheduler_speaks_of_the_node_that_it_names(site: Site, at: Script) -> None:
+    events = [
+        at(0, "gpu-08", "Kernel panic - not syncing: Fatal exception", severity="critical"),
+        at(
+            1,
+            "sched-1",
+            "error: Nodes gpu-08 not responding, setting DOWN",
+            severity="error",
+            format="syslog",
+        ),
+        at(
+            30,
+            "sched-1",
+            "error: Nodes gpu-15 not responding, setting DOWN",
+            severity="error",
+            format="syslog",
+        ),
+    ]
+    crash, down, other = Correlator(site).observe(events)
+    assert down.incident_id == crash.incident_id != other.incident_id
+    assert down.context.tier != "shared"
+
+
+def test_a_scheduler_that_names_two_nodes_speaks_for_itself(site: Site, at: Script) -> None:
+    both = at(
+        0, "sched-1", "error: Nodes gpu-08 and gpu-15 not responding", severity="error", format="syslog"
+    )
+    assert Correlator(site).observe([both])[0].context.tier == "shared"
+
+
+def test_signs_of_one_sick_node_are_one_incident(site: Site, at: Script) -> None:
+    events = [
+        at(0, "gpu-18", "SM clock of gpu-18 is 750 MHz", "GpuClockLow"),
+        at(1, "gpu-18", "Step time on gpu-18 is 2.1 of the median", "StepTimeOutlier"),
+        at(20, "gpu-18", "gpu-18 does not answer", "NodeDown", severity="critical"),
+    ]
+    assert len(set(incidents(Correlator(site).observe(events)))) == 1
+
+
+def test_a_worn_battery_does_not_explain_a_slow_service(site: Site, at: Script) -> None:
+    worn = at(0, "ups-1", "Battery impedance above its baseline")
+    slow = at(5, "pool-chat", "TTFT p99 above its SLO", "TtftSloBreach")
+    first, second = incidents(Correlator(site).observe([worn, slow]))
+    assert first != second
+
+
+def test_what_comes_back_after_long_belongs_to_what_accounts_for_it_now(site: Site, at: Script) -> None:
+    fields = {"metric": "flow_lpm", "dedup_key": "cdu-1|flow_lpm", "format": "jsonl"}
+    events = [
+        at(0, "cdu-1", "Coolant flow below minimum", severity="critical", **fields),
+        at(9, "cdu-1", "Coolant flow within its band", severity="info", **fields),
+        at(240, "cdu-1-pump-a", "Pump tripped on overload and stopped", severity="critical"),
+        at(241, "cdu-1", "Coolant flow below minimum", severity="critical", **fields),
+    ]
+    old, _, pump, again = Correlator(site).observe(events)
+    assert again.incident_id == pump.incident_id != old.incident_id

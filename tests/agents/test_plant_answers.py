@@ -23,7 +23,7 @@ QUESTIONS = (
     "size llama-3.1-8b on H100 for 20 rps ttft=500ms tpot=50ms", "which parallelism for deepseek-v3 on 8 H200",
     "which parallelism to train deepseek-v3 on 512 H200", "site summary", "host paths", "host paths of gpu-01 for llama-3.1-70b",
     "which jobs run", "what would pausing finetune free", "what can go wrong with cdu-1", "what faults pump_trip", "trends",
-    "is the telemetry of cdu-1 good enough for peak shaving",
+    "is the telemetry of cdu-1 good enough for peak shaving", "rehearse set_coolant_flow on cdu-1 flow_lpm=90",
 )  # fmt: skip
 
 

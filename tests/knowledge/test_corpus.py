@@ -41,6 +41,8 @@ CAUSES = frozenset(
     prefill_surge slo_breach_queueing batch_misconfiguration scheduler_stall model_load_slow
     service_down firmware_regression driver_mismatch config_error certificate_expired
     job_failure_user no_fault unknown
+    node_fan_failure pdu_phase_imbalance clock_stuck silent_data_corruption straggler stuck_valve
+    misplaced_job
     """,
     )
 )
