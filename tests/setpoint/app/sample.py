@@ -40,6 +40,7 @@ from setpoint.contracts.site import Site, load_site
 from setpoint.errors import ActionRefused
 from setpoint.intake import read
 from setpoint.ledger import Ledger
+from tests.setpoint.app.diagnosis_fixture import with_trial
 from tools.proposals import proposal
 
 BEGAN = datetime(2026, 4, 2, 10, 0, tzinfo=UTC)
@@ -108,6 +109,10 @@ def build(folder: Path, *, extra: Iterable[Line] = ()) -> Sample:
     _triage(ledger, told)
     for story in TITLES:
         _work(ledger, site, story, [one for one in told if one.story == story])
+    root, under = incident_id("pump_under_surge"), incident_id("vip_kv_pressure")
+    ledger.group_explained(
+        root, [under], cause="coolant_pump_failure", why="its nodes stand on cdu-1", now=BEGAN
+    )
     _upkeep(ledger)
     return Sample(ledger, site, facts())
 
@@ -257,17 +262,18 @@ def _diagnose(ledger: Ledger, site: Site, incident: Incident) -> Diagnosis:
         for name in called_for(guide, causes[ranked[0].cause])
         if (p := _propose(name, incident, site, ranked[0].supports))
     ]
-    odd = incident.id == incident_id("leak")
+    odd, tried = incident.id == incident_id("leak"), incident.id == incident_id("pump_under_surge")
     steps = tuple(
         ReasoningStep(text=piece.text, evidence=(piece.id,), written_by="template" if odd else MODEL)
         for piece in evidence[:3]
     )
-    return Diagnosis(
+    found = Diagnosis(
         incident_id=incident.id, revision=incident.revision, mode="facts", evidence=tuple(evidence), passages=(),
         hypotheses=tuple(ranked), steps=steps, summary=f"{incident.title.partition(': ')[2].capitalize()}: most likely {ranked[0].title.lower()}.",
         guide=guide, proposals=tuple(proposals[:3]), written_by="template" if odd else MODEL,
         fallbacks=("step 1: the text used a number word",) if odd else (), tokens=0 if odd else 211, seconds=3.4,
     )  # fmt: skip
+    return with_trial(found, incident.opened, (incident_id("vip_kv_pressure"),)) if tried else found
 
 
 def _propose(name: str, incident: Incident, site: Site, supports: tuple[str, ...]) -> ActionProposal | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from plant.diagnosis.results import Cost, LimitRisk, Rehearsal
 from setpoint.app.policy import load_policy
 from setpoint.contracts import Action, ActionProposal, Review
 from setpoint.contracts.site import Site
@@ -42,6 +43,39 @@ def review(action: str = "cap_gpu_power", asset: str = "gpu-01", risk: str = "lo
         proposal=proposal,
         created=datetime.now(UTC),
     )
+
+
+def risk(without: float, acted: float) -> LimitRisk:
+    return LimitRisk(name="gpu_temp_max_c", asset="gpu-01", limit=87.0, without=without, acted=acted)
+
+
+def rehearsed(**changes: object) -> Review:
+    found = Rehearsal.model_validate(
+        {
+            "action": "cap_gpu_power", "asset": "gpu-01", "args": {}, "as_of": datetime.now(UTC), "horizon_s": 600.0,
+            "members": 8, "confidence": 0.9, **changes,
+        }
+    )  # fmt: skip
+    asked = review()
+    assert asked.proposal is not None
+    return asked.model_copy(update={"proposal": asked.proposal.model_copy(update={"rehearsal": found})})
+
+
+def test_a_rule_may_ask_what_the_rehearsal_showed(tmp_path: Path) -> None:
+    path = tmp_path / "shift.toml"
+    path.write_text(
+        'default = "approve"\n[[rule]]\nrehearsed = ["refused"]\ndecide = "reject"\nreason = "refused"\n'
+        '[[rule]]\nrehearsed = ["no_gain"]\ndecide = "reject"\nreason = "nothing gained"\n'
+    )
+    policy = load_policy(str(path), SIMULATED)
+    safer, same = (risk(0.9, 0.1),), (risk(0.9, 0.9),)
+    work = Cost(what="gpu_work_pct", without=70.0, acted=90.0, low=15.0, high=25.0)
+    energy = Cost(what="energy_kwh", without=50.0, acted=40.0, low=-12.0, high=-8.0)
+    assert policy.verdict(review()).decide == "approve"  # without a rehearsal
+    assert policy.verdict(rehearsed(risks=safer)).decide == "approve"
+    assert policy.verdict(rehearsed(risks=safer, refused="over its bound")).reason == "refused"
+    assert policy.verdict(rehearsed(risks=same, costs=(energy,))).reason == "nothing gained"
+    assert policy.verdict(rehearsed(risks=same, costs=(work,))).decide == "approve"
 
 
 @pytest.mark.parametrize("text", ["ask", "reject"])
