@@ -13,6 +13,7 @@ from pathlib import Path
 
 import plant
 from agents.alerter import Alerter
+from agents.announced import announcements, announces
 from agents.correlator import Correlator
 from agents.dispatcher import plan
 from agents.evidence import Case
@@ -76,8 +77,9 @@ def play(seed: int = 7, *, lines: Sequence[Line] | None = None, site: Site | Non
         for one, triage in ranked:
             triages[one.event.id] = triage
             members.setdefault(one.incident_id, []).append(one.event)
+    announcing = [event for event in events if announces(event.message)]
     cases = tuple(
-        _case(incident, members[incident.id], triages, incidents, site)
+        _case(incident, members[incident.id], triages, incidents, site, announcing)
         for incident in sorted(incidents.values(), key=lambda one: (one.opened, one.id))
     )
     return Played(cases, tuple(notices), truth, tuple(events), triages)
@@ -102,7 +104,11 @@ def _case(
     triages: dict[str, Triage],
     incidents: dict[str, Incident],
     site: Site,
+    announcing: Sequence[Event],
 ) -> Case:
     ordered = tuple(sorted(events, key=lambda event: (event.time, event.id)))
     related = tuple(incidents[key] for key in incident.related if key in incidents)
-    return Case(incident, ordered, {event.id: triages[event.id] for event in ordered}, site, related=related)
+    return Case(
+        incident, ordered, {event.id: triages[event.id] for event in ordered}, site, related=related,
+        context=announcements(ordered, announcing),
+    )  # fmt: skip

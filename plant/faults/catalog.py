@@ -191,7 +191,7 @@ def read_catalog(path: Path) -> Catalog:
     """A catalog file. Raises ConfigError with the fault, field and reason."""
     raw = yaml.load(path.read_text(encoding="utf-8"), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     try:
-        catalog = Catalog.model_validate(_with_on(raw))
+        catalog = Catalog.model_validate(with_on(raw))
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
@@ -218,11 +218,11 @@ def listing() -> list[dict[str, str]]:
     ]
 
 
-def _with_on(item: object) -> object:
+def with_on(item: object) -> object:
     """YAML 1.1 reads a bare `on:` key as true."""
     if isinstance(item, dict):
-        return {("on" if key is True else key): _with_on(value) for key, value in item.items()}
-    return [_with_on(one) for one in item] if isinstance(item, list) else item
+        return {("on" if key is True else key): with_on(value) for key, value in item.items()}
+    return [with_on(one) for one in item] if isinstance(item, list) else item
 
 
 def _span(seconds: float) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import csv
 import json
-import math
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,12 +21,12 @@ import numpy as np
 from plant.faults import routine, wire
 from plant.faults.alarms import crossings
 from plant.faults.catalog import Fault, load_catalog
-from plant.faults.effects import Hand, Move, moves
+from plant.faults.course import Course
+from plant.faults.ground import Ground
 from plant.faults.place import FaultPlan, fitting, reach, scheduler
 from plant.faults.sensors import Sampler, Series
 from plant.faults.telling import SETTLE_S, Reached, Teller, belongs
 from plant.faults.wire import Line
-from plant.sim import Plant
 from plant.site import Site
 from setpoint.errors import UsageError
 
@@ -35,8 +34,8 @@ START = datetime(2026, 3, 14, 21, 0, tzinfo=UTC)
 QUIET_S = 600.0
 """No fault begins in the first and the last ten minutes."""
 TRIES = 60
-DUPLICATES, LATE, DAMAGED = 0.012, 0.02, 0.004
-"""Shares of lines that arrive twice, late, or broken."""
+DUPLICATES, DAMAGED = 0.012, 0.004
+"""Shares of lines that arrive twice or broken; how many come late is the ground's."""
 
 
 @dataclass(frozen=True)
@@ -139,12 +138,14 @@ def compose(
     noise: int | None = None,
     sample_s: float = 30.0,
     overlap: bool = False,
+    ground: Ground | None = None,
 ) -> Night:
     """One night. The same arguments give the same bytes.
 
     `faults` is how many are drawn, or which: catalog ids (placed by the seed) or plans of one's own. Unless `overlap`,
     no two faults reach the same asset at the same time. `noise` is the number of routine lines; None: about 40 an hour
-    and one for each four nodes. Raises UsageError where a named fault fits nothing on the site.
+    and one for each four nodes. `ground` is the real site where it is not as `site` says. Raises UsageError where a
+    named fault fits nothing on the site.
     """
     if not (hours > 0 and 1.0 <= sample_s <= 3600.0):
         raise UsageError(
@@ -152,17 +153,20 @@ def compose(
         )
     rng = random.Random(f"{seed}-{site.name}-plans")
     plans = _placed(site, rng, hours * 3600, faults, overlap)
+    ground = ground or Ground()
+    real = ground.site(site)
     times_s = np.arange(0.0, hours * 3600 + 1e-9, sample_s)
-    sampler = Sampler(site, times_s, start)
-    _run(site, start, sampler, plans, seed)
-    series = sampler.finish(seed, plans)
-    teller = Teller(site, sampler, series, seed)
-    reached = [Reached.of(plan, site) for plan in plans]
+    sampler = Sampler(real, times_s, start)
+    _run(ground, sampler, plans, seed)
+    series = sampler.finish(seed, plans, ground)
+    ground.read(series, times_s, plans)
+    teller = Teller(real, sampler, series, seed)
+    reached = [Reached.of(plan, real) for plan in plans]
     for plan in plans:
         teller.fault(plan)
-    crossed = _watch(teller, site, series, times_s, reached)
+    crossed = _watch(teller, real, series, times_s, reached)
     quiet = _routine(site, seed, start, hours, noise)
-    lines = _disturbed([*teller.lines(), *quiet], random.Random(f"{seed}-wire"))
+    lines = _disturbed([*teller.lines(), *quiet], random.Random(f"{seed}-wire"), ground)
     return Night(site, seed, hours, Telemetry(start, times_s, series), tuple(lines), plans, crossed)
 
 
@@ -182,60 +186,16 @@ def _watch(
     return tuple(crossed)
 
 
-def _run(site: Site, start: datetime, sampler: Sampler, plans: Sequence[FaultPlan], seed: int) -> None:
+def _run(ground: Ground, sampler: Sampler, plans: Sequence[FaultPlan], seed: int) -> None:
     """The plant through the night: to each move and each sample in turn."""
-    plant = Plant.start(site, start)
-    hand, until_s = Hand(plant), float(sampler.times_s[-1])
+    plant = ground.plant(sampler.site, sampler.start)
     sampler.attach(plant)
-    turns: list[Move] = sorted(
-        (move for plan in plans for move in moves(plan, site, until_s)),
-        key=lambda move: (move.at_s, move.asset, move.effect.knob),
-    )
-    demand = Demand(plant, hand, seed)
-    clock_s, following = 0.0, 0
+    course = Course(plant, plans, seed, float(sampler.times_s[-1]))
     for number, at_s in enumerate(sampler.times_s):
-        while following < len(turns) and turns[following].at_s <= at_s:
-            move = turns[following]
-            plant.advance(max(0.0, move.at_s - clock_s))
-            clock_s = max(clock_s, move.at_s)
-            hand.turn(move)
-            following += 1
-        plant.advance(float(at_s) - clock_s)
-        clock_s = float(at_s)
-        demand.move(clock_s)
+        course.go_to(float(at_s))
+        course.demand.move(float(at_s))
+        ground.drift(course.hand, float(at_s))
         sampler.sample(number, plant)
-
-
-class Demand:
-    """Requests follow the hour of the day and wander: 12 % about the mean by a slow swing, 4 % by a random walk with
-    a memory of half an hour. (ServeGen's m-large month swings far more; a serving pool of a site this small is kept
-    inside what it can carry, so that only a fault breaks its SLO.)"""
-
-    SWING, WANDER, MEMORY_S = 0.12, 0.04, 1800.0
-
-    def __init__(self, plant: Plant, hand: Hand, seed: int) -> None:
-        self._hand = hand
-        self._rngs = {
-            name: random.Random(f"{seed}-{name}-demand")
-            for name in plant.each("service")
-            if plant.store.rows.get(name, ("", 0))[0] == "pool"
-        }
-        self._usual = {name: hand.usual(name, "arrival_rps") for name in self._rngs}
-        self._walk = dict.fromkeys(self._rngs, 0.0)
-        self._zero_h = plant.now.astimezone(plant.site.zone).hour
-        self._before_s = 0.0
-
-    def move(self, at_s: float) -> None:
-        """Set every pool's arrivals for this time."""
-        keep = math.exp(-(at_s - self._before_s) / self.MEMORY_S)
-        self._before_s = at_s
-        for name, rng in self._rngs.items():
-            self._walk[name] = keep * self._walk[name] + self.WANDER * math.sqrt(1 - keep * keep) * rng.gauss(
-                0, 1
-            )
-            hour = self._zero_h + at_s / 3600
-            swing = self.SWING * math.cos(2 * math.pi * (hour - 15) / 24)
-            self._hand.set_usual(name, "arrival_rps", self._usual[name] * (1 + swing + self._walk[name]))
 
 
 # ---- which faults, where and when -----------------------------------------------------------------------
@@ -251,7 +211,7 @@ def _placed(
         for fault in pool:
             if len(plans) >= faults:
                 break
-            plans += _try(fault, site, rng, length_s, plans, overlap)
+            plans += place_fault(fault, site, rng, length_s, plans, overlap)
     else:
         plans += [given for given in faults if isinstance(given, FaultPlan)]
         for name in (given for given in faults if isinstance(given, str)):
@@ -266,7 +226,7 @@ def _named(
     if fault is None or not fitting(fault, site):
         known = ", ".join(f.id for f in load_catalog().values() if fitting(f, site))
         raise UsageError(f"fault {name!r} fits nothing on site {site.name!r}", remedy=f"Choose among {known}")
-    placed = _try(fault, site, rng, length_s, plans, overlap)
+    placed = place_fault(fault, site, rng, length_s, plans, overlap)
     if not placed:
         raise UsageError(
             f"no room for {name!r} beside the others in {length_s / 3600:g} h",
@@ -275,11 +235,18 @@ def _named(
     return placed
 
 
-def _try(
-    fault: Fault, site: Site, rng: random.Random, length_s: float, plans: Sequence[FaultPlan], overlap: bool
+def place_fault(
+    fault: Fault,
+    site: Site,
+    rng: random.Random,
+    length_s: float,
+    plans: Sequence[FaultPlan] = (),
+    overlap: bool = False,
 ) -> list[FaultPlan]:
-    """One plan of the fault that no other masks; none where there is no room."""
+    """One plan of the fault that none of `plans` masks, unless they may overlap; none where there is no room."""
     places = fitting(fault, site)
+    if not places:
+        return []
     earliest = QUIET_S + min(fault.lead_s, 0.25 * length_s)
     latest = length_s - QUIET_S - min(fault.ramp_s + 900.0, 0.5 * length_s)
     if latest <= earliest:
@@ -341,13 +308,13 @@ def _places(site: Site) -> routine.Places | None:
     )
 
 
-def _disturbed(lines: list[Line], rng: random.Random) -> list[Line]:
+def _disturbed(lines: list[Line], rng: random.Random, ground: Ground) -> list[Line]:
     """The stream as it arrives: some lines twice, some late, some broken on the way (these beside the whole ones)."""
     lines.sort(key=lambda line: (line.time, line.text))
     out: list[Line] = []
     for line in lines:
-        if rng.random() < LATE:
-            line = _moved(line, rng.uniform(4, 90))
+        if rng.random() < ground.late_pu:
+            line = _moved(line, rng.uniform(*ground.late_s))
         out.append(line)
         if rng.random() < DUPLICATES:
             out.append(_moved(line, rng.uniform(0.5, 45)))

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from plant.faults.catalog import Fault, Target, load_catalog, scaled
-from plant.site import Asset, Site
+from plant.site import Asset, AssetKind, Site
 from plant.units import quantity
 from setpoint.errors import UsageError
 
@@ -41,12 +42,26 @@ class FaultPlan:
         return self.at_s + self.fault.ramp_s
 
 
-def fitting(fault: Fault, site: Site) -> list[str]:
+class Striking(Protocol):
+    """What says which assets it can strike: a fault, or a mechanism of diagnosis. Fields as in Fault."""
+
+    @property
+    def strikes(self) -> tuple[AssetKind, ...]: ...
+    @property
+    def names(self) -> str: ...
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+    @property
+    def on_duty(self) -> bool: ...
+
+
+def fitting(fault: Striking, site: Site) -> list[str]:
     """Assets of the site that the fault can strike, by name: of its kinds, and with what it needs beside them."""
-    return sorted(asset.name for asset in site.assets if _fits(fault, asset, site))
+    return sorted(asset.name for asset in site.assets if fits(fault, asset, site))
 
 
-def _fits(fault: Fault, asset: Asset, site: Site) -> bool:
+def fits(fault: Striking, asset: Asset, site: Site) -> bool:
+    """Whether it can strike this asset."""
     if asset.kind not in fault.strikes or not fnmatchcase(asset.name, fault.names):
         return False
     stands_by = any(other < asset.name for other in asset.redundant_with)

@@ -21,6 +21,7 @@ from plant.faults.wire import stable_hash
 from plant.site import Site
 
 if TYPE_CHECKING:
+    from plant.faults.ground import Ground
     from plant.sim import Plant
 
 PATH = Path(__file__).parent / "sensors.yaml"
@@ -94,10 +95,11 @@ class Sampler:
         """True quantities by (asset, metric)."""
         return {key: self._table[:, place].copy() for place, key in enumerate(self._keys)}
 
-    def finish(self, seed: int, plans: tuple[FaultPlan, ...]) -> Series:
+    def finish(self, seed: int, plans: tuple[FaultPlan, ...], ground: Ground) -> Series:
         """All readings: sampled and background, as sensors show them, with what the faults do to sensors."""
         out: Series = {}
         raw = self.raw
+        ground.felt(raw, self.times_s)
         for asset in self.site.assets:
             for metric, sensor in load_sensors().get(asset.kind, {}).items():
                 key = (asset.name, metric)
@@ -110,7 +112,10 @@ class Sampler:
                 self._apply(out, plan, signal)
         for (name, metric), values in out.items():
             kind = self.site.by_name[name.lower()].kind
-            out[name, metric] = _shown(values, load_sensors()[kind].get(metric, Sensor()), seed, name, metric)
+            sensor = load_sensors()[kind].get(metric, Sensor())
+            if (noise := sensor.noise * ground.noise_pu(name, metric)) > 0:
+                values = values + noise * rng_of(seed, name, metric, "noise").standard_normal(len(values))
+            out[name, metric] = _shown(values, sensor)
         self._freeze(out, plans)
         self._silence_dead_nodes(out)
         return out
@@ -195,10 +200,8 @@ class Sampler:
         return self.start + timedelta(seconds=float(self.times_s[number]))
 
 
-def _shown(values: Any, sensor: Sensor, seed: int, asset: str, metric: str) -> Any:
-    """With noise, within the bounds, at the sensor's resolution. What is exactly zero by force stays near zero."""
-    if sensor.noise > 0:
-        values = values + sensor.noise * rng_of(seed, asset, metric, "noise").standard_normal(len(values))
+def _shown(values: Any, sensor: Sensor) -> Any:
+    """Within the bounds, at the sensor's resolution."""
     values = np.clip(values, sensor.least, sensor.most)
     if sensor.step > 0:
         digits = max(0, -math.floor(math.log10(sensor.step)))
