@@ -217,6 +217,10 @@ class Site(Closed):
                 queue += self.find(parent).on if self.find(parent) else ()  # type: ignore[union-attr]
         return tuple(seen)
 
+    def standing_on(self, name: str) -> tuple[str, ...]:
+        """Assets that name it in their own `on`."""
+        return self._dependants.get(name.lower(), ())
+
     def downstream(self, name: str) -> tuple[str, ...]:
         """All that stands on it, nearest first."""
         seen: dict[str, None] = {}

@@ -149,11 +149,12 @@ def with_rest(groups: FloatArray, unknown: FloatArray, cost: float = REST_COST) 
     return np.maximum(groups, unknown - cost)
 
 
-def sensor_evidence(signals: Signals, asset: str) -> FloatArray:
-    """What a fault of one sensor would gain by group: it explains the one reading of its asset that moved, whatever
-    its course, and nothing else."""
-    own = np.array([name == asset for name, _ in signals.keys], dtype=bool) & signals.active
-    if own.sum() != 1:
+def sensor_evidence(signals: Signals, asset: str, metric: str) -> FloatArray:
+    """What a fault of one sensor would gain by group: it explains the one reading that is wrong, whatever its course,
+    and nothing else; where other readings of the asset moved too, nothing at all."""
+    mine = np.array([name == asset for name, _ in signals.keys], dtype=bool) & signals.active
+    own = mine & np.array([found == metric for _, found in signals.keys], dtype=bool)
+    if own.sum() != 1 or mine.sum() != 1:
         return np.zeros(len(signals.names))
     best = evidence(signals, np.nan_to_num(signals.change))
     return np.maximum(0.0, SENSOR * by_group(signals, best, own) - GENERIC_COST)
@@ -227,27 +228,34 @@ class Bench:
         mechanism = candidate.mechanism
         if mechanism is None or not mechanism.moves or not self.signals.keys:
             return None
-        tried: list[tuple[float, Fit]] = []
-        starts = _shapes(mechanism, self._onsets(candidate, onsets_s))
-        fixed = all(move.mild == move.severe for move in mechanism.moves)
-        severities = (1.0,) if fixed else FIRST_SEVERITIES
-        for onset_s, ramp_s in starts:
-            tried += [self._tried(candidate, mechanism, Shape(onset_s, ramp_s, s)) for s in severities]
-        for severity in () if fixed else THEN:
-            best = max(tried, key=lambda one: one[0])[1].shape
-            tried.append(self._tried(candidate, mechanism, Shape(best.onset_s, best.ramp_s, severity)))
-        if not fixed:
-            tried += self._refined(candidate, mechanism, max(tried, key=lambda one: one[0])[1].shape)
-        best = max(tried, key=lambda one: one[0])[1]
+        tried = self._all_tried(candidate, mechanism, onsets_s)
+        best = _best(tried)
         greatest = max((one for _, one in tried), key=lambda one: one.shape.severity)
         if not np.any(np.abs(self.signals.binned(greatest.simulated)) > self.signals.sigma):
             return None
         alike = [
-            one.total
-            for _, one in tried
+            one.total for _, one in tried
             if (one.shape.onset_s, one.shape.ramp_s) == (best.shape.onset_s, best.shape.ramp_s)
-        ]
+        ]  # fmt: skip
         return replace(best, occam=_log_mean(TEMPER * np.array(alike)) - TEMPER * max(alike))
+
+    def _all_tried(
+        self, candidate: Candidate, mechanism: Mechanism, onsets_s: Sequence[float]
+    ) -> list[tuple[float, Fit]]:
+        """Onsets and growths with two severities each; then more severities for the best of them."""
+        fixed = all(move.mild == move.severe for move in mechanism.moves)
+        tried = [
+            self._tried(candidate, mechanism, Shape(onset_s, ramp_s, severity))
+            for onset_s, ramp_s in _shapes(mechanism, self._onsets(candidate, onsets_s))
+            for severity in ((1.0,) if fixed else FIRST_SEVERITIES)
+        ]
+        for severity in () if fixed else THEN:
+            tried.append(self._tried(candidate, mechanism, replace(_best(tried).shape, severity=severity)))
+        near = _best(tried).shape
+        for severity in () if fixed else (near.severity * 0.8, near.severity * 1.2):
+            if severity <= 1.0:
+                tried.append(self._tried(candidate, mechanism, replace(near, severity=severity)))
+        return tried
 
     def _onsets(self, candidate: Candidate, common_s: Sequence[float]) -> list[float]:
         """When it may have begun: when a reading of the struck asset first left its course, and what holds for all."""
@@ -255,10 +263,6 @@ class Bench:
                if asset == candidate.asset and row < self.estimate.rows]  # fmt: skip
         first = [self.estimate.at_s + (min(own) + 0.5) * self._step_s] if own else []
         return _apart([*first, *common_s], 1.5 * self._step_s)[:MOST_ONSETS]
-
-    def _refined(self, candidate: Candidate, mechanism: Mechanism, best: Shape) -> list[tuple[float, Fit]]:
-        near = [s for s in (best.severity * 0.8, best.severity * 1.2) if 0.0 < s <= 1.0]
-        return [self._tried(candidate, mechanism, Shape(best.onset_s, best.ramp_s, s)) for s in near]
 
     def _tried(self, candidate: Candidate, mechanism: Mechanism, shape: Shape) -> tuple[float, Fit]:
         rows = self.run([(mechanism, candidate.asset, shape)])
@@ -272,6 +276,10 @@ class Bench:
         moved = np.abs(simulated).max(axis=0) > 2.0 * self.signals.sigma
         matter = self.signals.active | moved
         return Fit(candidate, shape, rows, each, by_group(self.signals, each, matter), matter)
+
+
+def _best(tried: Sequence[tuple[float, Fit]]) -> Fit:
+    return max(tried, key=lambda one: one[0])[1]
 
 
 def _log_mean(values: FloatArray) -> float:

@@ -87,7 +87,9 @@ def _silent(observed: Observed) -> Iterator[SensorProblem]:
 def _known_down(observed: Observed, asset: str) -> bool:
     """It is read as down; that the rest of it is silent is no news."""
     up = observed.series.get((asset, "up"))
-    read = up[np.isfinite(up)] if up is not None else ()
+    if up is None:
+        return False
+    read = up[np.isfinite(up)]
     return len(read) > 0 and float(read[-1]) == 0.0
 
 

@@ -10,13 +10,15 @@ from plant.diagnosis.candidates import Candidate
 from plant.diagnosis.estimate import Estimate
 from plant.diagnosis.mechanisms import ANY, EVERY, Expected
 from plant.diagnosis.observed import Key, Observed
-from plant.diagnosis.shift import shift
+from plant.diagnosis.shift import peaks, shifts, silent, stuck
 from plant.diagnosis.words import named, reading
 from plant.faults.place import targets
 from plant.site import Site
 
 CLEAR, CALM = 4.0, 2.0
 SEEN, NOT_SEEN, HARDLY_MISSED, CONTRARY = 2.6, -1.6, -0.3, -2.2
+STILL_READ = -3.0
+"""A reading that the cause would silence or freeze goes on."""
 MOST = 6.0
 """What signs can say in all, either way."""
 FOREIGN, MOST_FOREIGN = -1.0, -3.0
@@ -40,21 +42,13 @@ class SignReader:
     def __init__(self, site: Site, observed: Observed, estimate: Estimate) -> None:
         self._site, self._observed, self._estimate = site, observed, estimate
         self._modelled = set(estimate.keys)
-        self._shifts: dict[Key, float] = {}
-        self._frozen = {(p.asset, p.metric) for p in estimate.note.problems if p.kind == "stuck"}
-        self._silent = {
-            (p.asset, p.metric) for p in estimate.note.problems if p.kind == "silent" and p.metric
-        }
-        dark = {p.asset for p in estimate.note.problems if p.kind == "silent" and not p.metric}
-        self._silent |= {key for key in observed.series if key[0] in dark}
+        self._peaks, self._now = peaks(observed, estimate), shifts(observed, estimate)
+        self._frozen = stuck(observed, estimate)
+        self._silent = silent(observed, estimate)
 
     def shift(self, key: Key) -> float:
-        """In noise; NaN where nothing is read."""
-        if key not in self._shifts:
-            self._shifts[key] = (
-                shift(self._observed, self._estimate, key) if key in self._observed.series else np.nan
-            )
-        return self._shifts[key]
+        """How far the reading stood off at its furthest, in noise; NaN where nothing is read."""
+        return self._peaks.get(key, np.nan)
 
     def bent(self, asset: str) -> list[str]:
         """Metrics of an asset, unknown to the model, that clearly moved."""
@@ -62,6 +56,10 @@ class SignReader:
             metric for name, metric in self._observed.series
             if name == asset and (name, metric) not in self._modelled and abs(self.shift((name, metric))) > CLEAR
         ]  # fmt: skip
+
+    def still_bent(self, asset: str) -> list[str]:
+        """Of `bent` those that are off at the window's end."""
+        return [metric for metric in self.bent(asset) if abs(self._now.get((asset, metric), 0.0)) > CLEAR]
 
     def moved(self, asset: str) -> list[str]:
         """All metrics of an asset that clearly moved."""
@@ -146,7 +144,7 @@ class SignReader:
             )
             supports.append(f"{key[0]} {named(key[1])} {what}")
             return SEEN
-        return NOT_SEEN if expected.sure and key in self._observed.series else 0.0
+        return STILL_READ if expected.sure and key in self._observed.series else 0.0
 
     def _last(self, asset: str, metric: str) -> str:
         values = self._observed.series[asset, metric]

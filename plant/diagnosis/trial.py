@@ -44,6 +44,9 @@ SHOWN = 5
 """Candidates whose curves are kept."""
 PAIRS, PAIR_COST = 4, 3.0
 PRIOR_WEIGHT = 0.25
+STILL = 4.0
+CALM, BENT_COST, MOST_BENT = 2.0, -0.6, 5
+"""For no fault: no reading is off at the end; else for each kind of reading that is."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +94,7 @@ def try_causes(
         for one in weighed
     ]
     weighed += _doubles(weighed, bench, matter, rest, problems)
-    weighed += _neither(scores, rest, reader, observed)
+    weighed += _neither(scores, rest, reader, observed, _still_bent(site, signals, reader, observed))
     return _result(site, observed, state, signals, weighed, bench.runs, problems, began)
 
 
@@ -101,10 +104,18 @@ def first_sign_s(observed: Observed) -> float:
     return min(serious or [sign.at_s for sign in observed.signs] or [float(observed.times_s[-1])])
 
 
+def near_events(site: Site, observed: Observed) -> frozenset[str]:
+    """Assets with an event of note, what they stand on, and what stands on them."""
+    own = {sign.asset for sign in observed.signs if sign.priority < "P3"}
+    around = {
+        name for asset in own if (found := site.find(asset)) for name in (*found.on, *site.standing_on(asset))
+    }
+    return frozenset(own | around)
+
+
 def first_bent_s(site: Site, observed: Observed, first_s: float) -> float:
     """When a reading near the events first left its usual band, at most LOOK_BACK_S before the first event."""
-    near = {sign.asset for sign in observed.signs if sign.priority < "P3"}
-    near |= {name for asset in set(near) if (found := site.find(asset)) for name in found.on}
+    near = near_events(site, observed)
     begin = observed.index(max(0.0, first_s - LOOK_BACK_S))
     upto = observed.index(first_s) + 1
     first = upto
@@ -134,8 +145,7 @@ def _left_at(values: FloatArray, begin: int) -> int:
 def _onsets(site: Site, observed: Observed, state: Estimate, signals: Signals, first_s: float) -> list[float]:
     """Onsets to try for every candidate: when the modelled readings near the events first left their course, and a
     little before the first event."""
-    near = {sign.asset for sign in observed.signs if sign.priority < "P3"}
-    near |= {name for asset in set(near) for name in (*site.upstream(asset), *site.downstream(asset))}
+    near = near_events(site, observed)
     rows = [int(row) for (asset, _), row in zip(signals.keys, signals.left, strict=True)
             if asset in near and row < state.rows]  # fmt: skip
     step_s = max(observed.step_s, 1.0)
@@ -156,7 +166,7 @@ def _weigh(
         problems.append(f"{candidate.cause} at {candidate.asset} could not be run: {error}")
     signs = reader.read(candidate)
     if mechanism and mechanism.of_one_reading:
-        none = sensor_evidence(bench.signals, candidate.asset)
+        none = sensor_evidence(bench.signals, candidate.asset, candidate.metric)
     return Weighed(candidate.cause, candidate.asset, candidate, candidate.from_events,
                    none if fit is None else fit.groups, signs, fit, prior + (fit.occam if fit else 0.0))  # fmt: skip
 
@@ -164,8 +174,7 @@ def _weigh(
 def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: Observed) -> NDArray[np.bool_]:
     """Signals that count, the same for every candidate: those that left their course near the events, and those that
     a candidate moves."""
-    near = {sign.asset for sign in observed.signs if sign.priority < "P3"}
-    near |= {name for asset in set(near) for name in (*site.upstream(asset), *site.downstream(asset))}
+    near = near_events(site, observed)
     matter = signals.active & np.array([asset in near for asset, _ in signals.keys], dtype=bool)
     for one in weighed:
         if one.fit is not None:
@@ -220,12 +229,26 @@ def _moves(fit: Fit, signals: Signals) -> NDArray[np.bool_]:
     return np.asarray(np.abs(signals.binned(fit.simulated)).max(axis=0) > 2.0 * signals.sigma)
 
 
+def _still_bent(site: Site, signals: Signals, reader: SignReader, observed: Observed) -> int:
+    """Kinds of reading near the events that are off their course at the window's end."""
+    near = near_events(site, observed)
+    off = {
+        int(signals.groups[k])
+        for k, (asset, _) in enumerate(signals.keys)
+        if asset in near and abs(signals.change[-1, k]) > STILL * signals.sigma[k]
+    }
+    own = {sign.asset for sign in observed.signs if sign.priority < "P3"}
+    return len(off) + len({metric for asset in own for metric in reader.still_bent(asset)})
+
+
 def _neither(
-    scores: Mapping[str, float], rest: FloatArray, reader: SignReader, observed: Observed
+    scores: Mapping[str, float], rest: FloatArray, reader: SignReader, observed: Observed, still_bent: int
 ) -> list[Weighed]:
-    """No fault, and a cause that nobody has named."""
+    """No fault, and a cause that nobody has named. No fault gains where no reading bears the alarm out, or all of them
+    have come back."""
     assets = frozenset(sign.asset for sign in observed.signs if sign.priority < "P3")
     moved = reader.unknown(assets)
+    calm = CALM if still_bent == 0 else BENT_COST * min(still_bent, MOST_BENT)
     return [
         Weighed(
             NO_FAULT,
@@ -233,7 +256,7 @@ def _neither(
             None,
             scores.get(NO_FAULT, 0.0),
             with_rest(0.0 * rest, rest, 2 * REST_COST),
-            Signs(-moved),
+            Signs(calm),
         ),
         Weighed(UNKNOWN, "", None, scores.get(UNKNOWN, 0.0), rest, Signs(moved)),
     ]
