@@ -13,11 +13,16 @@ from typing import Literal
 
 from setpoint.contracts import Action, RiskClass
 from setpoint.contracts.action import ArgValue
+from setpoint.contracts.autonomy import ActionKind
 from setpoint.contracts.site import Asset, AssetKind, Site
 from setpoint.errors import ActionRefused, InputError
 
 CATALOG_VERSION = "1"
 ArgType = Literal["number", "integer", "choice"]
+RISK_BOUNDS: Mapping[RiskClass, float] = {"low": 0.05, "medium": 0.10, "high": 0.02}
+"""Highest chance of breaking a limit that an action may bring, by its class. Low risk may come to run alone, so it must
+hardly ever do harm. Medium is judged by a person who sees the chance and is done in trouble, where some is the price
+of acting. High cannot be taken back: of 32 members of a rehearsal none may break a limit."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +97,18 @@ class ActionSpec:
     """How long after it the readings tell its effect."""
     touches_site: bool = True
     """False: it only tells people; it needs no telemetry and is allowed during maintenance."""
+    reversible: bool = False
+    """What it does can be taken back within minutes, and nothing stays lost."""
+    may_run_alone: bool = False
+    """It may earn to run without being asked: low risk, reversible, and worth much, since the minutes that a person
+    would take cost throttled or tripped GPUs. docs/autonomy.md has the reason of each."""
+    why_not_alone: str = ""
+    """The reason where it is of low risk and still may not."""
+
+    @property
+    def risk_bound(self) -> float:
+        """Highest chance of breaking a limit that a rehearsal may find for it."""
+        return RISK_BOUNDS[self.risk]
 
     def arg(self, name: str) -> ArgSpec | None:
         return next((arg for arg in self.args if arg.name == name), None)
@@ -107,6 +124,7 @@ _ROWS = (
         rollback="Set the cap back to the value read before.",
         args=(ArgSpec("cap_w", "number", "W", "Limit of each GPU", 200.0, 700.0, default=500.0),),
         confirm=(Confirm("power_cap_w", "cap_w"),),
+        reversible=True, may_run_alone=True,
     ),
     ActionSpec(
         "lock_gpu_clock", "Lock GPU clock", ("gpu_node",), "low",
@@ -115,6 +133,7 @@ _ROWS = (
         rollback="Set the lock back to the value read before.",
         args=(ArgSpec("clock_mhz", "number", "MHz", "Highest SM clock", 510.0, 1980.0, default=1410.0),),
         confirm=(Confirm("clock_lock_mhz", "clock_mhz"),),
+        reversible=True, may_run_alone=True,
     ),
     ActionSpec(
         "set_batch_limit", "Set batch limit", ("service",), "low",
@@ -123,6 +142,7 @@ _ROWS = (
         rollback="Set the limit back to the value read before.",
         args=(ArgSpec("batch_limit", "integer", "sequences", "Largest batch", 8.0, 256.0, default=128),),
         confirm=(Confirm("batch_limit", "batch_limit"),),
+        reversible=True, may_run_alone=True,
     ),
     ActionSpec(
         "set_kv_watermark", "Set KV watermark", ("service",), "low",
@@ -131,6 +151,7 @@ _ROWS = (
         rollback="Set the watermark back to the value read before.",
         args=(ArgSpec("watermark_pct", "number", "%", "KV use at which admission stops", 50.0, 98.0, default=85.0),),
         confirm=(Confirm("kv_watermark_pct", "watermark_pct"),),
+        reversible=True, may_run_alone=True,
     ),
     ActionSpec(
         "drain_node", "Drain node", ("gpu_node",), "medium",
@@ -139,6 +160,7 @@ _ROWS = (
         rollback="Return the node to its pool.",
         interlocks=("pool_keeps_a_node",),
         confirm=(Confirm("drained", 1.0),),
+        reversible=True,
     ),
     ActionSpec(
         "cordon_node", "Cordon node", ("gpu_node",), "low",
@@ -146,6 +168,8 @@ _ROWS = (
         effect="Keeps new work away from the node; running work goes on.",
         rollback="Lift the cordon.",
         confirm=(Confirm("cordoned", 1.0),),
+        reversible=True,
+        why_not_alone="no reading shows within minutes whether the cordon was right, and the pool is left smaller",
     ),
     ActionSpec(
         "reset_gpu", "Reset GPUs", ("gpu_node",), "high",
@@ -162,6 +186,7 @@ _ROWS = (
         rollback="Resume the job.",
         interlocks=("not_in_pool",),
         confirm=(Confirm("job_running", 0.0),),
+        reversible=True,
     ),
     ActionSpec(
         "migrate_job", "Migrate job", ("gpu_node",), "medium",
@@ -181,6 +206,7 @@ _ROWS = (
         interlocks=("smaller_than_now",),
         confirm=(Confirm("model_rank", "model"),),
         settle_s=60.0,
+        reversible=True,
     ),
     ActionSpec(
         "set_coolant_flow", "Set coolant flow", ("cdu",), "medium",
@@ -193,6 +219,7 @@ _ROWS = (
         ramps=(Ramp("flow_lpm", "flow_setpoint_lpm", 80.0, "flow_ramp_lpm"),),
         confirm=(Confirm("flow_setpoint_lpm", "flow_lpm"),),
         settle_s=60.0,
+        reversible=True,
     ),
     ActionSpec(
         "set_supply_temp", "Set supply temperature", ("cdu",), "high",
@@ -205,6 +232,7 @@ _ROWS = (
         ramps=(Ramp("temp_c", "supply_setpoint_c", 3.0, "supply_temp_ramp_c"),),
         confirm=(Confirm("supply_setpoint_c", "temp_c"),),
         settle_s=120.0,
+        reversible=True,
     ),
     ActionSpec(
         "start_standby_pump", "Start standby pump", ("pump",), "medium",
@@ -214,6 +242,7 @@ _ROWS = (
         interlocks=("pump_can_start", "no_pump_into_leak"),
         confirm=(Confirm("running", 1.0),),
         watch=(("cdu", "flow_lpm"), ("cdu", "return_temp_c")),
+        reversible=True,
     ),
     ActionSpec(
         "close_leak_valve", "Close isolation valve", ("rack", "cdu"), "high",
@@ -235,6 +264,7 @@ _ROWS = (
         interlocks=("soc_stays_below_max", "feed_has_headroom"),
         settle_s=60.0,
         confirm=(Confirm("power_setpoint_kw", "-power_kw"),),
+        reversible=True, may_run_alone=True,
     ),
     ActionSpec(
         "discharge_ess", "Discharge energy storage", ("ess",), "medium",
@@ -248,6 +278,7 @@ _ROWS = (
         interlocks=("soc_stays_above_min",),
         settle_s=60.0,
         confirm=(Confirm("power_setpoint_kw", "power_kw"),),
+        reversible=True,
     ),
     ActionSpec(
         "shed_load", "Shed load", ("service", "rack", "pdu"), "high",
@@ -266,6 +297,8 @@ _ROWS = (
         rollback="Close the ticket.",
         args=(ArgSpec("queue", "choice", "", "Who works on it", choices=_QUEUES, default="hardware"),),
         touches_site=False, settle_s=0.0,
+        reversible=True,
+        why_not_alone="a ticket is work for people, and no reading shows whether it was right",
     ),
     ActionSpec(
         "page", "Page on-call", (), "low",
@@ -274,6 +307,7 @@ _ROWS = (
         rollback="None: tell the person it was not needed.",
         args=(ArgSpec("team", "choice", "", "Who is called", choices=_QUEUES, default="facilities"),),
         touches_site=False, settle_s=0.0,
+        why_not_alone="a person who was called cannot be un-called",
     ),
 )  # fmt: skip
 
@@ -287,6 +321,15 @@ def spec_of(name: str) -> ActionSpec:
     near = get_close_matches(name, CATALOG, n=1)
     remedy = f"Did you mean {near[0]!r}?" if near else f"The catalog has: {', '.join(CATALOG)}"
     raise InputError(f"no action {name!r} in the catalog", where="action", remedy=remedy)
+
+
+def kind_of(name: str) -> ActionKind:
+    """What autonomy asks of the catalog. Raises InputError as `spec_of` does."""
+    spec = spec_of(name)
+    return ActionKind(
+        name=spec.name, risk=spec.risk, reversible=spec.reversible, may_run_alone=spec.may_run_alone,
+        why_not_alone=spec.why_not_alone,
+    )  # fmt: skip
 
 
 def validate(action: Action, site: Site) -> Action:

@@ -15,7 +15,9 @@ from typing import Protocol
 
 from pydantic import JsonValue
 
+from plant.diagnosis.results import Rehearsal
 from setpoint.contracts import Action, ActionState, Frozen, Outcome
+from setpoint.contracts.autonomy import AUTONOMY_WHO
 from setpoint.contracts.site import Site
 from setpoint.errors import ActionRefused, BackendError, InputError
 from setpoint.ledger.records import ActionRecord
@@ -70,6 +72,11 @@ class ActionLedger(Protocol):
 
     def actions_on(self, asset: str, since: datetime) -> int: ...
 
+    def note_rehearsal(
+        self, key: str, rehearsal: Rehearsal, *, incident_id: str = "", due: datetime | None = None,
+        now: datetime | None = None,
+    ) -> bool: ...  # fmt: skip
+
     def audit(
         self, who: str, what: str, subject: str, data: JsonValue = None, now: datetime | None = None
     ) -> object: ...
@@ -83,16 +90,46 @@ class Checked:
     outcome: Outcome | None = None
 
 
+Rehearse = Callable[[Action, str], Rehearsal | None]
+"""An action of an incident, rehearsed from the site's present state; None where it cannot be."""
+
+
+def no_rehearsal(action: Action, incident_id: str) -> None:
+    """For sites that no plant model covers."""
+    return None
+
+
+AgainstAlone = Callable[[Action, str, Rehearsal | None], Sequence[str]]
+"""Reasons against executing now what autonomy, and no person, approved: the action, its review, and its rehearsal of
+this moment."""
+
+
+def never_alone(action: Action, review_id: str, foreseen: Rehearsal | None) -> Sequence[str]:
+    """Where no autonomy gate is plugged in, nothing runs alone."""
+    return ("no autonomy gate is in place",)
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """An order that may run now, and what was foreseen of it."""
+
+    grant: Grant
+    rehearsal: Rehearsal | None
+
+
 class Executor:
     """Executes approved actions on one site."""
 
     def __init__(
         self, *, site: Site, adapter: SiteAdapter, ledger: ActionLedger, signer: Signer, stop: StopSwitch,
-        settings: ActSettings, clock: Callable[[], datetime],
+        settings: ActSettings, clock: Callable[[], datetime], rehearse: Rehearse = no_rehearsal,
+        against_alone: AgainstAlone = never_alone,
     ) -> None:  # fmt: skip
+        """`rehearse` is asked before an order is admitted; what it foresaw is kept, to be held against what comes.
+        `against_alone` is asked, at that moment, about what no person approved."""
         self._site, self._adapter, self._ledger, self._signer = site, adapter, ledger, signer
-        self._stop, self._settings, self._clock = stop, settings, clock
-        self._one_at_a_time = Lock()
+        self._stop, self._settings, self._clock, self._rehearse = stop, settings, clock, rehearse
+        self._against_alone, self._one_at_a_time = against_alone, Lock()
 
     def run(self, order: Order) -> Outcome:
         """All four steps. Raises Busy where another action moves the asset; everything else is an outcome."""
@@ -128,14 +165,14 @@ class Executor:
             if row is not None:
                 return self._resume(order, row, before)
             try:
-                grant = self._admit(order)
+                admitted = self._admit(order)
             except (ActionRefused, InputError) as error:
                 return self._outcome(order, "refused", str(error), before)
-            if not self._begin(order, grant, dry_run=self._settings.dry_run):
+            if not self._begin(order, admitted.grant, dry_run=self._settings.dry_run):
                 raise Busy("another worker has just begun it", where=order.action.asset)
             if self._settings.dry_run:
                 return self._outcome(order, "dry_run", DRY_RUN, before, before)
-            return self._apply(order, before)
+            return self._apply(order, admitted.rehearsal, before)
 
     def observe(self, order: Order, before: Readings) -> Outcome:
         """Wait for the effect and read it."""
@@ -168,7 +205,7 @@ class Executor:
 
     # ---- admission ----------------------------------------------------------------------------------
 
-    def _admit(self, order: Order, *, again: bool = False) -> Grant:
+    def _admit(self, order: Order, *, again: bool = False) -> Admitted:
         """`again`: the order's own interrupted try is among the last hour's actions and is not counted."""
         now = self._clock()
         grant = self._signer.verify(order.token, order.action, order.incident_id, self._site, now)
@@ -180,8 +217,19 @@ class Executor:
             )
         situation = self._situation(order.action, now)
         done = situation.done_last_hour - int(again)
-        guards.check(replace(situation, done_last_hour=max(0, done)))
-        return grant
+        foreseen = _Once(lambda action: self._rehearse(action, order.incident_id))
+        guards.check(replace(situation, done_last_hour=max(0, done), rehearse=foreseen))
+        self._check_alone(order, grant, foreseen.found)
+        return Admitted(grant, foreseen.found)
+
+    def _check_alone(self, order: Order, grant: Grant, foreseen: Rehearsal | None) -> None:
+        """Approved by autonomy: its record, limits, sensors and rehearsal are looked at once more. Whoever claims that
+        name as a person only brings this check upon himself."""
+        if AUTONOMY_WHO not in grant.approvers:
+            return
+        against = self._against_alone(order.action, order.review_id, foreseen)
+        if against:
+            raise ActionRefused("; ".join(against), where="autonomy", remedy="Have a person approve it")
 
     def _situation(self, action: Action, now: datetime) -> guards.Situation:
         return guards.Situation(
@@ -222,7 +270,10 @@ class Executor:
 
     # ---- moving -------------------------------------------------------------------------------------
 
-    def _apply(self, order: Order, before: Readings) -> Outcome | None:
+    def _apply(self, order: Order, foreseen: Rehearsal | None, before: Readings) -> Outcome | None:
+        """What was foreseen is on disk before the site moves: whatever dies when, no act goes without its rehearsal."""
+        if foreseen is not None:
+            self._ledger.note_rehearsal(order.key, foreseen, incident_id=order.incident_id, now=self._clock())
         try:
             self._adapter.apply(order.action, order.key)
         except BackendError as error:
@@ -241,10 +292,10 @@ class Executor:
         if self._settings.dry_run:
             return self._outcome(order, "refused", f"{NOT_MOVED}; dry run is on now", before)
         try:
-            self._admit(order, again=True)
+            admitted = self._admit(order, again=True)
         except (ActionRefused, InputError) as error:
             return self._outcome(order, "refused", f"{NOT_MOVED}, then refused: {error}", before)
-        return self._apply(order, before)
+        return self._apply(order, admitted.rehearsal, before)
 
     def _was_applied(self, action: Action, key: str) -> bool | None:
         known = self._adapter.applied(key)
@@ -294,6 +345,18 @@ class Executor:
     ) -> Outcome:  # fmt: skip
         return Outcome(action_id=order.action_id, state=state, message=message, before=before or {},
                        after=after or {}, dry_run=self._settings.dry_run)  # fmt: skip
+
+
+class _Once:
+    """Rehearses when asked, and keeps what came out."""
+
+    def __init__(self, rehearse: guards.Rehearse) -> None:
+        self._rehearse = rehearse
+        self.found: Rehearsal | None = None
+
+    def __call__(self, action: Action) -> Rehearsal | None:
+        self.found = self._rehearse(action)
+        return self.found
 
 
 def _read_once(read: Read) -> Read:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from plant import physics
+from plant.diagnosis.results import Rehearsal
 from plant.specs import NodeSpec
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
@@ -24,6 +25,15 @@ VALVE_CLOSE_GPU_W = 200.0
 """Without coolant flow a GPU capped here leaves minutes to drain it; uncapped it trips within one."""
 LIFE_SAFETY = frozenset({"fire_panel", "door", "leak_sensor", "sensor", "bmc", "hall", "site"})
 COOLING = frozenset({"cdu", "pump", "chiller", "crah"})
+
+
+Rehearse = Callable[[Action], Rehearsal | None]
+"""The next minutes with and without an action, from the present state; None where there is nothing to rehearse."""
+
+
+def no_rehearsal(action: Action) -> None:
+    """For sites that no plant model covers."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -40,6 +50,7 @@ class Situation:
     per_asset_per_hour: int = 6
     stopped: str = ""
     """Why everything is stopped; "" while nothing is."""
+    rehearse: Rehearse = no_rehearsal
 
     @property
     def spec(self) -> ActionSpec:
@@ -73,9 +84,11 @@ Guard = Callable[[Situation], Iterator[Refusal]]
 
 
 def refusals(situation: Situation) -> tuple[Refusal, ...]:
-    """Every reason against the action now; empty: it may run."""
+    """Every reason against the action now; empty: it may run. It is rehearsed only where nothing else speaks against
+    it."""
     names = (*ALWAYS, *(ON_SITE if situation.spec.touches_site else ()), *situation.spec.interlocks)
-    return tuple(refusal for name in names for refusal in GUARDS[name](situation))
+    found = tuple(refusal for name in names for refusal in GUARDS[name](situation))
+    return found or tuple(refusal for name in LAST for refusal in GUARDS[name](situation))
 
 
 def check(situation: Situation) -> None:
@@ -367,14 +380,28 @@ def not_for_many(s: Situation) -> Iterator[Refusal]:
         )
 
 
+def rehearsed_safe(s: Situation) -> Iterator[Refusal]:
+    """The rehearsal finds no limit that the action would break with more than its bound allows.
+
+    A chance that is high without the action and that the action lowers, or leaves as it is, is no reason against it:
+    in an emergency it must still be possible to act. What cannot be rehearsed is left to the other guards.
+    """
+    rehearsal = s.rehearse(s.action) if s.spec.touches_site else None
+    if rehearsal is not None and rehearsal.refused:
+        what, _, better = rehearsal.refused.partition("; ")
+        yield Refusal("rehearsed_safe", what, f"{better[:1].upper()}{better[1:]}")
+
+
 GUARDS: dict[str, Guard] = {
     guard.__name__: guard
     for guard in (
         not_stopped, rate_limit, fresh_telemetry, no_maintenance, ramp_limit, pool_keeps_a_node, idle_before_reset,
         not_in_pool, smaller_than_now, flow_carries_heat, no_flow_into_leak, above_dew_point, pump_can_start,
         no_pump_into_leak, capped_before_valve, soc_stays_above_min, soc_stays_below_max, feed_has_headroom,
-        not_life_safety, not_for_many,
+        not_life_safety, not_for_many, rehearsed_safe,
     )
 }  # fmt: skip
 ALWAYS = ("not_stopped", "rate_limit")
 ON_SITE = ("fresh_telemetry", "no_maintenance", "ramp_limit")
+LAST = ("rehearsed_safe",)
+"""Guards that cost a second: asked when all others agree."""

@@ -112,10 +112,13 @@ def last_read(history: History, site: Site, upto: datetime) -> datetime:
 def _gridded(grid: FloatArray, step_s: float, block: Block) -> dict[Key, FloatArray]:
     if not len(block.times):
         return {}
-    rows = np.searchsorted(block.times, grid + 1e-6) - 1
+    rows = np.maximum(np.searchsorted(block.times, grid + 1e-6) - 1, 0)
     usual_s = max(step_s, float(np.median(np.diff(block.times))) if len(block.times) > 1 else step_s)
-    fresh = (rows >= 0) & (grid - block.times[np.maximum(rows, 0)] <= STALE_STEPS * usual_s)
-    taken = np.where(fresh[:, None], block.values[np.maximum(rows, 0)], np.nan)
+    there = np.where(np.isfinite(block.values), np.arange(len(block.times))[:, None], -1)
+    last = np.maximum.accumulate(there, axis=0)[rows]  # row of each sensor's last reading
+    age_s = grid[:, None] - block.times[np.maximum(last, 0)]
+    fresh = (last >= 0) & (age_s > -1e-6) & (age_s <= STALE_STEPS * usual_s)
+    taken = np.where(fresh, np.take_along_axis(block.values, np.maximum(last, 0), axis=0), np.nan)
     return {key: taken[:, k] for k, key in enumerate(block.keys) if np.isfinite(taken[:, k]).any()}
 
 

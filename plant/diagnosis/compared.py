@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import lru_cache
 
 from plant.diagnosis.observed import Key
@@ -40,8 +41,6 @@ class _Named:
 @lru_cache(maxsize=32)
 def _watched(named: _Named, asset: str) -> tuple[Quantity, ...]:
     site = named.site
-    from datetime import UTC, datetime
-
     return watched(Plant(site, datetime(2000, 1, 1, tzinfo=UTC), build(site)), asset)
 
 

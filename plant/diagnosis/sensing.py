@@ -18,6 +18,8 @@ ALL_OF_IT = 3
 """So many silent readings of one asset are one problem: the asset, or the way to it."""
 STUCK_ROWS = 12
 """So many equal readings of a value that moved before are suspicious."""
+ALIVE = 0.5
+"""Of like sensors: so many must still change for one that does not to be suspicious."""
 APART_K = 3.0
 """Two sensors of the same air that part by more than this contradict each other."""
 _ELSEWHERE = {("sensor", "temp_c"): ("rack", "inlet_temp_c")}
@@ -44,8 +46,10 @@ def sensor_problems(
     """Readings that stopped, stand still or contradict each other, over the whole window."""
     yield from _unknown(site, observed)
     yield from _silent(observed)
+    alive = _alive(observed)
     for key, values in observed.series.items():
-        yield from _stuck(key, values, observed)
+        if alive.get(key[1], 0.0) > ALIVE:
+            yield from _stuck(key, values, observed)
     yield from _apart(site, observed)
 
 
@@ -82,6 +86,17 @@ def _silent(observed: Observed) -> Iterator[SensorProblem]:
                 kind="silent", asset=asset, metric=metric,
                 text=f"{asset} {named(metric)} has no reading for {span(quiet_s)}; the last was {last}",
             )  # fmt: skip
+
+
+def _alive(observed: Observed) -> dict[str, float]:
+    """By metric the share of its sensors whose readings still change: where all stand still, the site does."""
+    changes: dict[str, list[bool]] = {}
+    for (_, metric), values in observed.series.items():
+        kept = values[np.isfinite(values)][-STUCK_ROWS:]
+        changes.setdefault(metric, []).append(bool(len(kept) > 1 and np.any(kept != kept[0])))
+    every = [one for ones in changes.values() for one in ones]
+    whole = sum(every) / max(1, len(every))
+    return {metric: sum(ones) / len(ones) if len(ones) > 2 else whole for metric, ones in changes.items()}
 
 
 def _known_down(observed: Observed, asset: str) -> bool:

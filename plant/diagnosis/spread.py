@@ -141,9 +141,9 @@ def _onward(
     for step in load_spread().steps:
         if came_by not in step.when or not {here.asset.kind, ANY} & {*step.source}:
             continue
-        if (
-            step.way == "mates" and here.step is not None
-        ):  # of one struck node; a hall's nodes tell for themselves
+        if step.way == "mates" and here.step is not None:
+            continue  # of one struck node; those of a whole hall tell for themselves
+        if step.witness and here.asset.name not in spoken:
             continue
         for asset in _along(site, here.asset, step.way):
             if {asset.kind, ANY} & {*step.target} and not _turns_back(here, step, asset):

@@ -89,6 +89,8 @@ class Review(Frozen):
     created: datetime
     expires: datetime | None = None
     decision: Decision | None = None
+    recommended: str = ""
+    """Why it is what to do, where its kind has earned the level advise; such actions may be approved together."""
 
 
 class Outcome(Frozen):

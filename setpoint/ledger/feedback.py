@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, false, select
 
 from setpoint.contracts import Feedback, FeedbackField
+from setpoint.contracts.autonomy import AUTONOMY_WHO
 from setpoint.errors import UsageError
 from setpoint.ledger.clock import seconds
 from setpoint.ledger.schema import feedback, inbox, incident_events, incidents, reviews
@@ -117,6 +118,8 @@ def export(tx: Connection, kind: str, simulated: bool) -> list[str]:
 
 def _lines(tx: Connection, kind: str, simulated: bool) -> Iterator[str]:
     for item in list_all(tx, "", (), simulated, 10_000_000):
+        if item.who == AUTONOMY_WHO:  # no judgement: what was signed for ran
+            continue
         if kind == "raw":
             yield item.model_dump_json()
             continue

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, bindparam, exists, func, or_, select, text, update
 
 from setpoint.contracts import Notice
+from setpoint.ledger import explained
 from setpoint.ledger.clock import moment, moment_or_none, seconds, seconds_or_none
 from setpoint.ledger.records import Delivery
 from setpoint.ledger.schema import incidents, outbox
@@ -31,7 +32,7 @@ class Outgoing:
 
 def queue(tx: Connection, outgoing: Sequence[Outgoing], sinks: Sequence[str], now: datetime) -> int:
     """Queue each for each sink; returns how many rows were new."""
-    numbered = _numbered(tx, outgoing)
+    numbered = _numbered(tx, _under_roots(tx, outgoing))
     rows = [_row(one, sink, seconds(now)) for one in numbered for sink in dict.fromkeys(sinks)]
     seen = known(tx, outbox.c.key, [row["key"] for row in rows])
     rows = [row for row in rows if row["key"] not in seen]
@@ -43,6 +44,7 @@ def queue(tx: Connection, outgoing: Sequence[Outgoing], sinks: Sequence[str], no
 
 def spaced(tx: Connection, outgoing: Sequence[Outgoing], apart_s: float) -> list[Outgoing]:
     """Put updates off until `apart_s` after what was last sent of their incident."""
+    outgoing = _under_roots(tx, outgoing)
     names = [one.notice.dedup_key for one in outgoing if one.notice.stage == "update"]
     if not names or apart_s <= 0:
         return list(outgoing)
@@ -60,6 +62,12 @@ def spaced(tx: Connection, outgoing: Sequence[Outgoing], apart_s: float) -> list
         else one
         for one in outgoing
     ]
+
+
+def _under_roots(tx: Connection, outgoing: Sequence[Outgoing]) -> list[Outgoing]:
+    """Notices of an incident that another one's cause explains, as updates of that one."""
+    notices = explained.redirected(tx, [one.notice for one in outgoing])
+    return [replace(one, notice=notice) for one, notice in zip(outgoing, notices, strict=True)]
 
 
 def key_of(notice: Notice, sink: str) -> str:

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import Field, JsonValue
 
+from plant.diagnosis.results import Compared, Rehearsal
 from setpoint.contracts import (
     Action,
     ActionState,
@@ -23,6 +24,7 @@ from setpoint.contracts import (
 DeliveryState = Literal["queued", "failed", "sent", "dead", "superseded"]
 JobState = Literal["queued", "running", "done", "dead", "merged"]
 QuarantineState = Literal["held", "replayed", "removed"]
+RehearsalState = Literal["waiting", "compared", "unseen"]
 RuleState = Literal["unknown", "pending", "accepted", "rejected"]
 TimelineKind = Literal["event", "notice", "diagnosis", "review", "action", "feedback", "human"]
 
@@ -111,6 +113,22 @@ class ActionRecord(Frozen):
     after: dict[str, float] = Field(default_factory=dict)
 
 
+class RehearsalRecord(Frozen):
+    """What was predicted for one executed action, and how it compared."""
+
+    key: str
+    """Of the action."""
+    incident_id: str
+    rehearsal: Rehearsal
+    noted: datetime
+    due: datetime
+    """When its horizon ends."""
+    state: RehearsalState
+    compared: Compared | None = None
+    acted: bool = False
+    """The action ran, or may have: its site can be held against the rehearsal."""
+
+
 class HeldItem(Frozen):
     """One quarantined item and what became of it."""
 
@@ -161,6 +179,19 @@ class Escalation(Frozen):
     level: int
     """How often it was escalated before."""
     waiting_s: float
+
+
+class Explained(Frozen):
+    """One incident that another one's cause explains."""
+
+    incident_id: str
+    root_id: str
+    """The incident it is grouped under."""
+    cause: str
+    """Root-cause id, as it was when they were grouped."""
+    since: datetime
+    who: str
+    why: str
 
 
 class TimelineItem(Frozen):

@@ -42,6 +42,7 @@ def open_review(tx: Connection, review: Review, needed: int, now: datetime) -> b
         "needed": needed,
         "created": seconds(review.created),
         "expires": seconds_or_none(review.expires),
+        "action": review.proposal.action.name if review.proposal else None,
         "body": review.model_copy(update={"state": "pending", "decision": None}).model_dump_json(),
     }
     insert_rows(tx, reviews, [row])

@@ -125,6 +125,20 @@ incident_events = Table(
     Index("incident_events_by_incident", "incident_id"),
 )
 
+# Incidents that another one's cause explains. `apart`: a person took it out, and it stays out.
+explained = Table(
+    "explained",
+    metadata,
+    Column("incident_id", String, primary_key=True),
+    Column("root_id", String, nullable=False),
+    Column("cause", String, nullable=False),
+    _time("since"),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+    Column("apart", Boolean, nullable=False),
+    Index("explained_by_root", "root_id"),
+)
+
 outbox = Table(
     "outbox",
     metadata,
@@ -219,8 +233,11 @@ reviews = Table(
     _time("expires", nullable=True),
     _time("closed", nullable=True),
     Column("body", Text, nullable=False),
+    # Catalog name of the action first asked about; NULL for reviews of other kinds.
+    Column("action", String, nullable=True),
     Index("reviews_by_state", "state", "number"),
     Index("reviews_by_incident", "incident_id"),
+    Index("reviews_by_action", "action", "number"),
     sqlite_autoincrement=True,
 )
 
@@ -270,6 +287,30 @@ Index(
     postgresql_where=text("state = 'executing'"),
 )
 
+rehearsals = Table(
+    "rehearsals",
+    metadata,
+    # Key of the action.
+    Column("key", String, primary_key=True),
+    Column("action", String, nullable=False),
+    Column("asset", String, nullable=False),
+    Column("incident_id", String, nullable=False),
+    _time("noted"),
+    _time("due"),
+    Column("state", String, nullable=False),
+    # NULL until it was held against what came, and where nothing could be read.
+    Column("came_true", Boolean, nullable=True),
+    Column("body", Text, nullable=False),
+    Column("compared", Text, nullable=False),
+    Index("rehearsals_by_action", "action", "noted"),
+)
+Index(
+    "rehearsals_waiting",
+    rehearsals.c.due,
+    sqlite_where=text("state = 'waiting'"),
+    postgresql_where=text("state = 'waiting'"),
+)
+
 feedback = Table(
     "feedback",
     metadata,
@@ -284,6 +325,17 @@ feedback = Table(
     Column("body", Text, nullable=False),
     Index("feedback_by_subject", "subject"),
     sqlite_autoincrement=True,
+)
+
+harms = Table(
+    "harms",
+    metadata,
+    # Key of the action that a person named harmful.
+    Column("key", String, primary_key=True),
+    Column("action", String, nullable=False),
+    Column("who", String, nullable=False),
+    Column("why", Text, nullable=False),
+    _time("time"),
 )
 
 silences = Table(

@@ -11,13 +11,14 @@ transaction behind.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from pydantic import JsonValue
 
+from plant.diagnosis.results import Compared, Rehearsal
 from setpoint.contracts import (
     Action,
     Decision,
@@ -34,18 +35,22 @@ from setpoint.contracts import (
     Review,
     Triage,
 )
+from setpoint.contracts.autonomy import DecidedAction, Harm, LevelChange
 from setpoint.contracts.dispatch import Dispatch, JobRequest, Ranked
 from setpoint.ledger import (
     actions,
     audit,
+    autonomy,
     corrections,
     diagnoses,
+    explained,
     feedback,
     inbox,
     incidents,
     jobs,
     outbox,
     quarantine,
+    rehearsals,
     retention,
     reviews,
     rules,
@@ -65,10 +70,12 @@ from setpoint.ledger.records import (
     Decided,
     Delivery,
     Escalation,
+    Explained,
     HeldItem,
     Job,
     Pruned,
     QuarantineState,
+    RehearsalRecord,
     RuleState,
     RuleVersion,
     Silence,
@@ -294,6 +301,42 @@ class Ledger:
         """Note one more escalation and queue its notice for `sink`. Returns the new level."""
         with self._db.write() as tx:
             return incidents.escalate(tx, incident_id, notice, sink, who, why, now or utc_now())
+
+    # ---- incidents that another one explains --------------------------------------------------------------
+
+    def group_explained(
+        self,
+        root_id: str,
+        ids: Sequence[str],
+        *,
+        cause: str,
+        why: str,
+        who: str = "setpoint",
+        now: datetime | None = None,
+    ) -> list[str]:
+        """Put incidents under the one whose cause explains them; returns those that are new there.
+
+        What a person took out stays out. Raises UsageError for an unknown root.
+        """
+        with self._db.write() as tx:
+            return explained.group(tx, root_id, ids, cause, who, why, now or utc_now())
+
+    def ungroup_explained(
+        self, incident_id: str, who: str, why: str, *, by_person: bool = True, now: datetime | None = None
+    ) -> Explained:
+        """Take an incident out again; a person's word keeps it out. Raises UsageError where it stands under none."""
+        with self._db.write() as tx:
+            return explained.ungroup(tx, incident_id, who, why, now or utc_now(), by_person=by_person)
+
+    def explained_by(self) -> dict[str, Explained]:
+        """Every incident that stands under another one, by its id."""
+        with self._db.read() as tx:
+            return {one.incident_id: one for one in explained.list_all(tx)}
+
+    def kept_apart(self) -> set[str]:
+        """Incidents that a person took out and that Setpoint must not group again."""
+        with self._db.read() as tx:
+            return explained.kept_apart(tx)
 
     # ---- outbox -----------------------------------------------------------------------------------------
 
@@ -570,6 +613,78 @@ class Ledger:
         """How many actions really moved (or may have moved) this asset since then; dry runs do not count."""
         with self._db.read() as tx:
             return actions.count_on(tx, asset, since)
+
+    # ---- rehearsals -------------------------------------------------------------------------------------
+
+    def note_rehearsal(
+        self,
+        key: str,
+        rehearsal: Rehearsal,
+        *,
+        incident_id: str = "",
+        due: datetime | None = None,
+        now: datetime | None = None,
+    ) -> bool:
+        """Keep what was predicted for the action under `key`, until its horizon ends (`due`, else from now).
+
+        The first one stands. False: there was one already.
+        """
+        at = now or utc_now()
+        with self._db.write() as tx:
+            ends = due or at + timedelta(seconds=rehearsal.horizon_s)
+            return rehearsals.note(tx, key, rehearsal, incident_id, ends, at)
+
+    def due_rehearsals(self, now: datetime | None = None, limit: int = 100) -> list[RehearsalRecord]:
+        """Those whose horizon has ended and that were not yet compared, the longest waiting first."""
+        with self._db.read() as tx:
+            return rehearsals.due(tx, now or utc_now(), limit)
+
+    def finish_rehearsal(self, key: str, compared: Compared | None, now: datetime | None = None) -> bool:
+        """End it: as compared, or, with None or no reading in it, as unseen. The first ending stands; False: it had
+        ended. Raises UsageError for an unknown key."""
+        with self._db.write() as tx:
+            return rehearsals.finish(tx, key, compared, now or utc_now())
+
+    def get_rehearsal(self, key: str) -> RehearsalRecord | None:
+        """Of the action under `key`."""
+        with self._db.read() as tx:
+            return rehearsals.get(tx, key)
+
+    def list_rehearsals(
+        self, *, action: str = "", incident_id: str = "", limit: int = 1000
+    ) -> list[RehearsalRecord]:
+        """Oldest first, of one catalog action or of one incident where it is named."""
+        with self._db.read() as tx:
+            return rehearsals.list_all(tx, action, incident_id, limit)
+
+    # ---- autonomy ---------------------------------------------------------------------------------------
+
+    def change_level(self, item: LevelChange) -> LevelChange:
+        """Write what a person said about a kind's level into the audit chain, which is where it counts."""
+        with self._db.write() as tx:
+            return autonomy.change(tx, item)
+
+    def level_changes(self, action: str) -> list[LevelChange]:
+        """All that was said about the level of one kind of action, oldest first."""
+        with self._db.read() as tx:
+            return autonomy.changes(tx, action)
+
+    def decided_actions(self, action: str) -> list[DecidedAction]:
+        """Final decisions about one kind of action and what came of each, in order; simulated ones are left out."""
+        with self._db.read() as tx:
+            return autonomy.decided(tx, action)
+
+    def mark_harm(self, named: str, who: str, why: str, now: datetime | None = None) -> Harm:
+        """A person says that an executed action did harm. `named`: its key, or the id of its review. The first word
+        stands. Raises UsageError where there is no such action or it moved nothing."""
+        with self._db.write() as tx:
+            return autonomy.mark_harm(tx, named, who, why, now or utc_now())
+
+    def ran_alone(self, since: datetime, action: str = "", *, before_review: str = "") -> int:
+        """How many actions autonomy let run since then, of all kinds where none is named; only those that it let run
+        before the named review where one is given."""
+        with self._db.read() as tx:
+            return autonomy.alone_since(tx, action, since, before_review)
 
     # ---- feedback ---------------------------------------------------------------------------------------
 

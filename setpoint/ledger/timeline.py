@@ -109,6 +109,7 @@ def _human(tx: Connection, incident_id: str) -> Iterator[TimelineItem]:
         data = json.loads(row.data)
         verb = row.what.removeprefix("incident-").capitalize()
         detail = f" {data['field']}: {_change(data)}" if "field" in data else ""
+        detail += f" under {data['under']}" if "under" in data else ""
         why = f" ({data['why']})" if data.get("why") else ""
         yield TimelineItem(
             time=moment(row.time), kind="human", text=f"{verb}{detail}{why}", who=row.who, ref=str(row.number)

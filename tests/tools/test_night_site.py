@@ -86,6 +86,7 @@ def test_an_action_moves_the_plant_and_its_history() -> None:
     assert made.applied("k") is False
     made.apply(act, "k")
     assert made.applied("k") is True
+    assert made.acts == ((night().start + timedelta(minutes=40.5), act),)
     made.settle(60)
     made.pass_to(night().start + timedelta(minutes=45))
     cooled = made.history.series("gpu-03", "gpu_power_w")
