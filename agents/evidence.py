@@ -41,6 +41,8 @@ class Case:
     """Present readings by asset, unit in the metric's name."""
     related: tuple[Incident, ...] = ()
     """Other incidents on the same or neighbouring assets, newest first."""
+    context: tuple[Event, ...] = ()
+    """Events outside the incident that announce planned work on its assets."""
     corrected_cause: str = ""
     """The cause a person named; it stands above what anything else says."""
 

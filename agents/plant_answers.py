@@ -250,6 +250,17 @@ def _asset_lost(r: Result) -> Told:
     ]
 
 
+def _rehearsed(r: Result) -> Told:
+    refused = [f"the interlock would refuse it: {r['refused']}"] if r["refused"] else []
+    ways = [
+        f"{one['label']}: {n(100 * one['worst_risk'], '%')} at worst, GPU work {n(one['gpu_work_pct'], '%')}, "
+        f"{n(one['energy_kwh'], 'kWh')}"
+        for one in r["options"]
+    ]
+    runs = f"{n(r['members'])} runs each way over {n(r['horizon_min'], 'min')}, {r['note']}"
+    return r["said"], [*refused, *ways, runs]
+
+
 # ---- plans -------------------------------------------------------------------------------------------------------
 
 
@@ -445,7 +456,7 @@ def _some(names: Iterable[str]) -> str:
 _TELL: dict[str, Callable[[Result], Told]] = {
     "kv_cache": _kv_cache, "batching": _batching, "request_way": _request_way, "dvfs": _dvfs, "ess_state": _ess_state,
     "ess_runtime": _ess_runtime, "ess_dispatch": _ess_dispatch, "cooling": _cooling, "asset_lost": _asset_lost,
-    "what_if": _what_if, "sizing": _sizing, "parallelism": _parallelism, "site_summary": _site_summary,
+    "rehearse_action": _rehearsed, "what_if": _what_if, "sizing": _sizing, "parallelism": _parallelism, "site_summary": _site_summary,
     "host_paths": _host_paths, "jobs": _jobs, "faults": _faults, "trends": _trends, "telemetry_quality": _quality,
     "telemetry_history": _history,
 }  # fmt: skip
@@ -458,6 +469,7 @@ _ASK = {
     "dvfs": "which clock for POOL with ttft=1s tpot=60ms",
     "asset_lost": "what happens if a pump, CDU, chiller or feed fails",
     "jobs": "what would pausing JOB free",
+    "rehearse_action": "rehearse set_coolant_flow on cdu-1 flow_lpm=90",
 }
 """How to ask for what a tool refused."""
 PLANT_TOOLS = tuple(_TELL)

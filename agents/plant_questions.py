@@ -94,6 +94,19 @@ def _what_if(question: str, site: Site) -> PlantQuestion | None:
     return None
 
 
+def _rehearse(question: str, site: Site) -> PlantQuestion:
+    """`rehearse set_coolant_flow on cdu-1 flow_lpm=90`."""
+    match = re.search(r"\brehearse\s+([a-z_]+)", question, re.IGNORECASE)
+    given = (change.split("=", 1) for change in _CHANGE.findall(question))
+    args = {name: float(value) if re.fullmatch(r"-?\d+(\.\d+)?", value) else value for name, value in given}
+    asked = {
+        "action": match[1].lower() if match else "?",
+        "asset": _asset(question, site) or "?",
+        "args": args,
+    }
+    return PlantQuestion("rehearse_action", "what an action would do", asked | _minutes(question, most=240))
+
+
 def _spoken(question: str, site: Site) -> list[str]:
     """`the clock of gpu-01 is set to 1200 MHz` as `clock=1200MHz`, on the asset named, if one is."""
     asset = _asset(question, site)
@@ -252,6 +265,7 @@ def _rule(pattern: str, make: _Make) -> tuple[re.Pattern[str], _Make]:
 
 _BATTERY = r"(batter(y|ies)|\bess(-\w+)?\b|energy storage|storage)"
 _RULES: tuple[tuple[re.Pattern[str], _Make], ...] = (
+    _rule(r"^\s*(please\s+)?rehearse\s+[a-z]+_[a-z_]+\b", _rehearse),
     (_IF, _what_if),
     _rule(r"^\s*(please\s+)?(size|sizing)\b|\bhow many (gpus|accelerators|instances|nodes)\b.*\b(need|serve|for)\b", _size),
     _rule(r"\bparallelism\b|\b(tensor|expert|pipeline|data)[- ]parallel\b|\bways to split\b", _parallelism),

@@ -15,7 +15,9 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from agents.announced import of_case
 from agents.evidence import Case, priority_in, telling_events
 from knowledge.causes import NO_FAULT, UNKNOWN, Cause, Signature
 from prompts import Certainty
@@ -33,6 +35,8 @@ CARRIES = 1.2
 EXPLAINS, UNEXPLAINED = 0.5, -3.0
 """A cause has to fit the worst of what happened, not only something on the way to it."""
 UNKNOWN_SCORE = 2.5
+NOTHING_SERIOUS, ANNOUNCED, CLEARED = 3.0, 6.0, 1.0
+"""For no fault: nothing above routine was said; somebody announced the work; all of it ended by itself."""
 CLEAR, LIKELY = 0.8, 0.5
 """Shares from which a cause may be called the cause, and the likely cause (likelier than all others together)."""
 SHOWN = 4
@@ -69,7 +73,7 @@ def weigh_causes(
         for cause in causes.values()
         if cause.signature and (finding := _weigh(case, cause, cause.signature, firing, evidence_of))
     ]
-    found += [_unknown(causes[UNKNOWN]), _no_fault(case, causes[NO_FAULT], firing)]
+    found += [_unknown(causes[UNKNOWN]), _no_fault(case, causes[NO_FAULT], firing, evidence_of)]
     found = _with_change(found, evidence)
     return sorted(found, key=lambda finding: (-finding.score, finding.cause.id))
 
@@ -211,10 +215,26 @@ def _unknown(cause: Cause) -> Finding:
     return Finding(cause, UNKNOWN_SCORE, (), (), ())
 
 
-def _no_fault(case: Case, cause: Cause, firing: Sequence[Event]) -> Finding:
-    """Gains where all that fired was routine or in maintenance; loses with every serious event."""
-    serious = sum(priority_in(case, event) < "P3" for event in firing)
-    return Finding(cause, 3.0 if not serious else 0.5 - 0.5 * min(serious, 6), (), (), ())
+def _no_fault(case: Case, cause: Cause, firing: Sequence[Event], evidence_of: Mapping[str, str]) -> Finding:
+    """Gains where all that fired was routine or in maintenance, was announced as planned work, or has cleared by
+    itself; loses with every serious event."""
+    serious = [event for event in firing if priority_in(case, event) < "P3"]
+    if not serious:
+        return Finding(cause, NOTHING_SERIOUS, (), (), ())
+    announced = of_case(case.events, case.context)
+    score = (
+        0.5 - 0.5 * min(len(serious), 6) + ANNOUNCED * bool(announced) + CLEARED * _all_cleared(case, serious)
+    )
+    return Finding(cause, score, _evidence_ids(announced, evidence_of), (), ())
+
+
+def _all_cleared(case: Case, serious: Sequence[Event]) -> bool:
+    """Every serious condition has been followed by its own end."""
+    ended: dict[tuple[str, str], datetime] = {}
+    for event in case.events:
+        if event.status == "resolved":
+            ended[event.asset, event.kind] = max(event.time, ended.get((event.asset, event.kind), event.time))
+    return all(ended.get((event.asset, event.kind), event.time) > event.time for event in serious)
 
 
 def _hypothesis(finding: Finding, share: float) -> Hypothesis:

@@ -42,6 +42,7 @@ from setpoint.contracts import (
     RecoveryGuide,
 )
 from setpoint.contracts.diagnosis import CausalPath, StateNote, Trial, Verdict
+from tools.causal import path_over
 
 
 class Library(Protocol):
@@ -50,17 +51,7 @@ class Library(Protocol):
     def search(self, query: str, limit: int) -> Sequence[Passage]: ...
 
 
-@dataclass(frozen=True)
-class Tested:
-    """What trying the causes on the plant model gave."""
-
-    trial: Trial
-    path: CausalPath | None = None
-    explains: tuple[str, ...] = ()
-    """Other open incidents that the first cause explains."""
-
-
-TryCauses = Callable[[Case, Mapping[str, float]], Tested | None]
+TryCauses = Callable[[Case, Mapping[str, float]], Trial | None]
 """From the log evidence of the event pattern by cause; None where no plant model or no readings cover the case."""
 Rehearse = Callable[[ActionProposal, Case, Verdict | None, Sequence[str]], ActionProposal]
 """The proposal with its rehearsal, given the tested first cause and the names of alternatives."""
@@ -104,7 +95,6 @@ class SlowState(TypedDict, total=False):
     decided_by: str
     trial: dict[str, Any] | None
     path: dict[str, Any] | None
-    explains: list[str]
     disagreement: str
     passages: list[dict[str, Any]]
     steps: list[dict[str, Any]]
@@ -129,7 +119,6 @@ class CausesTested(TypedDict, total=False):
     decided_by: str
     trial: dict[str, Any] | None
     path: dict[str, Any] | None
-    explains: list[str]
     disagreement: str
     fallbacks: list[str]
     tokens: int
@@ -192,22 +181,23 @@ async def test_causes(state: SlowState, runtime: Runtime[SlowPorts]) -> CausesTe
     weighed = weigh_causes(case, ports.causes, state["evidence_of"], evidence)
     ranked = by_signature(weighed)
     scores = {finding.cause.id: finding.score for finding in weighed}
-    tested = await asyncio.to_thread(ports.try_causes, case, scores)
+    trial = await asyncio.to_thread(ports.try_causes, case, scores)
     opinion = ""
-    if tested is not None:
-        signature, ranked = ranked, by_trial(weighed, tested.trial, ports.causes)
+    if trial is not None:
+        signature, ranked = ranked, by_trial(weighed, trial, ports.causes)
         opinion = disagreement(signature, ranked)
     verdict = as_corrected(ranked, case.corrected_cause, ports.causes)
     if verdict is None:
         verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
-        if tested is not None and verdict.decided_by != "code":
+        if trial is not None and verdict.decided_by != "code":
             opinion, verdict = overruled(verdict, ranked, opinion)
+    first = verdict.hypotheses[0].tested
+    path = path_over(case.site, first, case.events, case.triages) if first and first.asset else None
     return {
         "hypotheses": [hypothesis.model_dump(mode="json") for hypothesis in verdict.hypotheses],
         "decided_by": verdict.decided_by,
-        "trial": tested.trial.model_dump(mode="json") if tested else None,
-        "path": tested.path.model_dump(mode="json") if tested and tested.path else None,
-        "explains": list(tested.explains) if tested else [],
+        "trial": trial.model_dump(mode="json") if trial else None,
+        "path": path.model_dump(mode="json") if path else None,
         "disagreement": opinion,
         "fallbacks": [verdict.problem] if verdict.problem else [],
         "tokens": verdict.tokens,
@@ -358,7 +348,6 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         hypotheses=tuple(_hypotheses(state)),
         state=_state_note(state),
         path=CausalPath.model_validate(state["path"]) if state.get("path") else None,
-        explains=tuple(state.get("explains", [])),
         disagreement=state.get("disagreement", ""),
         steps=tuple(ReasoningStep.model_validate(item) for item in state["steps"]),
         summary=state["summary"],

@@ -25,6 +25,9 @@ class _Section(BaseModel):
 class SiteSettings(_Section):
     file: Path | None = None
     """Site YAML. None: every asset is unknown and judged by its name alone."""
+    telemetry: Path | None = None
+    """CSV file of recorded readings (time, asset, metric, value), which causes are tested against. None: readings of
+    the simulated plant, or those that events carried."""
 
 
 class StoreSettings(_Section):
@@ -130,6 +133,21 @@ class ActSettings(_Section):
     """Most actions on one asset within an hour."""
 
 
+class AutonomySettings(_Section):
+    highest: Literal["observe", "assist", "advise", "closed loop"] = "closed loop"
+    """No kind of action goes above this level, whatever was signed."""
+    per_hour: int = Field(default=4, ge=1)
+    """Most actions of one kind that run alone within an hour; a signature may ask for less, never for more."""
+    per_day: int = Field(default=24, ge=1)
+    """Most actions of one kind that run alone within a day; a signature may ask for less, never for more."""
+    all_per_hour: int = Field(default=8, ge=1)
+    """Most actions of all kinds together that run alone within an hour."""
+    least_days: int = Field(default=7, ge=1)
+    """The good decisions that a signature rests on lie on at least so many days."""
+    watch_s: float = Field(default=3600.0, ge=0)
+    """After an action, harm is looked for this long before it counts as good."""
+
+
 class KnowledgeSettings(_Section):
     url: str = ""
     """Qdrant server; empty: embedded in the store folder."""
@@ -158,6 +176,7 @@ class Settings(_Section):
     triage: TriageSettings = TriageSettings()
     review: ReviewSettings = ReviewSettings()
     act: ActSettings = ActSettings()
+    autonomy: AutonomySettings = AutonomySettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
     serve: ServeSettings = ServeSettings()
 

@@ -117,11 +117,15 @@ def other_ways(site: Site, estimate: Estimate, remedies: Sequence[str], asset: s
 
 
 def live_estimate(
-    site: Site, history: History, as_of: datetime, verdict: Verdict | None = None
+    site: Site,
+    history: History,
+    as_of: datetime,
+    verdict: Verdict | None = None,
+    acts: Sequence[tuple[datetime, Action]] = (),
 ) -> Estimate | None:
-    """The site as its telemetry shows it at `as_of`, with the fault of the verdict at work; None where too little
-    is read."""
-    from plant.diagnosis.estimate import present
+    """The site as its telemetry shows it at `as_of`, with the fault of the verdict at work and what was done since;
+    None where too little is read."""
+    from plant.diagnosis.estimate import Act, present
     from plant.diagnosis.observed import Observed
 
     start = as_of - timedelta(seconds=WINDOW_S)
@@ -130,7 +134,11 @@ def live_estimate(
     times_s, series = readings(history, site, start, as_of, STEP_S)
     if len(series) < LEAST_SIGNALS:
         return None
-    return present(site, Observed(start, times_s, series), verdict)
+    done = [
+        Act((moment - start).total_seconds(), action.name, action.asset, action.args)
+        for moment, action in acts if start <= moment <= as_of
+    ]  # fmt: skip
+    return present(site, Observed(start, times_s, series), verdict, done)
 
 
 # ---- after the act -----------------------------------------------------------------------------------------------

@@ -148,7 +148,10 @@ def _series(asset: str, metric: str, points: list[tuple[datetime, float]]) -> Se
 
 
 def read_history(path: Path) -> Kept:
-    """A CSV file with the columns time, asset, metric, value. Raises InputError with the line."""
+    """A CSV file with the columns time, asset, metric, value; an empty value is no reading.
+
+    Raises InputError with the line.
+    """
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
@@ -157,7 +160,8 @@ def read_history(path: Path) -> Kept:
                 raise InputError(
                     f"no column {', '.join(sorted(missing))}", where=str(path), remedy="Name the columns time,asset,metric,value"
                 )  # fmt: skip
-            return Kept.of(_reading(row, path, number) for number, row in enumerate(rows, 2))
+            told = ((row, number) for number, row in enumerate(rows, 2) if row["value"] != "")
+            return Kept.of(_reading(row, path, number) for row, number in told)
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"cannot be read: {error}", where=str(path)) from error
 

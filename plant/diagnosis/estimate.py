@@ -111,21 +111,46 @@ def doubted(state: Estimate, doubts: Sequence[SensorProblem]) -> Estimate:
     return replace(state, note=note)
 
 
-def present(site: Site, observed: Observed, verdict: Verdict | None = None) -> Estimate:
-    """The state at the window's end, with the fault of the verdict at work in it, where rehearsals start."""
+@dataclass(frozen=True)
+class Act:
+    """One action of the catalog that was done, in seconds of the window."""
+
+    at_s: float
+    name: str
+    asset: str
+    args: Mapping[str, float | int | str | bool]
+
+
+def present(
+    site: Site, observed: Observed, verdict: Verdict | None = None, acts: Sequence[Act] = ()
+) -> Estimate:
+    """The state at the window's end, where rehearsals start: with the fault of the verdict at work in it, and with what
+    was done meanwhile."""
     end_s = float(observed.times_s[-1])
-    if verdict is None or verdict.onset is None or not verdict.mechanism:
+    faulty = verdict is not None and verdict.onset is not None and verdict.mechanism != ""
+    onset_s = (
+        (verdict.onset - observed.start).total_seconds() if faulty and verdict and verdict.onset else end_s
+    )
+    turns = sorted((act for act in acts if act.at_s <= end_s), key=lambda act: act.at_s)
+    if not faulty and not turns:
         return estimate(site, observed, end_s)
-    onset_s = (verdict.onset - observed.start).total_seconds()
-    before = estimate(site, observed, max(0.0, min(onset_s, end_s) - 60.0))
+    first_s = min([onset_s, *(act.at_s for act in turns)])
+    before = estimate(site, observed, max(0.0, min(first_s, end_s) - 60.0))
     plant = before.plant.copy()
-    plant.advance(max(0.0, onset_s - before.at_s), STEP_S)
-    mechanism = load_mechanisms()[verdict.mechanism]
-    inject(plant, mechanism, verdict.asset, verdict.severity or 0.5, verdict.ramp_s or 0.0)
-    plant.advance(max(0.0, end_s - max(onset_s, before.at_s)), STEP_S)
+    clock_s = before.at_s
+    steps: list[tuple[float, Act | None]] = [(act.at_s, act) for act in turns]
+    for at_s, act in sorted([*steps, *([(onset_s, None)] if faulty else [])], key=lambda step: step[0]):
+        plant.advance(max(0.0, at_s - clock_s), STEP_S)
+        clock_s = max(clock_s, at_s)
+        if act is not None:
+            plant.apply(act.name, act.asset, act.args)
+        elif verdict is not None:
+            mechanism = load_mechanisms()[verdict.mechanism]
+            inject(plant, mechanism, verdict.asset, verdict.severity or 0.5, verdict.ramp_s or 0.0)
+    plant.advance(max(0.0, end_s - clock_s), STEP_S)
     tail = slice(max(0, len(observed.times_s) - 3), len(observed.times_s))
     levels = {key: _level(values[tail]) for key, values in observed.series.items()}
-    _set_inputs(plant, observed, levels, tail, switches_only=True)
+    _set_inputs(plant, observed, levels, tail)
     now = _compared(site, plant, observed, end_s, len(observed.times_s), tail, levels)
     far = _unexplained(before, now)
     note = now.note.model_copy(update={"confidence": round(now.note.confidence * (1.0 - far), 3)})
@@ -169,9 +194,7 @@ def _level(values: FloatArray) -> float:
     return float(np.median(kept)) if len(kept) else np.nan
 
 
-def _set_inputs(
-    plant: Plant, observed: Observed, levels: Mapping[Key, float], rows: slice, switches_only: bool = False
-) -> None:
+def _set_inputs(plant: Plant, observed: Observed, levels: Mapping[Key, float], rows: slice) -> None:
     """What was read of states, setpoints, charges and loads goes into the model; what was not read stays."""
     for asset, (kind, _) in plant.store.rows.items():
         state = plant.state[asset]
@@ -179,11 +202,9 @@ def _set_inputs(
             value = levels.get((asset, metric), np.nan)
             if metric in _SWITCHES:
                 value = _last(observed.series.get((asset, metric)), rows)
-            elif switches_only:
-                continue
             if np.isfinite(value) and state[metric] != value:
                 state[metric] = float(value)
-        if kind == "gpu_node" and not switches_only and state["pooled"] == 0.0:
+        if kind == "gpu_node" and state["pooled"] == 0.0:
             load = levels.get((asset, "load_pu"), np.nan)
             if np.isfinite(load) and state["job_running"] == 1.0:
                 state["job_load_pu"] = float(np.clip(load, 0.0, 1.0))

@@ -29,15 +29,15 @@ EFFECTIVE = 3.0
 """Independent readings that one signal is worth; its samples follow each other closely."""
 GROUP_MOST, GROUP_LEAST = 14.0, -9.0
 """One kind of reading cannot decide alone, however many assets show it."""
-GENERIC, GENERIC_COST = 0.45, 1.5
+GENERIC, GENERIC_COST = 0.7, 1.3
 """An unknown cause explains every change, but less well than one that predicted it."""
 REST_COST = 3.0
 """What a candidate pays for each kind of reading that something else has to explain."""
 SENSOR = 0.75
 """A sensor fault predicts that one reading alone is wrong, though not how."""
 FIRST_SEVERITIES, THEN = (0.25, 0.8), (0.5, 0.12)
-TEMPER = 0.45
-"""Signals of one incident hang together: their log evidence counts in part."""
+ALIKE_TEMPER = 0.45
+"""How sharply severities are told apart where it is asked how many of them fit."""
 MOST_ONSETS = 3
 UNFELT = (0.05, 0.3)
 """Share of its growth that a slow fault has made before a reading shows it."""
@@ -237,7 +237,7 @@ class Bench:
             one.total for _, one in tried
             if (one.shape.onset_s, one.shape.ramp_s) == (best.shape.onset_s, best.shape.ramp_s)
         ]  # fmt: skip
-        return replace(best, occam=_log_mean(TEMPER * np.array(alike)) - TEMPER * max(alike))
+        return replace(best, occam=_log_mean(ALIKE_TEMPER * np.array(alike)) - ALIKE_TEMPER * max(alike))
 
     def _all_tried(
         self, candidate: Candidate, mechanism: Mechanism, onsets_s: Sequence[float]

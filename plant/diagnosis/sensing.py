@@ -18,6 +18,7 @@ ALL_OF_IT = 3
 """So many silent readings of one asset are one problem: the asset, or the way to it."""
 STUCK_ROWS = 12
 """So many equal readings of a value that moved before are suspicious."""
+WANDERS = 0.6
 ALIVE = 0.5
 """Of like sensors: so many must still change for one that does not to be suspicious."""
 APART_K = 3.0
@@ -89,14 +90,20 @@ def _silent(observed: Observed) -> Iterator[SensorProblem]:
 
 
 def _alive(observed: Observed) -> dict[str, float]:
-    """By metric the share of its sensors whose readings still change: where all stand still, the site does."""
+    """By metric the share of its wandering readings that still change: where all stand still, the site does."""
     changes: dict[str, list[bool]] = {}
     for (_, metric), values in observed.series.items():
-        kept = values[np.isfinite(values)][-STUCK_ROWS:]
-        changes.setdefault(metric, []).append(bool(len(kept) > 1 and np.any(kept != kept[0])))
+        kept = values[np.isfinite(values)]
+        if _wanders(kept[:-STUCK_ROWS]):
+            changes.setdefault(metric, []).append(bool(np.any(np.diff(kept[-STUCK_ROWS:]) != 0.0)))
     every = [one for ones in changes.values() for one in ones]
     whole = sum(every) / max(1, len(every))
     return {metric: sum(ones) / len(ones) if len(ones) > 2 else whole for metric, ones in changes.items()}
+
+
+def _wanders(values: FloatArray) -> bool:
+    """It changes at most samples."""
+    return len(values) >= STUCK_ROWS and bool(np.mean(np.diff(values) != 0.0) > WANDERS)
 
 
 def _known_down(observed: Observed, asset: str) -> bool:
@@ -115,8 +122,7 @@ def _stuck(key: Key, values: FloatArray, observed: Observed) -> Iterator[SensorP
         return
     run = len(kept) - 1 - int(np.max(np.flatnonzero(kept != kept[-1]), initial=-1))
     before = kept[: len(kept) - run]
-    moves = len(before) >= STUCK_ROWS and np.mean(np.diff(before) != 0.0) > 0.6
-    if run >= STUCK_ROWS and moves:
+    if run >= STUCK_ROWS and _wanders(before):
         yield SensorProblem(
             kind="stuck", asset=key[0], metric=key[1],
             text=f"{key[0]} {named(key[1])} has read {reading(key[1], float(kept[-1]))} without any change "

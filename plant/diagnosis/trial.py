@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from plant.diagnosis.candidates import Candidate, candidates
 from plant.diagnosis.estimate import Estimate, doubted, estimate
 from plant.diagnosis.fit import (
-    REST_COST,
     Bench,
     Fit,
     Signals,
@@ -42,11 +41,11 @@ LOOK_BACK_S = 5400.0
 BENT, IN_A_ROW = 6.0, 3
 SHOWN = 5
 """Candidates whose curves are kept."""
-PAIRS, PAIR_COST = 4, 3.0
-PRIOR_WEIGHT = 0.25
+PAIRS, PAIR_COST = 4, 1.5
+PRIOR_WEIGHT = 0.05
 STILL = 4.0
-CALM, BENT_COST, MOST_BENT = 2.0, -0.6, 5
-"""For no fault: no reading is off at the end; else for each kind of reading that is."""
+NEVER_MOVED, CAME_BACK, BENT_COST, MOST_BENT = 4.0, 2.5, -0.6, 5
+"""For no fault: no reading of what reported ever moved, or all came back; else for each kind that is still off."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def try_causes(
         for one in weighed
     ]
     weighed += _doubles(weighed, bench, matter, rest, problems)
-    weighed += _neither(scores, rest, reader, observed, _still_bent(site, signals, reader, observed))
+    weighed += _neither(scores, rest, signals, reader, observed)
     return _result(site, observed, state, signals, weighed, bench.runs, problems, began)
 
 
@@ -168,7 +167,7 @@ def _weigh(
     if mechanism and mechanism.of_one_reading:
         none = sensor_evidence(bench.signals, candidate.asset, candidate.metric)
     return Weighed(candidate.cause, candidate.asset, candidate, candidate.from_events,
-                   none if fit is None else fit.groups, signs, fit, prior + (fit.occam if fit else 0.0))  # fmt: skip
+                   none if fit is None else fit.groups, signs, fit, prior)  # fmt: skip
 
 
 def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: Observed) -> NDArray[np.bool_]:
@@ -229,36 +228,28 @@ def _moves(fit: Fit, signals: Signals) -> NDArray[np.bool_]:
     return np.asarray(np.abs(signals.binned(fit.simulated)).max(axis=0) > 2.0 * signals.sigma)
 
 
-def _still_bent(site: Site, signals: Signals, reader: SignReader, observed: Observed) -> int:
-    """Kinds of reading near the events that are off their course at the window's end."""
-    near = near_events(site, observed)
-    off = {
-        int(signals.groups[k])
-        for k, (asset, _) in enumerate(signals.keys)
-        if asset in near and abs(signals.change[-1, k]) > STILL * signals.sigma[k]
-    }
+def _calm(signals: Signals, reader: SignReader, observed: Observed) -> float:
+    """What the readings of the assets that reported say for no fault: most where none of them ever moved, less where
+    all have come back, and against it for each kind that is still off."""
     own = {sign.asset for sign in observed.signs if sign.priority < "P3"}
-    return len(off) + len({metric for asset in own for metric in reader.still_bent(asset)})
+    mine = [k for k, (asset, _) in enumerate(signals.keys) if asset in own]
+    off = {int(signals.groups[k]) for k in mine if abs(signals.change[-1, k]) > STILL * signals.sigma[k]}
+    still = len(off) + len({metric for asset in own for metric in reader.still_bent(asset)})
+    if still:
+        return BENT_COST * min(still, MOST_BENT)
+    moved = any(signals.active[k] for k in mine) or any(reader.bent(asset) for asset in own)
+    return CAME_BACK if moved else NEVER_MOVED
 
 
 def _neither(
-    scores: Mapping[str, float], rest: FloatArray, reader: SignReader, observed: Observed, still_bent: int
+    scores: Mapping[str, float], rest: FloatArray, signals: Signals, reader: SignReader, observed: Observed
 ) -> list[Weighed]:
-    """No fault, and a cause that nobody has named. No fault gains where no reading bears the alarm out, or all of them
-    have come back."""
+    """No fault, and a cause that nobody has named."""
     assets = frozenset(sign.asset for sign in observed.signs if sign.priority < "P3")
-    moved = reader.unknown(assets)
-    calm = CALM if still_bent == 0 else BENT_COST * min(still_bent, MOST_BENT)
+    calm = Signs(_calm(signals, reader, observed))
     return [
-        Weighed(
-            NO_FAULT,
-            "",
-            None,
-            scores.get(NO_FAULT, 0.0),
-            with_rest(0.0 * rest, rest, 2 * REST_COST),
-            Signs(calm),
-        ),
-        Weighed(UNKNOWN, "", None, scores.get(UNKNOWN, 0.0), rest, Signs(moved)),
+        Weighed(NO_FAULT, "", None, scores.get(NO_FAULT, 0.0), rest, calm),
+        Weighed(UNKNOWN, "", None, scores.get(UNKNOWN, 0.0), rest, Signs(reader.unknown(assets))),
     ]
 
 

@@ -14,10 +14,10 @@ _LONG = {"gpu": "GPU", "temp": "temperature", "ttft": "TTFT", "kv": "KV", "soc":
 def named(metric: str) -> str:
     """A metric without its unit.
 
-    >>> named("gpu_temp_c"), named("symbol_errors_per_min"), named("psu_ok")
-    ('GPU temperature', 'symbol errors per min', 'PSU ok')
+    >>> named("gpu_temp_c"), named("symbol_errors_per_min"), named("psu_ok"), named("vibration_mm_s")
+    ('GPU temperature', 'symbol errors per min', 'PSU ok', 'vibration')
     """
-    parts = metric.split("_")
+    parts = metric.removesuffix("_mm_s").removesuffix("_us_cm").split("_")
     if len(parts) > 1 and parts[-1] in UNITS and parts[-2] != "per":
         parts.pop()
     return " ".join(word for part in parts if (word := _LONG.get(part, part)))
@@ -25,17 +25,20 @@ def named(metric: str) -> str:
 
 def unit(metric: str) -> str:
     """Symbol of the unit at the end of a metric's name; "" where it has none."""
+    for ending, symbol in (("_mm_s", "mm/s"), ("_us_cm", "uS/cm")):
+        if metric.endswith(ending):
+            return symbol
     last = metric.rpartition("_")[2]
     return "" if "_per_" in metric else UNITS.get(last, "")
 
 
 def number(value: float) -> str:
-    """Three figures, four where the first is small.
+    """Three figures; what is next to nothing is 0.
 
-    >>> number(61.234), number(1980.2), number(0.0)
+    >>> number(61.234), number(1980.2), number(-0.017)
     ('61.2', '1980', '0')
     """
-    if abs(value) < 5e-4:
+    if abs(value) < 0.05:
         return "0"
     if abs(value) >= 100:
         return f"{value:.0f}"

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from agents.announced import BEFORE, announcements
 from agents.evidence import Case
+from setpoint.autonomy.gate import Gate
 from setpoint.contracts import (
     Action,
     ActionProposal,
@@ -31,6 +34,9 @@ from tools.adapter import SiteAdapter
 from tools.proposals import proposal as propose_action
 from tools.readings import Reading
 
+MOST_AROUND, AROUND = 3000, timedelta(hours=1)
+"""Events around an incident that are searched for announcements; the log's order is that of arrival, so it is read a
+little further than the announcements can lie."""
 MOST_EVENTS = 400
 """Events one analysis looks at; the rest is counted."""
 READINGS_FIT = timedelta(hours=1)
@@ -128,15 +134,26 @@ def load_case(ledger: Ledger, site: Site, adapter: SiteAdapter | None, incident_
         if reading is not None:
             telemetry[asset] = dict(reading.values)
     related = [other for key in incident.related if (other := _known(ledger, key))]
+    events = tuple(ledger.events_of(incident_id, MOST_EVENTS))
     return Case(
         incident=incident,
-        events=tuple(ledger.events_of(incident_id, MOST_EVENTS)),
+        events=events,
+        context=announced(ledger, events),
         triages={triage.event_id: triage for triage in ledger.triage_of(incident_id)},
         site=site,
         telemetry=telemetry,
         related=tuple(sorted(related, key=lambda other: other.opened, reverse=True)),
         corrected_cause=ledger.corrected_cause(incident_id),
     )
+
+
+def announced(ledger: Ledger, events: Sequence[Event]) -> tuple[Event, ...]:
+    """What was announced of planned work on the assets of these events, outside their incident."""
+    if not events:
+        return ()
+    first = min(event.time for event in events)
+    near = itertools.islice(ledger.iter_events(first - BEFORE), MOST_AROUND)
+    return announcements(events, itertools.takewhile(lambda event: event.time <= first + AROUND, near))
 
 
 def _known(ledger: Ledger, incident_id: str) -> Incident | None:
@@ -161,13 +178,24 @@ def propose(
 
 
 def record_diagnosis(
-    ledger: Ledger, settings: Settings, diagnosis: Diagnosis, job: Job | None, notice: Notice | None
+    ledger: Ledger,
+    settings: Settings,
+    diagnosis: Diagnosis,
+    job: Job | None,
+    notice: Notice | None,
+    gate: Gate | None = None,
 ) -> list[Review]:
-    """Diagnosis, its reviews, their jobs and the end of the analysis job, together. Returns the new reviews."""
+    """Diagnosis, its reviews, their jobs and the end of the analysis job, together; what may run alone is then approved.
+    Returns the new reviews. Without a gate every proposal is put to a person."""
     now = datetime.now(UTC)
     wanted = diagnosis.proposals if settings.review.actions != "off" else ()
     known = {review.id: review for review in ledger.list_reviews(incident_id=diagnosis.incident_id)}
-    reviews = [_review(proposal, settings, now) for proposal in wanted]
+    looked = [(proposal, gate.look(proposal, diagnosis) if gate else None) for proposal in wanted]
+    asked = [(proposal, found) for proposal, found in looked if found is None or found.level != "observe"]
+    reviews = [
+        _review(proposal, settings, now, found.why if found and found.recommended else "")
+        for proposal, found in asked
+    ]
     fresh = [review for review in reviews if review.id not in known]
     ledger.record_diagnosis(
         diagnosis,
@@ -181,10 +209,21 @@ def record_diagnosis(
     for review in known.values():
         if review.state == "pending" and review.kind == "action" and review.id.split(".v")[0] not in kept:
             ledger.withdraw_review(review.id, "setpoint", "a newer analysis no longer proposes it")
-    return fresh
+    alone = {
+        review.id for review, (_, found) in zip(reviews, asked, strict=True) if found and found.runs_alone
+    }
+    return [_run_alone(ledger, gate, review) if gate and review.id in alone else review for review in fresh]
 
 
-def _review(proposal: ActionProposal, settings: Settings, now: datetime) -> Review:
+def _run_alone(ledger: Ledger, gate: Gate, review: Review) -> Review:
+    """Approved by autonomy, where it may still be: a review it leaves waits for a person."""
+    against = gate.run_alone(review.id)
+    if against:
+        ledger.audit("setpoint", "autonomy-held", review.id, {"why": list(against)})
+    return ledger.get_review(review.id)
+
+
+def _review(proposal: ActionProposal, settings: Settings, now: datetime, recommended: str = "") -> Review:
     return Review(
         id=proposal.id.replace("ACT-", "REV-"),
         kind="action",
@@ -194,6 +233,7 @@ def _review(proposal: ActionProposal, settings: Settings, now: datetime) -> Revi
         digest=proposal.action.digest(proposal.incident_id),
         created=now,
         expires=now + timedelta(seconds=settings.review.expire_s),
+        recommended=recommended,
     )
 
 

@@ -169,6 +169,10 @@ def run(
         str, typer.Option("--output", "-o", help="text, json, jsonl, junit or github.")
     ] = "text",
     report: Annotated[Path | None, typer.Option(help="Write the HTML report here.")] = None,
+    telemetry: Annotated[
+        Path | None,
+        typer.Option(help="CSV of recorded readings (time,asset,metric,value) to test causes against."),
+    ] = None,
     fail_on: Annotated[
         str, typer.Option(help="Exit 1 where an incident of this priority or higher was found.")
     ] = "",
@@ -183,11 +187,12 @@ def run(
     """Run events of your own through all of Setpoint, headless.
 
     Examples: `setpoint run night.jsonl --site site.yaml --decide reject --report report.html`;
+    `setpoint run events.log --site site.yaml --telemetry readings.csv --report report.html`;
     `journalctl -k -o short-iso | setpoint run - --output jsonl`; `setpoint run alerts.json --fail-on P1 -o junit`.
     """
     from setpoint.app.headless import Request, run_headless
 
-    loaded = settings_from(sets, site, store)
+    loaded = settings_from(sets, site, store, **{"site.telemetry": telemetry})
     request = Request(files, decide, output, report, fail_on, field or [], keep)
     raise typer.Exit(run_headless(loaded, request))
 
@@ -231,9 +236,11 @@ def demo(
     speed: Annotated[
         float, typer.Option(help="Night hours played per wall hour; 0 plays as fast as it goes.")
     ] = 240.0,
-    seed: Annotated[int, typer.Option(help="Seed of the recorded night.")] = 7,
+    seed: Annotated[
+        int, typer.Option(help="Seed of the night: where things break, how badly, how long.")
+    ] = 9,
 ) -> None:
-    """A recorded night on a simulated site, streamed through Setpoint before your eyes.
+    """A night of ten faults on a simulated site, with its telemetry, streamed through Setpoint before your eyes.
 
     Example: `setpoint demo --speed 0 --report night.html`
     """
@@ -329,10 +336,15 @@ def stop(
 
 def _mount() -> None:
     """The noun groups live in files of their own; they import nothing heavy either."""
+    from setpoint.app.cli_autonomy import autonomy
     from setpoint.app.cli_desk import GROUPS
+    from setpoint.app.cli_diagnose import diagnose
     from setpoint.app.cli_plant import plant
+    from setpoint.app.cli_rehearse import rehearse
 
-    for name, group in {**GROUPS, "plant": plant}.items():
+    app.command()(diagnose)
+    app.command()(rehearse)
+    for name, group in {**GROUPS, "autonomy": autonomy, "plant": plant}.items():
         app.add_typer(group, name=name)
 
 

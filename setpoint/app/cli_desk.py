@@ -118,6 +118,10 @@ def incidents_list(
     """
     states = state or (None if all else LIVE)
     priorities = priority or (None if all or state else URGENT)
+    if not as_json:
+        flood = _desk(store)("incidents_causes")
+        if flood["active"]:
+            _print(flood, False, "flood_line")
     found = _tell(
         store, as_json, "incidents", "incidents_list", states=states, priorities=priorities, asset=asset, limit=limit
     )  # fmt: skip
@@ -132,6 +136,26 @@ def incidents_show(id: Incident, as_json: Json = False, store: Store = None) -> 
     Example: `setpoint incidents show INC-XFJF7VHE`
     """
     _tell(store, as_json, "incident", "incidents_show", id=id)
+
+
+@incidents.command("causes")
+def incidents_causes(as_json: Json = False, store: Store = None) -> None:
+    """What is open by cause instead of by alarm, the gravest first: for a flood of alarms.
+
+    Example: `setpoint incidents causes`
+    """
+    _tell(store, as_json, "open_causes", "incidents_causes")
+
+
+@incidents.command("ungroup")
+def incidents_ungroup(
+    id: Incident, why: Why, who: Who = "", as_json: Json = False, store: Store = None
+) -> None:
+    """It is a trouble of its own: take it out from under the cause it was put under; it stays out.
+
+    Example: `setpoint incidents ungroup INC-XFJF7VHE --why "another pump"`
+    """
+    _tell(store, as_json, "ungrouped", "incidents_ungroup", id=id, who=_person(who), why=why)
 
 
 @incidents.command("ack")
@@ -236,10 +260,22 @@ def review_approve(
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Yes to exactly what is asked. High risk needs the yes of two people.
+    """Yes to exactly what is asked. High risk needs the yes of two people. With an incident's id: yes to all that is
+    recommended for it.
 
-    Example: `setpoint review approve REV-3a06b7e807 --why "seen on the camera"`
+    Examples: `setpoint review approve REV-3a06b7e807 --why "seen on the camera"`; `setpoint review approve INC-XFJF7VHE`
     """
+    if id.startswith("INC-"):
+        _tell(
+            store,
+            as_json,
+            "approved_together",
+            "review_approve_recommended",
+            incident=id,
+            who=_person(who),
+            reason=why,
+        )
+        return
     _decide(store, as_json, id=id, type="approve", who=_person(who), reason=why, digest=digest)
 
 

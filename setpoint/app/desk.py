@@ -9,8 +9,9 @@ from __future__ import annotations
 import difflib
 import math
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, get_args
@@ -18,6 +19,8 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from pydantic import JsonValue, ValidationError
 
 from knowledge.causes import load_causes
+from setpoint.app import autonomy_desk
+from setpoint.app.cause_desk import incidents_causes, incidents_ungroup
 from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review, ReviewKind
 from setpoint.contracts.feedback import FeedbackField
 from setpoint.contracts.incident import IncidentState
@@ -25,6 +28,7 @@ from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.triage import PRIORITIES, Priority
 from setpoint.errors import NotDecidable, UsageError
 from setpoint.ledger import Ledger
+from setpoint.settings import AutonomySettings
 from tools.actions import describe, spec_of, validate
 
 if TYPE_CHECKING:
@@ -61,6 +65,9 @@ class Desk:
     """Told the incident that a person closed, where triage runs in this process."""
     on_merged: Callable[[str, str], None] = lambda _one, _into: None
     """Told the incident that a person put into another one, and that one."""
+    flood_per_10min: int = 10
+    """More new incidents than this in ten minutes are a flood."""
+    autonomy: AutonomySettings = field(default_factory=AutonomySettings)
 
 
 Call = Callable[..., JsonValue]
@@ -79,7 +86,13 @@ def incidents_list(
     found = desk.ledger.list_incidents(
         states=states or (), priorities=priorities or (), asset=asset, limit=limit
     )
-    return [incident.model_dump(mode="json") for incident in found]
+    under = {name: one.root_id for name, one in desk.ledger.explained_by().items()}
+    explained = Counter(under.values())
+    return [
+        incident.model_dump(mode="json")
+        | {"explains": explained[incident.id], "explained_by": under.get(incident.id, "")}
+        for incident in found
+    ]
 
 
 def _known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
@@ -419,11 +432,13 @@ def chat_ask(desk: Desk, question: str) -> JsonValue:
 DESK: dict[str, Call] = {
     function.__name__: function
     for function in (
-        incidents_list, incidents_show, incidents_ack, incidents_close, incidents_escalate, incidents_correct,
+        incidents_list, incidents_show, incidents_causes, incidents_ungroup, incidents_ack, incidents_close, incidents_escalate, incidents_correct,
         silence_add, silence_list, silence_remove, review_list, review_show, review_decide, feedback_list,
         feedback_export, quarantine_list, quarantine_show, quarantine_replay, quarantine_remove, knowledge_search,
         knowledge_list, knowledge_add, knowledge_remove, knowledge_causes, rules_list, audit_list, audit_verify, stats,
-        site_info, chat_ask,
+        site_info, chat_ask, autonomy_desk.autonomy_list, autonomy_desk.autonomy_show, autonomy_desk.autonomy_set,
+        autonomy_desk.autonomy_sign, autonomy_desk.autonomy_revoke, autonomy_desk.autonomy_harm,
+        autonomy_desk.review_approve_recommended,
     )
 }  # fmt: skip
 READS = frozenset(

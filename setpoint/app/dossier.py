@@ -26,6 +26,7 @@ from setpoint.ledger.records import (
     ChainReport,
     Delivery,
     HeldItem,
+    RehearsalRecord,
     Silence,
     Stats,
     TimelineItem,
@@ -169,6 +170,15 @@ class Dossier:
     """Every event with a value, by asset and metric, for those that an incident of note carries."""
     replayed: bool = False
     """The input was a recording."""
+    explained: dict[str, str] = field(default_factory=dict)
+    """Incident to the one whose cause explains its events, by id."""
+
+    rehearsed: dict[str, RehearsalRecord] = field(default_factory=dict)
+    """What was predicted of an action and what came, by the action's key."""
+
+    def explains(self, incident_id: str) -> list[IncidentFile]:
+        """The incidents that are grouped under this one."""
+        return [file for file in self.files if self.explained.get(file.incident.id) == incident_id]
 
     @property
     def pages(self) -> int:
@@ -219,6 +229,8 @@ def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False) -> Dossie
         for row in ledger.list_audit(limit=ALL)
         if row.what == "approval-refused" and isinstance(row.data, dict)
     }
+    dossier.explained = {one.incident_id: one.root_id for one in ledger.explained_by().values()}
+    dossier.rehearsed = {one.key: one for one in ledger.list_rehearsals(limit=ALL)}
     _read_events(dossier, ledger.iter_triaged())
     if stories:
         for file in dossier.files[:FULL_FILES]:

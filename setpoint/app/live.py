@@ -14,6 +14,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from agents.alert_facts import clock
+from agents.flood import Flood, flood_line
 from setpoint.app.formatting import one_line, visible
 from setpoint.contracts import Diagnosis, Notice, Outcome, Quarantined, Review
 from setpoint.contracts.dispatch import Dispatch, Ranked
@@ -25,6 +26,8 @@ COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "di
 STAGE = {"first": "ALERT", "plain": "ALERT in plain words", "update": "UPDATE", "escalation": "ESCALATION",
          "resolved": "RESOLVED", "storm": "ALERT FLOOD"}  # fmt: skip
 INDENT = 4
+MOST_CAUSES = 8
+"""Rows of a flood; of more only P0 are shown."""
 MOST_UNREADABLE = 20
 """Unreadable items told one by one."""
 
@@ -129,6 +132,26 @@ class Live:
                 f"  {decision.type} by {by}  {decision.reason}",
             )
         )
+
+    def _on_flood(self, flood: Flood) -> None:
+        """Causes instead of alarms, while more come than a person can read."""
+        self.flush()
+        self._console.print(
+            Text.assemble((" FLOOD ", "bold white on red"), "  ", (flood_line(flood), "bold"))
+        )
+        shown = [row for place, row in enumerate(flood.rows) if place < MOST_CAUSES or row.priority == "P0"]
+        for row in shown:
+            where = f" on {row.asset}" if row.asset else ""
+            self._console.print(
+                Text.assemble(
+                    " " * INDENT,
+                    (f" {row.priority} ", COLOUR[row.priority]),
+                    f"  {row.incident}  {one_line(row.cause, 80)}{where}, {row.alarms} alarms",
+                )
+            )
+        if len(shown) < len(flood.rows):
+            left = len(flood.rows) - len(shown)
+            self._console.print(f"[dim]    ... and {left} more, none of them P0: setpoint incidents causes")
 
     def _on_outcome(self, value: tuple[Review | None, Outcome]) -> None:
         review, outcome = value

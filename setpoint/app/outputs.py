@@ -250,6 +250,8 @@ def _table(files: Iterable[IncidentFile], dossier: Dossier) -> Table:
     for file in files:
         found, diagnosis = file.incident, file.diagnosis
         cause = f"{diagnosis.top.title} {diagnosis.top.score:.0%}" if diagnosis else "not analysed"
+        if root := dossier.explained.get(found.id):
+            cause = f"explained by {root}"
         cells = (
             found.priority, found.id, one_line(found.title, 90), cause, str(found.event_count),
             time_of_day(found.opened, dossier.site.zone), _decisions(file),

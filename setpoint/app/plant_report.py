@@ -18,7 +18,7 @@ from setpoint.errors import BackendError
 
 MOST_LINES = 5
 """More lines than that on one chart cannot be told apart: then the extremes and the median are drawn."""
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class Section:
@@ -58,7 +58,7 @@ def render(run: Run, limits: Mapping[str, float], other: Run | None = None) -> s
         pools=pool_rows(run),
         sections=_sections(run, limits, other),
         style=Markup(style),
-        policy=_POLICY,
+        policy=POLICY,
         version=setpoint.__version__,
     )
 

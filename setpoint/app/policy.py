@@ -13,11 +13,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from plant.diagnosis.results import Rehearsal
 from setpoint.contracts import Review
 from setpoint.contracts.site import Site
 from setpoint.errors import ConfigError, UsageError
 
 Verdict = Literal["ask", "approve", "reject", "edit"]
+Shown = Literal["refused", "no_gain", "gain"]
+
+
+MORE_IS_BETTER = frozenset({"gpu_work_pct", "served_share_pct"})
+"""Costs of a rehearsal of which more is a gain."""
 
 
 class _Closed(BaseModel):
@@ -35,6 +41,9 @@ class PolicyRule(_Closed):
     asset: str = "*"
     risk: tuple[str, ...] = ()
     """Risk classes it is for; empty: all."""
+    rehearsed: tuple[Shown, ...] = ()
+    """What the rehearsal must have shown: "refused" by the interlock, "no_gain" over doing nothing, or "gain". Empty:
+    anything, or no rehearsal."""
     args: dict[str, float | int | str | bool] = {}
     """For `edit`: the changed arguments."""
     reason: str = ""
@@ -87,9 +96,26 @@ def _matches(rule: PolicyRule, review: Review) -> bool:
         return False
     proposal = review.proposal
     if proposal is None:
-        return rule.action == "*" and rule.asset == "*" and not rule.risk
+        return rule.action == "*" and rule.asset == "*" and not rule.risk and not rule.rehearsed
     return (
         fnmatchcase(proposal.action.name, rule.action)
         and fnmatchcase(proposal.action.asset, rule.asset)
         and (not rule.risk or proposal.risk in rule.risk)
+        and (not rule.rehearsed or _shown(proposal.rehearsal) in rule.rehearsed)
     )
+
+
+def _shown(rehearsal: Rehearsal | None) -> Shown | None:
+    """What a rehearsal comes to; None where there is none. A gain is a chance of breaking a limit that falls, fewer GPUs
+    lost, or more work done."""
+    if rehearsal is None:
+        return None
+    if rehearsal.refused:
+        return "refused"
+    safer = any(risk.acted < risk.without for risk in rehearsal.risks)
+    better = any(
+        cost.low > 0 if cost.what in MORE_IS_BETTER else cost.high < 0
+        for cost in rehearsal.costs
+        if cost.what != "energy_kwh"
+    )
+    return "gain" if safer or better else "no_gain"

@@ -22,8 +22,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from knowledge.runbooks import load_corpus
-from setpoint.app import formatting, pictures
+from plant.diagnosis.quantities import limit_words
+from setpoint.app import charts, formatting, pictures, rehearsal_page, trial_pictures, trial_words
 from setpoint.app.dossier import FULL_FILES, Dossier, IncidentFile, NoticeVersion, read_dossier, verdict
+from setpoint.app.path_picture import svg_path
 from setpoint.app.runfacts import RunFacts
 from setpoint.contracts import PRIORITIES, ActionProposal, Diagnosis, Passage, Review
 from setpoint.contracts.site import Site
@@ -38,6 +40,8 @@ MAX_QUARANTINED = 500
 FIRST_ROWS = 40
 """Rows of one incident's timeline before the rest is folded away."""
 FIRST_NOTICES = 6
+MOST_OPEN = 8
+"""Pieces of evidence that stand open; more are folded away."""
 MODES = {
     "facts": "Code ranked the causes and chose the citations from symbolic signatures; a model wrote words at most.",
     "assisted": "Code named the candidate causes; the model ordered them.",
@@ -69,7 +73,10 @@ def write_report(ledger: Ledger, site: Site, path: Path, *, title: str, run: Run
 
 def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
     """The report as text."""
-    style, script = ((TEMPLATES / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
+    style, small, script = (
+        (TEMPLATES / name).read_text("utf-8") for name in ("report.css", "small.css", "report.js")
+    )
+    style += small
     files = [file for file in dossier.files if not file.is_routine]
     passages = _passages(dossier)
     return _environment(dossier, passages).get_template("report.html.j2").render(
@@ -85,6 +92,7 @@ def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
         max_quarantined=MAX_QUARANTINED,
         first_rows=FIRST_ROWS,
         first_notices=FIRST_NOTICES,
+        most_open=MOST_OPEN,
         priorities=PRIORITIES,
         picture=pictures.timeline(dossier),
         passages=passages,
@@ -130,8 +138,13 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
     functions: tuple[Callable[..., Any], ...] = (
         pictures.anchor, pictures.readings, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
         formatting.counted, formatting.period, story, steps_of, proof, changed, verdict, decided_when, effect_of, passage_of,
+        trial_pictures.curve_plot, trial_pictures.band_plot, trial_pictures.key_sign, trial_pictures.interval_bar,
+        trial_pictures.interval_words, trial_words.share_words, trial_words.cause_facts, trial_words.cause_words, trial_words.state_words,
+        limit_words, rehearsal_page.telling, rehearsal_page.worst_words, trial_words.cost_words, trial_words.difference_words, trial_words.rehearsal_facts,
+        charts.figure, svg_path, first_notice,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
+    environment.globals["least_shown"] = trial_words.LEAST_SHOWN
     environment.globals["cited"] = lambda citation: f"{citation.passage_id.partition('/')[0]}" in passages
     return environment
 
@@ -172,6 +185,11 @@ def story(file: IncidentFile) -> list[Row]:
             Row(place, (item.time - read).total_seconds() if read and item.time >= read else None, item)
         )
     return sorted(rows, key=lambda row: row.time)
+
+
+def first_notice(file: IncidentFile) -> NoticeVersion | None:
+    """What called somebody; None where nobody was called."""
+    return next((version for version in file.notices if version.notice.stage == "first"), None)
 
 
 def steps_of(diagnosis: Diagnosis) -> list[tuple[str, list[Any]]]:

@@ -19,6 +19,7 @@ from setpoint.ledger import Ledger
 from setpoint.llm import load_role
 from setpoint.settings import Settings
 from tools.adapter import SimulatedSite, SiteAdapter
+from tools.night_site import NightSite
 from tools.plant_tools import PlantPorts, plant_tools
 from tools.recorded import EventHistory
 from tools.site_tools import ReadPorts, site_tools
@@ -77,7 +78,7 @@ def _tools(
 
 def _plant_ports(ports: ReadPorts, adapter: SiteAdapter | None) -> PlantPorts:
     """A simulated site has its plant to copy and its own history; of another, events tell what was read."""
-    if isinstance(adapter, SimulatedSite):
+    if isinstance(adapter, SimulatedSite | NightSite):
         return PlantPorts(ports.site, adapter.history, ports.clock, ports.read, adapter.twin)
     return PlantPorts(
         ports.site, EventHistory(ports.ledger, ports.site, ports.clock), ports.clock, ports.read

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from setpoint.app import autonomy_views, cause_views, trial_views
 from setpoint.app.formatting import counted, names, number, one_line, visible
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
@@ -110,7 +111,8 @@ def incidents(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
 def _title(row: Mapping[str, Any]) -> str:
     """The title, and the assets it does not name itself."""
     others = [name for name in row["assets"] if name.lower() not in row["title"].lower()]
-    return str(row["title"]) + (f"  ({names(others, 3)})" if others and len(row["assets"]) > 1 else "")
+    where = f"  ({names(others, 3)})" if others and len(row["assets"]) > 1 else ""
+    return f"{row['title']}{where}{cause_views.standing(row)}"
 
 
 def incident(screen: Screen, value: Mapping[str, Any]) -> None:
@@ -161,7 +163,10 @@ def _lead(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
     screen.hung("cause", value["summary"], style="bold")
-    for hypothesis in value["hypotheses"]:
+    if value.get("disagreement"):
+        screen.hung("but", value["disagreement"], style="magenta")
+    tried = trial_views.tested(screen, value)
+    for hypothesis in () if tried else value["hypotheses"]:
         if hypothesis["score"] >= 0.01 or hypothesis is value["hypotheses"][0]:
             proof = (
                 f"because of {', '.join(hypothesis['supports'])}"
@@ -169,6 +174,7 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
                 else "nothing names it"
             )
             screen.hung("", f"{hypothesis['score']:>4.0%}  {hypothesis['title']}, {proof}")
+    trial_views.path(screen, value)
     screen.head("evidence")
     for piece in value["evidence"]:
         screen.hung(f"  {piece['id']}", piece["text"], 6)
@@ -219,6 +225,8 @@ def _asked(screen: Screen, value: Mapping[str, Any]) -> None:
             22,
             "" if row["state"] == "pending" else "dim",
         )
+        if brief := trial_views.in_brief(row["proposal"]):
+            screen.hung("", brief, 22, "dim")
     if any(row["state"] == "pending" for row in rows):
         screen.line("  decide with: setpoint review show ID, then approve, edit, reject or respond", "dim")
 
@@ -269,12 +277,16 @@ def _review_group(screen: Screen, priority: str, name: str, members: Sequence[Ma
                                            one_line(members[0].get("incident_title", ""))))  # fmt: skip
     else:
         screen.console.print(Text("rules of the site", "bold"))
-    for row in members:
+    for row in sorted(members, key=lambda row: not row.get("recommended")):
         said = f"{len(row['approvals'])} of {row['needed']} yes" if row["needed"] > 1 else ""
         state = "" if row["state"] == "pending" else _fate(row)
         until = f"until {screen.soon(row['expires'])}" if row["expires"] and not state else ""
-        notes = ", ".join(part for part in (_kind(row), said, state or until) if part)
-        screen.hung(f"  {row['id']}", f"{row['subject']}  ({notes})", max(19, len(row["id"]) + 2))
+        advice = "recommended" if row.get("recommended") else ""
+        notes = ", ".join(part for part in (advice, _kind(row), said, state or until) if part)
+        wide = max(19, len(row["id"]) + 2)
+        screen.hung(f"  {row['id']}", f"{row['subject']}  ({notes})", wide)
+        if row["state"] == "pending" and (brief := trial_views.in_brief(row["proposal"])):
+            screen.hung("", brief, wide, "dim")
 
 
 def _kind(row: Mapping[str, Any]) -> str:
@@ -285,6 +297,8 @@ def review(screen: Screen, row: Mapping[str, Any]) -> None:
     """What is asked, why, what it does, and what each answer means."""
     screen.console.print(Text.assemble((row["id"], "bold"), f"  {_kind(row)}  [{_fate(row)}]"))
     screen.hung("asked", row["subject"], style="bold")
+    if row.get("recommended"):
+        screen.hung("advice", f"do it: {row['recommended']}")
     if row.get("incident_title"):
         screen.hung("incident", f"{row['priority']} {row['incident_id']} {row['incident_title']}")
     if proposal := row["proposal"]:
@@ -313,6 +327,7 @@ def _proposal(screen: Screen, proposal: Mapping[str, Any], texts: Mapping[str, s
     action = proposal["action"]
     args = ", ".join(f"{key} {_value(value)}" for key, value in action["args"].items())
     screen.hung("action", f"{action['name']} on {action['asset']}{': ' + args if args else ''}")
+    trial_views.rehearsed(screen, proposal)
     for name in ("effect", "why", "risk", "rollback"):
         screen.hung(name, str(proposal[name]))
     for place, key in enumerate(proposal["evidence"]):
@@ -566,5 +581,6 @@ VIEWS: dict[str, Callable[[Screen, Any], None]] = {
     for view in (
         incidents, incident, reviews, review, decided, changed, escalated, corrected, feedback, quarantine, quarantined,
         replayed, silences, silenced, removed, passages, documents, added, causes, rules, audit, chain, settings, suites,
+        cause_views.open_causes, cause_views.flood_line, cause_views.ungrouped, *autonomy_views.VIEWS,
     )
 }  # fmt: skip

@@ -34,11 +34,14 @@ from graphs.triage import TriageContext, build_triage_graph
 from knowledge.causes import catalog_version, load_causes
 from knowledge.rulebook import RuleBook
 from knowledge.runbooks import load_corpus
+from plant.diagnosis.results import Rehearsal
 from setpoint import __version__
 from setpoint.app import adapters
+from setpoint.app.causes import explains, regroup_open
 from setpoint.app.desk import DESK, Desk
 from setpoint.app.engine import Duty, Engine, EngineParts
 from setpoint.app.formatting import counted
+from setpoint.app.histories import open_history
 from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
 from setpoint.app.memory import Memory
@@ -48,7 +51,10 @@ from setpoint.app.report import write_report
 from setpoint.app.rules import accepted_rulebook
 from setpoint.app.runfacts import RunFacts
 from setpoint.app.sinks import Sink, make_sink
+from setpoint.app.trials import PlantTrials, as_proposed, no_trial
+from setpoint.autonomy.gate import Gate
 from setpoint.contracts import (
+    Action,
     Decision,
     Diagnosis,
     Dispatch,
@@ -68,15 +74,19 @@ from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
 from setpoint.llm import load_role
 from setpoint.settings import Settings, flatten_settings
-from tools.actions import CATALOG
+from tools.actions import CATALOG, kind_of
 from tools.adapter import SimulatedSite, SiteAdapter
 from tools.executor import Executor
+from tools.night_site import NightSite
+from tools.rehearsal import compare_due
 from tools.stop import StopSwitch
 from tools.tokens import Signer
 
 if TYPE_CHECKING:
     from knowledge.index import Index
 
+MOST_ACTS = 200
+"""Of the last actions that a trial looks at."""
 NOTED = (
     "act.dry_run",
     "alerts.sinks",
@@ -143,7 +153,7 @@ def make_desk(
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index] | None = None,
-    simulated: SimulatedSite | None = None,
+    simulated: SimulatedSite | NightSite | None = None,
 ) -> Desk:
     """The operator's functions over these stores, and over the simulated site of a running server."""
     opened = index or _once(lambda: open_index(settings))
@@ -155,7 +165,9 @@ def make_desk(
         read_items=lambda raw, origin: read_items(raw, origin, site),
         escalation=lambda incident: next_escalation(incident, 0, settings, ledger, site),
         versions=lambda: versions(settings),
+        autonomy=settings.autonomy,
         ask=lambda question: _chat(settings, site, ledger, opened, adapter(), question),
+        flood_per_10min=settings.alerts.flood_per_10min,
     )
 
 
@@ -164,7 +176,7 @@ def _chat(
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index],
-    simulated: SimulatedSite | None,
+    simulated: SimulatedSite | NightSite | None,
     question: str,
 ) -> dict[str, JsonValue]:
     from setpoint.app.talk import make_operator
@@ -227,11 +239,18 @@ def _once(make: Callable[[], Any]) -> Callable[[], Any]:
 class Runtime:
     """Everything of one running Setpoint. Build with `build_runtime`; it belongs to one event loop."""
 
-    def __init__(self, settings: Settings, live: IO[str] | None, rank_lines: bool = True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        live: IO[str] | None,
+        rank_lines: bool = True,
+        simulated: SimulatedSite | NightSite | None = None,
+    ) -> None:
         self.settings, self.site = settings, open_site(settings)
         self._ownership = Ownership(settings.store.dir)
         self.ledger = open_ledger(settings)
-        self.simulated = open_adapter(settings, self.site)
+        self.simulated = simulated or open_adapter(settings, self.site)
+        self.history = open_history(settings, self.site, self.ledger, utc_now, self.simulated)
         self.index: Callable[[], Index] = _once(lambda: open_index(settings))
         self.desk = replace(
             make_desk(settings, self.site, self.ledger, self.index, self.simulated),
@@ -341,11 +360,14 @@ class Runtime:
         first = {"incident_id": job.key, "revision": incident.revision}
         done: list[tuple[Diagnosis, list[Review]]] = []
 
-        def record(diagnosis: Diagnosis) -> None:
+        def record(found: Diagnosis) -> None:
+            diagnosis = found.model_copy(update={"explains": explains(self.ledger, self.site, found)})
             notice = self._cause_notice(incident, diagnosis)
-            done.append(
-                (diagnosis, adapters.record_diagnosis(self.ledger, self.settings, diagnosis, job, notice))
+            reviews = adapters.record_diagnosis(
+                self.ledger, self.settings, diagnosis, job, notice, self._gate
             )
+            regroup_open(self.ledger, self.site)
+            done.append((diagnosis, reviews))
 
         await run_to_stop(
             self._slow,
@@ -390,6 +412,8 @@ class Runtime:
             action_names=frozenset(CATALOG),
             asset_names=frozenset(asset.name for asset in self.site.assets),
             propose=lambda name, case, evidence: adapters.propose(name, case, evidence, self.simulated),
+            try_causes=self._trials.try_causes if not storming else no_trial,
+            rehearse=self._trials.rehearse if not storming else as_proposed,
             record=record,
             new_budget=lambda: Budget(
                 limits.tokens_per_incident, limits.calls_per_incident, limits.seconds_per_incident
@@ -402,7 +426,7 @@ class Runtime:
         last = self.ledger.last_notice(incident.id)
         if last is None or incident.priority not in self.settings.alerts.priorities:
             return None
-        waiting = len(diagnosis.proposals)
+        waiting = sum(self._gate.look(proposal, diagnosis).asks for proposal in diagnosis.proposals)
         lines = [diagnosis.summary]
         if waiting:
             lines.append(
@@ -462,7 +486,37 @@ class Runtime:
         adapter: SiteAdapter = self.simulated or adapters.NoSite()
         return Executor(
             site=self.site, adapter=adapter, ledger=self.ledger, signer=Signer.open(self.settings.store.dir),
-            stop=self.stop_switch, settings=self.settings.act, clock=utc_now,
+            stop=self.stop_switch, settings=self.settings.act, clock=utc_now, rehearse=self._rehearse_again,
+            against_alone=self._gate.refusals,
+        )  # fmt: skip
+
+    def _rehearse_again(self, action: Action, incident_id: str) -> Rehearsal | None:
+        """Right before an act: from the present state, with the fault that the incident's last analysis found."""
+        last = self.ledger.get_diagnosis(incident_id)
+        return self._trials.rehearse_now(action, last.top.tested if last else None)
+
+    @cached_property
+    def _trials(self) -> PlantTrials:
+        return PlantTrials(self.site, self.history, self._site_clock, self._acts)
+
+    def _acts(self) -> list[tuple[datetime, Action]]:
+        """What was done on the site, by the clock of its readings."""
+        if isinstance(self.simulated, NightSite):
+            return list(self.simulated.acts)
+        records = self.ledger.list_actions(limit=10_000)[-MOST_ACTS:]
+        return [(one.begun, one.action) for one in records if one.state == "done" and not one.dry_run]
+
+    def _site_clock(self) -> datetime:
+        """The clock of the readings: a played night has its own."""
+        return self.simulated.now if isinstance(self.simulated, NightSite) else utc_now()
+
+    @cached_property
+    def _gate(self) -> Gate:
+        """What may run without being asked."""
+        return Gate(
+            ledger=self.ledger, settings=self.settings.autonomy, kind_of=kind_of, clock=utc_now,
+            people_for=lambda risk: 2 if risk in self.settings.review.two_people_for else 1,
+            stopped=lambda: self.stop_switch.reason(), around=self.site.upstream,
         )  # fmt: skip
 
     @cached_property
@@ -481,6 +535,10 @@ class Runtime:
 
     def _expire(self, now: datetime) -> int:
         return len(self.ledger.expire_reviews())
+
+    def _compare(self, now: datetime) -> int:
+        """What was foreseen of actions against what came."""
+        return compare_due(self.ledger, self.history, self.site, self._site_clock())
 
     def _tidy(self, now: datetime) -> int:
         self.ledger.tidy()
@@ -599,6 +657,7 @@ class Runtime:
                 Duty(1.0, self._escalate),
                 Duty(1.0, self._expire),
                 Duty(10.0, self._tidy),
+                Duty(5.0, self._compare),
                 Duty(60.0, self._settle_abandoned),
                 Duty(3600.0, self._prune),
             ),
@@ -616,7 +675,13 @@ class _Library:
         return list(self.index().search(query, limit))
 
 
-def build_runtime(settings: Settings, *, live: IO[str] | None = None, rank_lines: bool = True) -> Runtime:
+def build_runtime(
+    settings: Settings,
+    *,
+    live: IO[str] | None = None,
+    rank_lines: bool = True,
+    simulated: SimulatedSite | NightSite | None = None,
+) -> Runtime:
     """Everything of one running Setpoint. `live` is where a person watches; None for nobody. `rank_lines`: a line for
-    each event worth a look, not for alerts and analyses only."""
-    return Runtime(settings, live, rank_lines)
+    each event worth a look, not for alerts and analyses only. `simulated` stands in for the plant of a simulated site."""
+    return Runtime(settings, live, rank_lines, simulated)

@@ -61,7 +61,10 @@ def storm() -> tuple[list[Incident], dict[str, Diagnosis], dict[str, str]]:
     for number in range(196):
         name, (_, below) = list(roots.items())[number % 3]
         one = incident(
-            f"{name}-{number:03}", 2.4 * number, below[number // 3 % len(below)], "P1" if name == "PUMP" else "P2"
+            f"{name}-{number:03}",
+            2.4 * number,
+            below[number // 3 % len(below)],
+            "P1" if name == "PUMP" else "P2",
         )
         incidents.append(one)
         grouped[one.id] = name

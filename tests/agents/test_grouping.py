@@ -78,6 +78,19 @@ def test_a_cause_that_only_names_the_symptom_is_no_other_cause_unless_it_was_tri
     assert groups([PUMP, HOT], CAUSE, tried) == {}
 
 
+def test_none_of_these_is_an_answer_where_it_was_tried_on_the_plant() -> None:
+    none = diagnosed(HOT, "unknown", asset="gpu-02")
+    assert groups([PUMP, HOT], CAUSE, diagnosed(HOT, "unknown")) == {"INC-PUMP": ("INC-HOT",)}
+    assert groups([PUMP, HOT], CAUSE, none) == {}
+    said = named("INC-HOT", told("cdu-1", "Flow", 1.5, "P1", "flow lost", ["coolant_pump_failure"]))
+    assert groups([PUMP, said], CAUSE, none) == {"INC-PUMP": ("INC-HOT",)}
+
+
+def test_what_happened_on_the_struck_asset_does_not_go_under_an_incident_elsewhere() -> None:
+    far = diagnosed(HOT, "coolant_pump_failure", asset="cdu-1-pump-a", tried=True)
+    assert groups([HOT, PUMP], far) == {}
+
+
 def test_a_p0_of_another_area_is_never_put_under_a_cause() -> None:
     """Even where it lies on the path: users are without service, and somebody must look."""
     down = named("INC-DOWN", told("pool-chat", "down", 3, "P0", "service down", ["service_down"]))

@@ -75,10 +75,12 @@ def test_a_night_is_played_to_its_report(
     assert " P0  ALERT" in out
     with Ledger.open(tmp_path / "store" / "ledger.db") as ledger:
         first = ledger.list_incidents(priorities=["P0"])[0]
-        found = ledger.get_diagnosis(first.id)
+        found = next(one for one in ledger.list_diagnoses() if one.incident_id == first.id)
         moved = [one for one in ledger.list_actions() if one.state == "done"]
-        assert found is not None
         assert found.top.cause == "coolant_pump_failure"
+        assert found.top.tested is not None  # on the readings of the night
+        assert found.path is not None
+        assert any(one.rehearsal for one in found.proposals)
         assert moved  # on the plant of the night itself
         assert all(one.before for one in moved if one.action.name == "start_standby_pump")
     assert re.search(r"A night of 1 fault\b", report.read_text("utf-8"))
