@@ -37,7 +37,7 @@ from knowledge.runbooks import load_corpus
 from plant.diagnosis.results import Rehearsal
 from setpoint import __version__
 from setpoint.app import adapters
-from setpoint.app.causes import explains, regroup_open
+from setpoint.app.causes import Grouper, explains
 from setpoint.app.desk import DESK, Desk
 from setpoint.app.engine import Duty, Engine, EngineParts
 from setpoint.app.formatting import counted
@@ -366,7 +366,7 @@ class Runtime:
             reviews = adapters.record_diagnosis(
                 self.ledger, self.settings, diagnosis, job, notice, self._gate
             )
-            regroup_open(self.ledger, self.site)
+            self._grouper.diagnosed()
             done.append((diagnosis, reviews))
 
         await run_to_stop(
@@ -509,6 +509,12 @@ class Runtime:
     def _site_clock(self) -> datetime:
         """The clock of the readings: a played night has its own."""
         return self.simulated.now if isinstance(self.simulated, NightSite) else utc_now()
+
+    @cached_property
+    def _grouper(self) -> Grouper:
+        """Incidents under their causes, and causes first in a flood."""
+        limit = self.settings.alerts.flood_per_10min
+        return Grouper(self.ledger, self.site, limit, lambda kind, what: self.engine.tell(kind, what))
 
     @cached_property
     def _gate(self) -> Gate:
@@ -658,6 +664,7 @@ class Runtime:
                 Duty(1.0, self._expire),
                 Duty(10.0, self._tidy),
                 Duty(5.0, self._compare),
+                Duty(2.0, lambda _now: self._grouper(self._site_clock())),
                 Duty(60.0, self._settle_abandoned),
                 Duty(3600.0, self._prune),
             ),
