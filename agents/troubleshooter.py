@@ -35,7 +35,7 @@ CARRIES = 1.2
 EXPLAINS, UNEXPLAINED = 0.5, -3.0
 """A cause has to fit the worst of what happened, not only something on the way to it."""
 UNKNOWN_SCORE = 2.5
-NOTHING_SERIOUS, ANNOUNCED, CLEARED = 3.0, 6.0, 1.0
+NOTHING_SERIOUS, ANNOUNCED, CLEARED = 3.0, 7.5, 1.0
 """For no fault: nothing above routine was said; somebody announced the work; all of it ended by itself."""
 CLEAR, LIKELY = 0.8, 0.5
 """Shares from which a cause may be called the cause, and the likely cause (likelier than all others together)."""

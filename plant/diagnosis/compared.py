@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from plant.diagnosis.observed import Key
-from plant.diagnosis.quantities import METRICS, Quantity, Read, watched
+from plant.diagnosis.quantities import METRICS, Quantity, Read, quantity_words, watched
 from plant.diagnosis.results import Band, Compared, Rehearsal
-from plant.diagnosis.words import number
+from plant.diagnosis.words import number, reading
 from plant.dynamics.store import build
 from plant.sim import Plant
 from plant.site import Site
@@ -78,8 +78,7 @@ def _outside(band: Band, value: float) -> float:
 
 def _in_words(band: Band, value: float) -> str:
     low, _, high = band.acted[-1]
-    metric = METRICS[band.metric]
     return (
-        f"{metric.words.format(asset=band.asset)}: {number(value)} {metric.unit}, "
+        f"{quantity_words(band.asset, band.metric)}: {reading(band.metric, value)}, "
         f"predicted {number(low)} to {number(high)}"
     )

@@ -8,7 +8,7 @@ is off by a fixed amount does no harm.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -127,26 +127,18 @@ def present(
     """The state at the window's end, where rehearsals start: with the fault of the verdict at work in it, and with what
     was done meanwhile."""
     end_s = float(observed.times_s[-1])
-    faulty = verdict is not None and verdict.onset is not None and verdict.mechanism != ""
-    onset_s = (
-        (verdict.onset - observed.start).total_seconds() if faulty and verdict and verdict.onset else end_s
-    )
-    turns = sorted((act for act in acts if act.at_s <= end_s), key=lambda act: act.at_s)
-    if not faulty and not turns:
+    turns = [(act.at_s, _applied(act)) for act in acts if act.at_s <= end_s]
+    if verdict is not None and verdict.onset is not None and verdict.mechanism:
+        turns.append(((verdict.onset - observed.start).total_seconds(), _injected(verdict)))
+    if not turns:
         return estimate(site, observed, end_s)
-    first_s = min([onset_s, *(act.at_s for act in turns)])
-    before = estimate(site, observed, max(0.0, min(first_s, end_s) - 60.0))
-    plant = before.plant.copy()
-    clock_s = before.at_s
-    steps: list[tuple[float, Act | None]] = [(act.at_s, act) for act in turns]
-    for at_s, act in sorted([*steps, *([(onset_s, None)] if faulty else [])], key=lambda step: step[0]):
+    turns.sort(key=lambda turn: turn[0])
+    before = estimate(site, observed, max(0.0, min(turns[0][0], end_s) - 60.0))
+    plant, clock_s = before.plant.copy(), before.at_s
+    for at_s, turn in turns:
         plant.advance(max(0.0, at_s - clock_s), STEP_S)
         clock_s = max(clock_s, at_s)
-        if act is not None:
-            plant.apply(act.name, act.asset, act.args)
-        elif verdict is not None:
-            mechanism = load_mechanisms()[verdict.mechanism]
-            inject(plant, mechanism, verdict.asset, verdict.severity or 0.5, verdict.ramp_s or 0.0)
+        turn(plant)
     plant.advance(max(0.0, end_s - clock_s), STEP_S)
     tail = slice(max(0, len(observed.times_s) - 3), len(observed.times_s))
     levels = {key: _level(values[tail]) for key, values in observed.series.items()}
@@ -155,6 +147,16 @@ def present(
     far = _unexplained(before, now)
     note = now.note.model_copy(update={"confidence": round(now.note.confidence * (1.0 - far), 3)})
     return replace(now, noise=before.noise, note=note)
+
+
+def _applied(act: Act) -> Callable[[Plant], object]:
+    return lambda plant: plant.apply(act.name, act.asset, act.args)
+
+
+def _injected(verdict: Verdict) -> Callable[[Plant], object]:
+    mechanism = load_mechanisms()[verdict.mechanism]
+    severity = 0.5 if verdict.severity is None else verdict.severity
+    return lambda plant: inject(plant, mechanism, verdict.asset, severity, verdict.ramp_s or 0.0)
 
 
 def _unexplained(before: Estimate, now: Estimate) -> float:

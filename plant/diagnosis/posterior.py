@@ -19,7 +19,7 @@ site is not the model: fitted by maximum likelihood on the development nights of
 UNSEEN_WEIGHT, UNKNOWN_OFFSET = 0.38, 0.8
 CALM_WEIGHT, NO_FAULT_OFFSET = 0.5, 0.7
 FLOOR = -4.0
-"""Readings cannot speak louder than this against a cause that events name: it may show in a way the model lacks."""
+"""Beyond this, readings speak ever more softly against a cause that events name: it may show in a way the model lacks."""
 DRAWS = 200
 WEIGHT_SPREAD = 0.3
 """Standard deviation of the logarithm of the weights, for the interval."""
@@ -57,10 +57,11 @@ class Weighed:
         return self.prior + (FIT_WEIGHT * self.fit.occam if self.fit else 0.0)
 
     def readings(self, signals: float) -> float:
-        """Signals (weighed already) with signs; bounded below for a named cause."""
+        """Signals (weighed already) with signs; ever softer against a named cause."""
         if self.cause in (NO_FAULT, UNKNOWN):
             return signals
-        return max(FLOOR, signals + SIGN_WEIGHT * self.signs.score)
+        said = signals + SIGN_WEIGHT * self.signs.score
+        return said if said >= FLOOR else FLOOR - float(np.log1p(FLOOR - said))
 
     def logit(self, weight: float = SIGNAL_WEIGHT) -> float:
         return self.rest + EVENT_WEIGHT * self.events + self.readings(weight * self.signals)

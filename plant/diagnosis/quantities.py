@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 from plant.diagnosis.observed import FloatArray, Key
+from plant.diagnosis.words import named
 from plant.dynamics.kernel import TRIP_C
 from plant.sim import Plant
 from plant.site import Site
@@ -30,29 +31,28 @@ class Metric:
 
     words: str
     """Of an asset: "{asset}" stands for its name."""
-    unit: str
     notable: float
     """A change of less is not worth a plot."""
 
 
 METRICS: dict[str, Metric] = {
-    "hottest_gpu_c": Metric("hottest GPU on {asset}", "C", 1.0),
-    "gpu_temp_c": Metric("hottest GPU of {asset}", "C", 1.0),
-    "warmest_inlet_c": Metric("warmest rack inlet in {asset}", "C", 0.5),
-    "supply_temp_c": Metric("coolant supply of {asset}", "C", 0.5),
-    "return_temp_c": Metric("coolant return of {asset}", "C", 0.5),
-    "flow_lpm": Metric("coolant flow of {asset}", "L/min", 3.0),
-    "reservoir_pct": Metric("coolant level of {asset}", "%", 2.0),
-    "load_kw": Metric("load of {asset}", "kW", 2.0),
-    "grid_kw": Metric("draw of {asset} from the grid", "kW", 3.0),
-    "power_kw": Metric("power of {asset}", "kW", 0.3),
-    "clock_mhz": Metric("GPU clock of {asset}", "MHz", 100.0),
-    "soc_pct": Metric("charge of {asset}", "%", 0.5),
-    "ttft_ms": Metric("time to first token of {asset}", "ms", 20.0),
-    "queue": Metric("requests waiting at {asset}", "", 5.0),
-    "kv_use_pct": Metric("KV cache in use at {asset}", "%", 2.0),
-    "leaks": Metric("leaks on {asset}", "", 1.0),
-    "busiest_node_kw": Metric("busiest node of {asset}", "kW", 0.3),
+    "hottest_gpu_c": Metric("hottest GPU on {asset}", 1.0),
+    "gpu_temp_c": Metric("hottest GPU of {asset}", 1.0),
+    "warmest_inlet_c": Metric("warmest rack inlet in {asset}", 0.5),
+    "supply_temp_c": Metric("coolant supply of {asset}", 0.5),
+    "return_temp_c": Metric("coolant return of {asset}", 0.5),
+    "flow_lpm": Metric("coolant flow of {asset}", 3.0),
+    "reservoir_pct": Metric("coolant level of {asset}", 2.0),
+    "load_kw": Metric("load of {asset}", 2.0),
+    "grid_kw": Metric("draw of {asset} from the grid", 3.0),
+    "power_kw": Metric("power of {asset}", 0.3),
+    "clock_mhz": Metric("GPU clock of {asset}", 100.0),
+    "soc_pct": Metric("charge of {asset}", 0.5),
+    "ttft_ms": Metric("time to first token of {asset}", 20.0),
+    "queue": Metric("requests waiting at {asset}", 5.0),
+    "kv_use_pct": Metric("KV cache in use at {asset}", 2.0),
+    "leaks": Metric("leaks on {asset}", 1.0),
+    "busiest_node_kw": Metric("busiest node of {asset}", 0.3),
 }
 
 
@@ -68,7 +68,7 @@ class Quantity:
 
     @property
     def words(self) -> str:
-        return METRICS[self.metric].words.format(asset=self.asset)
+        return quantity_words(self.asset, self.metric)
 
     def fold(self, values: FloatArray) -> FloatArray:
         """Along the last axis, whose entries are the parts."""
@@ -114,6 +114,16 @@ ALWAYS: Mapping[str, float] = {"coolant_leak": 0.5}
 TRIPS = "gpu_trip_c"
 """Beside the site's limits: a GPU that reaches TRIP_C shuts itself down."""
 TRIP_WORDS = f"GPUs shutting themselves down at {TRIP_C:g} C"
+
+
+def quantity_words(asset: str, metric: str) -> str:
+    """What is told of an asset, without its unit.
+
+    >>> quantity_words("cdu-1", "flow_lpm"), quantity_words("ups-1", "runtime_s")
+    ('coolant flow of cdu-1', 'ups-1 runtime')
+    """
+    known = METRICS.get(metric)
+    return known.words.format(asset=asset) if known else f"{asset} {named(metric)}"
 
 
 def limit_words(name: str, limit: float) -> str:

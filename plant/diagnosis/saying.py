@@ -9,7 +9,7 @@ import numpy as np
 from plant.diagnosis.outlook import SERVICE, Reach, Runs, spread
 from plant.diagnosis.quantities import LIMITS, METRICS, TRIPS, Quantity, limit_words, metric_of
 from plant.diagnosis.results import Cost, LimitRisk
-from plant.diagnosis.words import number, span
+from plant.diagnosis.words import number, span, unit
 
 TOLD = 0.05
 """A chance that moves by less is not worth a sentence."""
@@ -22,7 +22,7 @@ def difference(
     """What happens without it, what with it, and what it costs where that is worth a word."""
     told = _changed(risks)
     if told:
-        shown = next((risk for risk in told if METRICS[metric_of(risk.name)].unit), told[0])
+        shown = next((risk for risk in told if unit(metric_of(risk.name))), told[0])
         parts = [_of_limit(shown, before, after), *(_of_chance(risk) for risk in told)]
         parts += [_of_gpus(costs), _of_work(costs)]
     else:
@@ -65,16 +65,16 @@ def _reach_of(found: Sequence[Reach], name: str, asset: str) -> Reach | None:
 
 def _range(reach: Reach) -> str:
     low, high = spread(reach.peaks)
-    return between(float(low), float(high), METRICS[reach.quantity.metric].unit)
+    return between(float(low), float(high), unit(reach.quantity.metric))
 
 
-def between(low: float, high: float, unit: str) -> str:
+def between(low: float, high: float, symbol: str) -> str:
     """
     >>> between(87.9, 91.2, "C"), between(60.01, 60.02, "L/min")
     ('87.9 to 91.2 C', '60 L/min')
     """
     first, last = number(low), number(high)
-    return f"{first if first == last else f'{first} to {last}'} {unit}".strip()
+    return f"{first if first == last else f'{first} to {last}'} {symbol}".strip()
 
 
 def _of_chance(risk: LimitRisk) -> str:
@@ -115,7 +115,7 @@ def _of_change(without: Runs, acted: Runs) -> str:
 
 def _ends(runs: Runs, quantity: Quantity) -> str:
     low, high = spread(runs.of(quantity)[:, -1])
-    return between(float(low), float(high), METRICS[quantity.metric].unit)
+    return between(float(low), float(high), unit(quantity.metric))
 
 
 def _gap(without: Runs, acted: Runs, quantity: Quantity) -> float:

@@ -17,7 +17,7 @@ from plant.site import Site
 
 CLEAR, CALM = 4.0, 2.0
 SEEN, NOT_SEEN, HARDLY_MISSED, CONTRARY = 2.6, -1.6, -0.3, -2.2
-STILL_READ = -3.0
+STILL_READ = -7.0
 """A reading that the cause would silence or freeze goes on."""
 MOST = 6.0
 """What signs can say in all, either way."""

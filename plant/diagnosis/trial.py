@@ -26,6 +26,7 @@ from plant.diagnosis.fit import (
     with_rest,
 )
 from plant.diagnosis.observed import FloatArray, Observed
+from plant.diagnosis.onset import first_bent_s, first_sign_s, near_events, onsets
 from plant.diagnosis.posterior import NO_FAULT, UNKNOWN, Share, Weighed, shares
 from plant.diagnosis.results import SensorProblem, Trial, Verdict
 from plant.diagnosis.signs import SignReader, Signs
@@ -36,15 +37,12 @@ from setpoint.errors import SetpointError
 LEAD_S = 300.0
 """The state is taken so long before the first trouble."""
 LEAST_QUIET_S = 600.0
-LOOK_BACK_S = 5400.0
-"""Trouble that began longer before the first event is not looked for."""
-BENT, IN_A_ROW = 6.0, 3
 SHOWN = 5
 """Candidates whose curves are kept."""
 PAIRS, PAIR_COST = 4, 1.5
 PRIOR_WEIGHT = 0.05
 STILL = 4.0
-NEVER_MOVED, CAME_BACK, BENT_COST, MOST_BENT = 4.0, 2.5, -0.6, 5
+NEVER_MOVED, CAME_BACK, BENT_COST, MOST_BENT = 5.5, 4.5, -0.6, 5
 """For no fault: no reading of what reported ever moved, or all came back; else for each kind that is still off."""
 
 
@@ -54,8 +52,6 @@ class Tried:
 
     trial: Trial
     estimate: Estimate
-    first: Fit | None
-    """The run of the most probable cause."""
     signals: Signals
 
 
@@ -82,8 +78,8 @@ def try_causes(
     bench, reader = Bench(state, observed, signals), SignReader(site, observed, state)
     chosen = candidates(site, observed, state, scores)
     problems: list[str] = []
-    onsets = _onsets(site, observed, state, signals, first_s)
-    weighed = [_weigh(one, bench, reader, onsets, problems) for one in chosen]
+    starts = onsets(site, observed, state, signals, first_s)
+    weighed = [_weigh(one, bench, reader, starts, problems) for one in chosen]
     matter = _focus(weighed, signals, site, observed)
     rest = unknown_evidence(signals, matter)
     weighed = [
@@ -95,61 +91,6 @@ def try_causes(
     weighed += _doubles(weighed, bench, matter, rest, problems)
     weighed += _neither(scores, rest, signals, reader, observed)
     return _result(site, observed, state, signals, weighed, bench.runs, problems, began)
-
-
-def first_sign_s(observed: Observed) -> float:
-    """When the first event of note came; the window's end where there is none."""
-    serious = [sign.at_s for sign in observed.signs if sign.firing and sign.priority < "P3"]
-    return min(serious or [sign.at_s for sign in observed.signs] or [float(observed.times_s[-1])])
-
-
-def near_events(site: Site, observed: Observed) -> frozenset[str]:
-    """Assets with an event of note, what they stand on, and what stands on them."""
-    own = {sign.asset for sign in observed.signs if sign.priority < "P3"}
-    around = {
-        name for asset in own if (found := site.find(asset)) for name in (*found.on, *site.standing_on(asset))
-    }
-    return frozenset(own | around)
-
-
-def first_bent_s(site: Site, observed: Observed, first_s: float) -> float:
-    """When a reading near the events first left its usual band, at most LOOK_BACK_S before the first event."""
-    near = near_events(site, observed)
-    begin = observed.index(max(0.0, first_s - LOOK_BACK_S))
-    upto = observed.index(first_s) + 1
-    first = upto
-    for (asset, _), values in observed.series.items():
-        if asset in near and begin > 0:
-            first = min(first, _left_at(values[:upto], begin))
-    return float(observed.times_s[min(first, len(observed.times_s) - 1)])
-
-
-def _left_at(values: FloatArray, begin: int) -> int:
-    """First of IN_A_ROW rows from `begin` on that lie far from the rows before it; the length where there is none."""
-    base = values[:begin][np.isfinite(values[:begin])]
-    if len(base) < 8:
-        return len(values)
-    level = float(np.median(base))
-    spread = max(
-        1.4826 * float(np.median(np.abs(base - level))), float(np.std(base)), 0.01 * abs(level), 0.05
-    )
-    with np.errstate(invalid="ignore"):
-        out = np.abs(values[begin:] - level) > BENT * spread
-    for row in range(len(out) - IN_A_ROW + 1):
-        if out[row : row + IN_A_ROW].all():
-            return begin + row
-    return len(values)
-
-
-def _onsets(site: Site, observed: Observed, state: Estimate, signals: Signals, first_s: float) -> list[float]:
-    """Onsets to try for every candidate: when the modelled readings near the events first left their course, and a
-    little before the first event."""
-    near = near_events(site, observed)
-    rows = [int(row) for (asset, _), row in zip(signals.keys, signals.left, strict=True)
-            if asset in near and row < state.rows]  # fmt: skip
-    step_s = max(observed.step_s, 1.0)
-    first = [state.at_s + (min(rows) + 0.5) * step_s] if rows else []
-    return [*first, max(state.at_s, first_s - 5.0), max(state.at_s, first_s - 90.0)]
 
 
 def _weigh(
@@ -264,12 +205,11 @@ def _result(
         _verdict(one, share, observed, state, signals, shown=place < SHOWN)
         for place, (one, share) in enumerate(order)
     )
-    first = next((one.fit for one, _ in order if one.fit is not None), None)
     trial = Trial(
         state=state.note, verdicts=verdicts, candidates=len(weighed), runs=runs,
         seconds=round(time.perf_counter() - began, 3), problems=tuple(problems),
     )  # fmt: skip
-    return Tried(trial, state, first if order and order[0][0].fit is first else None, signals)
+    return Tried(trial, state, signals)
 
 
 def _verdict(

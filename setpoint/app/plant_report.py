@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-import setpoint
 from plant.run import FloatArray, PoolServed, Run
 from setpoint.app.charts import Chart, Line, Mark, clock, draw, figure
-from setpoint.errors import BackendError
+from setpoint.app.still_page import render_still, write_still
 
 MOST_LINES = 5
 """More lines than that on one chart cannot be told apart: then the extremes and the median are drawn."""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 
 
 class Section:
@@ -30,37 +26,25 @@ class Section:
 
 def write_report(path: Path, run: Run, limits: Mapping[str, float], other: Run | None = None) -> None:
     """Write the page. `other` is the same run without its changes. Raises BackendError where it cannot be written."""
-    page = render(run, limits, other)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise BackendError(f"cannot write the report: {error.strerror}", where=str(path)) from error
+    write_still(path, render(run, limits, other))
 
 
 def render(run: Run, limits: Mapping[str, float], other: Run | None = None) -> str:
     """The page as text."""
-    pages = Environment(
-        loader=PackageLoader("setpoint.app"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    pages.filters |= {
+    shown = {
+        "run": run,
+        "other": other,
+        "rows": compared(run, other) if other else [],
+        "pools": pool_rows(run),
+        "sections": _sections(run, limits, other),
+    }
+    filters = {
         "number": number,
         "percent": lambda v: f"{v:.1%}" if math.isfinite(v) else "none",
         "clock": clock,
         "moved": lambda pair: moved(*pair),
     }
-    style = files("setpoint.app").joinpath("templates/report.css").read_text("utf-8")
-    style += files("setpoint.app").joinpath("templates/plant.css").read_text("utf-8")
-    return pages.get_template("plant.html.j2").render(
-        run=run,
-        other=other,
-        rows=compared(run, other) if other else [],
-        pools=pool_rows(run),
-        sections=_sections(run, limits, other),
-        style=Markup(style),
-        policy=POLICY,
-        version=setpoint.__version__,
-    )
+    return render_still("plant.html.j2", ("report.css", "plant.css"), shown, filters=filters)
 
 
 def number(value: float) -> str:

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-import setpoint
 from plant.diagnosis.quantities import limit_words
 from plant.diagnosis.results import Compared, LimitRisk, Option, Rehearsal
-from plant.diagnosis.saying import percent
 from setpoint.app import trial_pictures, trial_words
 from setpoint.app.charts import figure
 from setpoint.app.formatting import counted, day_and_time, span
 from setpoint.app.screen import console, head, put, say
+from setpoint.app.still_page import render_still, write_still
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
-from setpoint.errors import BackendError
 from tools.actions import describe, spec_of
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _STYLES = ("report.css", "plant.css", "small.css", "rehearsal.css")
 MOST_TILES = 4
 
@@ -34,32 +27,22 @@ def write_page(
 
     Raises BackendError where it cannot be written.
     """
-    page = render_page(rehearsal, site, source, compared)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(page, encoding="utf-8")
-    except OSError as error:
-        raise BackendError(f"cannot write the report: {error.strerror}", where=str(path)) from error
+    write_still(path, render_page(rehearsal, site, source, compared))
 
 
 def render_page(rehearsal: Rehearsal, site: Site, source: str, compared: Compared | None = None) -> str:
-    """The page as text: one file, no script, nothing from elsewhere."""
-    pages = Environment(
-        loader=PackageLoader("setpoint.app"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
+    """The page as text."""
     functions = (
         trial_pictures.band_plot, trial_pictures.key_sign, trial_pictures.interval_words, trial_words.share_words,
         trial_words.cost_words, trial_words.difference_words, trial_words.rehearsal_facts, limit_words, figure, counted,
         span, day_and_time, worst_words, trust_words,
     )  # fmt: skip
-    pages.globals |= {function.__name__: function for function in functions}
-    templates = files("setpoint.app").joinpath("templates")
-    style = "".join(templates.joinpath(name).read_text("utf-8") for name in _STYLES)
-    return pages.get_template("rehearsal.html.j2").render(
-        r=rehearsal, title=title_of(rehearsal), spec=spec_of(rehearsal.action), site=site.name, zone=site.zone,
-        source=source, tiles=telling(rehearsal.risks)[:MOST_TILES], quiet=_quiet(rehearsal.risks), compared=compared,
-        style=Markup(style), policy=_POLICY, version=setpoint.__version__,
-    )  # fmt: skip
+    shown = {
+        "r": rehearsal, "title": title_of(rehearsal), "spec": spec_of(rehearsal.action), "site": site.name,
+        "zone": site.zone, "source": source, "tiles": telling(rehearsal.risks)[:MOST_TILES],
+        "quiet": _quiet(rehearsal.risks), "compared": compared,
+    }  # fmt: skip
+    return render_still("rehearsal.html.j2", _STYLES, shown, functions=functions)
 
 
 def title_of(rehearsal: Rehearsal) -> str:
@@ -105,7 +88,7 @@ def tell(rehearsal: Rehearsal, source: str) -> None:
         head(screen, f"Chance of breaking a limit within {span(rehearsal.horizon_s)}")
         put(
             screen, ("limit", "asset", "without", "with", "90 % interval"),
-            [(limit_words(one.name, one.limit), one.asset, percent(one.without), percent(one.acted),
+            [(limit_words(one.name, one.limit), one.asset, trial_words.share_words(one.without), trial_words.share_words(one.acted),
               trial_pictures.interval_words(one.low, one.high)) for one in risks], left=2,
         )  # fmt: skip
     head(screen, "What it costs")
@@ -117,7 +100,7 @@ def tell(rehearsal: Rehearsal, source: str) -> None:
     head(screen, "Ways to go on, best first")
     put(
         screen, ("way", "surest break of a limit", "chance", "GPU work %", "energy kWh"),
-        [(one.label, worst_words(one, rehearsal), percent(one.worst_risk), figure(one.gpu_work_pct),
+        [(one.label, worst_words(one, rehearsal), trial_words.share_words(one.worst_risk), figure(one.gpu_work_pct),
           figure(one.energy_kwh)) for one in rehearsal.options], left=2,
     )  # fmt: skip
     say(screen, f"\nFrom {source}.")

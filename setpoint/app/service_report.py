@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-import setpoint
 from agents.service_causes import ServiceFindings
 from agents.service_causes.findings import Cited
 from setpoint.app.charts import Chart, Line, Mark, draw
 from setpoint.app.formatting import one_line, visible
-from setpoint.app.plant_report import POLICY
-from setpoint.errors import BackendError
+from setpoint.app.still_page import render_still, write_still
 from tools.case_types import Readings, ServiceCase
 
 MOST_CHARTS = 8
@@ -27,33 +23,23 @@ _MARKED = ("cause", "change", "effect", "recovery")
 
 def write_service_report(path: Path, case: ServiceCase, found: ServiceFindings) -> None:
     """Write the page. Raises BackendError where it cannot be written."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(render_page(case, found), encoding="utf-8")
-    except OSError as error:
-        raise BackendError(f"cannot write the report: {error.strerror}", where=str(path)) from error
+    write_still(path, render_page(case, found))
 
 
 def render_page(case: ServiceCase, found: ServiceFindings) -> str:
-    """The page as text: one file, no script, nothing from elsewhere."""
-    pages = Environment(
-        loader=PackageLoader("setpoint.app"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    pages.filters |= {"percent": lambda share: f"{share:.0%}", "visible": visible}
-    pages.filters["clock"] = _clock
-    style = "".join(
-        files("setpoint.app").joinpath(f"templates/{name}.css").read_text("utf-8")
-        for name in ("report", "plant")
-    )
-    return pages.get_template("service.html.j2").render(
-        found=found,
-        start=_start(case),
-        marks=_marks(found),
-        charts=_charts(case, found),
-        style=Markup(style),
-        policy=POLICY,
-        version=setpoint.__version__,
-    )
+    """The page as text."""
+    shown = {
+        "found": found,
+        "start": _start(case),
+        "marks": _marks(found),
+        "charts": _charts(case, found),
+    }
+    filters: dict[str, Callable[..., object]] = {
+        "visible": visible,
+        "clock": _clock,
+        "percent": "{:.0%}".format,
+    }
+    return render_still("service.html.j2", ("report.css", "plant.css"), shown, filters=filters)
 
 
 def summary(found: Sequence[ServiceFindings]) -> str:

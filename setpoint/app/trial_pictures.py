@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from plant.diagnosis.quantities import METRICS
+from plant.diagnosis.quantities import quantity_words
 from plant.diagnosis.results import Band, Curve
 from plant.diagnosis.words import named, unit
 from setpoint.app.charts import (
@@ -82,9 +82,7 @@ def band_plot(band: Band) -> Markup:
         parts.append(small_line(plane, band.times_s, middle, kind))
     parts += [small_limit(plane, limit) for limit in limits]
     said = f"at the end {_range(band.without[-1])} without it, {_range(band.acted[-1])} with it"
-    found = METRICS.get(band.metric)
-    head = found.words.format(asset=band.asset) if found else f"{band.asset} {named(band.metric)}"
-    return small_plot(head, found.unit if found else unit(band.metric), plane, parts, said, "now")
+    return small_plot(quantity_words(band.asset, band.metric), unit(band.metric), plane, parts, said, "now")
 
 
 def _range(row: tuple[float, float, float]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 from rich.text import Text
 
-from plant.diagnosis.quantities import METRICS, limit_words
+from plant.diagnosis.quantities import limit_words, quantity_words
 from plant.diagnosis.results import Band, CausalPath, Curve, Rehearsal, StateNote, Verdict
 from plant.diagnosis.words import named, unit
 from setpoint.app.charts import figure
@@ -168,9 +168,7 @@ def _courses(found: Rehearsal) -> Iterator[tuple[str, str]]:
 
 def band_words(band: Band) -> str:
     """What a band is of, with its unit."""
-    found = METRICS.get(band.metric)
-    words = found.words.format(asset=band.asset) if found else f"{band.asset} {named(band.metric)}"
-    of = found.unit if found else unit(band.metric)
+    words, of = quantity_words(band.asset, band.metric), unit(band.metric)
     return f"{words}, {of}" if of else words
 
 

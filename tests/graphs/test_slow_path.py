@@ -4,8 +4,9 @@ back to plain facts where a text was tampered with."""
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,21 @@ from graphs.slow_path import SlowPorts, build_slow_path
 from graphs.threads import config_of, run_to_stop
 from knowledge.causes import load_causes
 from knowledge.runbooks import load_corpus
+from setpoint.app.trials import PlantTrials
 from setpoint.contracts import ActionProposal, Diagnosis, Passage
+from setpoint.contracts.diagnosis import Trial, Verdict
 from setpoint.errors import ActionRefused
 from setpoint.testing import scripted_role
 from tests.agents.cases import case, pump_case, told
+from tests.tools.pump_night import ONSET_S as PUMP_ONSET_S
+from tests.tools.pump_night import pump_night
 from tools.actions import CATALOG
 from tools.proposals import proposal
 
 FIRST = {"incident_id": "INC-0001", "revision": 3}
-NODES = ("gather", "retrieve", "reason", "write_guide", "verify", "record")
+NODES = ("gather", "test", "retrieve", "reason", "write_guide", "rehearse", "verify", "record")
+FUNCTIONS = {"gather": "gather_evidence", "test": "test_causes", "write_guide": "guide"}
+"""By node, where they have another name."""
 
 
 class Library:
@@ -146,36 +153,72 @@ async def test_a_tampered_text_is_replaced_by_the_evidence(tmp_path: Path) -> No
     assert found.written_by == "template"
 
 
+async def die_in(node: str, file: Path, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run on these checkpoints whose process ends in `node`."""
+    name = FUNCTIONS.get(node, node)
+
+    async def dying(state: Any, runtime: Any) -> Any:
+        raise OSError("killed here")
+
+    with monkeypatch.context() as patched:
+        dying.__annotations__ = getattr(slow_path, name).__annotations__
+        patched.setattr(slow_path, name, dying)
+        with pytest.raises(OSError, match="killed here"):
+            await run_on(file, FIRST, bench)
+
+
+async def run_on(file: Path, first: dict[str, Any], bench: Bench) -> None:
+    async with AsyncSqliteSaver.from_conn_string(str(file)) as saver:
+        await run_to_stop(build_slow_path(saver), "slow:1", first, bench.ports)
+
+
 @pytest.mark.parametrize("node", NODES)
 async def test_a_kill_in_any_node_repeats_work_and_records_once(
     node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The run dies in `node`; a new process with the same checkpoints ends it."""
-    bench, deaths = Bench(pump_case()), 0
-    name = {"gather": "gather_evidence", "write_guide": "guide"}.get(node, node)
-    real = getattr(slow_path, name)
-
-    async def dying(state: Any, runtime: Any) -> Any:
-        nonlocal deaths
-        deaths += 1
-        raise OSError("killed here")
-
-    dying.__annotations__ = real.__annotations__
-    file = str(tmp_path / "checkpoints.db")
-    async with AsyncSqliteSaver.from_conn_string(file) as saver:
-        monkeypatch.setattr(slow_path, name, dying)
-        with pytest.raises(OSError, match="killed here"):
-            await run_to_stop(build_slow_path(saver), "slow:1", FIRST, bench.ports)
-        monkeypatch.setattr(slow_path, name, real)
-    done_before = len(bench.stages)
-    async with AsyncSqliteSaver.from_conn_string(file) as saver:
-        await run_to_stop(
-            build_slow_path(saver), "slow:1", {"incident_id": "INC-9999", "revision": 9}, bench.ports
-        )
-    assert deaths == 1
+    bench, file = Bench(pump_case()), tmp_path / "checkpoints.db"
+    await die_in(node, file, bench, monkeypatch)
+    assert bench.recorded == []
+    await run_on(file, {"incident_id": "INC-9999", "revision": 9}, bench)
     assert [one.incident_id for one in bench.recorded] == ["INC-0001"]
     assert bench.recorded[0].top.cause == "coolant_pump_failure"
-    assert bench.stages.count("gathering evidence") == 1, f"{done_before} stages were done before"
+    assert bench.stages.count("gathering evidence") == 1
+
+
+@pytest.mark.parametrize("node", ["retrieve", "verify"])
+async def test_a_trial_and_a_rehearsal_outlive_a_kill(
+    node: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right after `test` and right after `rehearse`: what was tried on the plant model is in the checkpoint."""
+    made, history = pump_night()
+    asked: list[str] = []
+    trials = PlantTrials(made.site, history, lambda: history.start + timedelta(seconds=PUMP_ONSET_S + 480.0))
+
+    def try_causes(case: Case, scores: Mapping[str, float]) -> Trial | None:
+        asked.append("causes")
+        return trials.try_causes(case, scores)
+
+    def rehearse(
+        proposal: ActionProposal, case: Case, first: Verdict | None, _others: Sequence[str]
+    ) -> ActionProposal:
+        asked.append(proposal.action.name)
+        return trials.rehearse(proposal, case, first, ())
+
+    bench, file = Bench(made), tmp_path / "checkpoints.db"
+    bench.ports = replace(bench.ports, try_causes=try_causes, rehearse=rehearse)
+    await die_in(node, file, bench, monkeypatch)
+    before = list(asked)
+    await run_on(file, FIRST, bench)
+    (found,) = bench.recorded
+    assert asked.count("causes") == 1
+    assert len(asked) == len(set(asked)), "nothing was tried twice"
+    assert (before == asked) == (node == "verify")
+    assert found.top.tested is not None
+    assert (found.top.tested.cause, found.top.tested.asset) == ("coolant_pump_failure", "cdu-1-pump-a")
+    assert found.state is not None
+    assert found.path is not None
+    assert any(one.rehearsal for one in found.proposals)
 
 
 async def test_what_was_recorded_is_not_recorded_again(tmp_path: Path) -> None:

@@ -3,29 +3,19 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from evals.playing import play
 from plant import load_site
-from plant.faults.catalog import load_catalog
-from plant.faults.night import compose
-from plant.faults.place import FaultPlan
 from setpoint.contracts import Event
+from tests.tools.pump_night import ONSET_S, pump_night
 from tools.diagnosis import clock_doubts, diagnose, observe
 from tools.telemetry import Kept
 from tools.windows import Gridded
 
 SITE = load_site("demo")
-ONSET_S = 7800.0
 
 
 @pytest.fixture(scope="module")
 def pump():
-    """A pump trip as Setpoint saw it, with all its readings."""
-    night = compose(
-        SITE, 5, hours=3.0, faults=[FaultPlan(load_catalog()["pump_trip"], "cdu-1-pump-a", ONSET_S, 1.0)]
-    )
-    played = play(lines=night.events, site=SITE)
-    case = max(played.cases, key=lambda one: (one.incident.priority == "P0", len(one.events)))
-    return case, Gridded(night.start, night.telemetry.times_s, night.telemetry.series)
+    return pump_night()
 
 
 def test_a_window_reaches_back_before_the_first_event_and_never_past_now(pump):
