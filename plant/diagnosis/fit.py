@@ -145,8 +145,9 @@ def unknown_evidence(signals: Signals, matter: NDArray[np.bool_]) -> FloatArray:
 
 
 def with_rest(groups: FloatArray, unknown: FloatArray, cost: float = REST_COST) -> FloatArray:
-    """By group the better of what a candidate explains and of "something else did that", which costs."""
-    return np.maximum(groups, unknown - cost)
+    """By group the better of what a candidate explains and of "something else did that", which costs. It is no excuse
+    for a change that was foretold and never came."""
+    return np.where(unknown > 0.0, np.maximum(groups, unknown - cost), groups)
 
 
 def sensor_evidence(signals: Signals, asset: str, metric: str) -> FloatArray:

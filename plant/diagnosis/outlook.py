@@ -278,7 +278,7 @@ def gpu_work_pct(runs: Runs, reference: Runs) -> FloatArray | None:
         use = np.where(asked > 0.0, POOL_USE, 0.0)
         done = done + (own * use * np.minimum(share, 1.0)).sum(axis=1)
         wanted = wanted + float((own * use.mean(axis=0)).sum())
-    return None if wanted <= 0.0 else 100.0 * done / wanted
+    return None if wanted <= 0.0 else np.minimum(100.0 * done / wanted, 100.0)
 
 
 POOL_USE = 0.65

@@ -16,7 +16,7 @@ NO_FAULT, UNKNOWN = "no_fault", "unknown"
 SIGNAL_WEIGHT, EVENT_WEIGHT, SIGN_WEIGHT, FIT_WEIGHT = 0.13, 1.3, 0.58, 1.3
 """How much of the log evidence of signals, events, signs and the quality of the fit counts. The four overlap, and the
 site is not the model: fitted by maximum likelihood on the development nights of evals.diagnosis (seeds 1 to 75)."""
-UNSEEN_WEIGHT, UNKNOWN_OFFSET = 0.38, 0.8
+UNSEEN_WEIGHT, UNKNOWN_OFFSET = 0.38, 0.5
 CALM_WEIGHT, NO_FAULT_OFFSET = 0.5, 0.7
 FLOOR = -4.0
 """Beyond this, readings speak ever more softly against a cause that events name: it may show in a way the model lacks."""

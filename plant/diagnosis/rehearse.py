@@ -21,7 +21,7 @@ from plant.diagnosis.observed import FloatArray, Key
 from plant.diagnosis.outlook import SERVICE, Reach, Runs, Watch
 from plant.diagnosis.quantities import LIMITS, METRICS, TRIPS, Quantity, limit_words, metric_of, watched
 from plant.diagnosis.results import Band, LimitRisk, Option, Rehearsal
-from plant.diagnosis.saying import difference, percent
+from plant.diagnosis.saying import difference, percent, verdict_on
 from plant.site import Site
 from setpoint.errors import UsageError
 
@@ -41,6 +41,8 @@ MOST_NOISE = 0.05
 """Readings of what lies near zero scatter by a large share of it; further up they do not."""
 NEWS = 0.05
 """A chance below it, with and without, is no reason for a plot."""
+EVEN = 2.0
+"""Options whose scores differ by less are as good as each other; of those, doing nothing comes first."""
 EQUIPMENT_POINTS, SERVICE_POINTS, LEAK_POINTS, WORK_POINTS, ENERGY_POINTS = 1000.0, 200.0, 3000.0, 10.0, 0.01
 """Score of an option for a certain break of a limit, of a service level, for water that runs out, a per cent of work
 lost, a kWh."""
@@ -88,17 +90,22 @@ def rehearse(
     already = outlook.outside_now(site, without)
     reached = [outlook.reaches(site, runs, already) for runs in played.runs]
     risks = outlook.risks(reached[0], reached[1])
+    chances = [outlook.risks(reached[0], reach) for reach in reached]
+    telling = _undecided(chances)
     rated = [
-        _option(step, runs, without, reached[0], reach)
-        for step, runs, reach in zip(played.steps, played.runs, reached, strict=True)
+        _option(step, runs, without, found, telling)
+        for step, runs, found in zip(played.steps, played.runs, chances, strict=True)
     ]
-    options = tuple(sorted(rated, key=lambda option: option.score))
+    options = _best_first(rated)
     costs = tuple(outlook.costs(without, acted))
     return Rehearsal(
         action=action, asset=asset, args=dict(args), as_of=estimate.plant.now, horizon_s=span_s, members=played.members,
         confidence=round(estimate.note.confidence * played.alive, 3), cause=cause,
         bands=tuple(_bands(without, acted, risks, _noise(played.watch, estimate))), risks=tuple(_telling(risks)),
-        costs=costs, options=options, said=difference(without, acted, reached[0], reached[1], risks, costs),
+        costs=costs, options=options, said=" ".join(
+            filter(None, (difference(without, acted, reached[0], reached[1], risks, costs, _near(site, asset, cause)),
+                          verdict_on(rated[1], rated[0], options)))
+        ),
         refused=_refusal(risks, reached[0], reached[1], bound or Bound(), rated[1], options),
         seconds=round(time.perf_counter() - begun, 3),
     )  # fmt: skip
@@ -129,8 +136,23 @@ def _play(
     if not alive.any():
         raise UsageError("the plant model diverges from this state", remedy="Judge the action without it")
     times_s: FloatArray = np.arange(values[0].shape[1], dtype=np.float64) * every_s
-    runs = tuple(Runs(watch, one[alive] + shift, times_s) for one in values)
+    runs = tuple(Runs(watch, _as_read(watch, one[alive], shift), times_s) for one in values)
     return _Played(watch, steps, runs, float(alive.mean()))
+
+
+def _as_read(watch: Watch, values: FloatArray, shift: FloatArray) -> FloatArray:
+    """[members, times, keys] as the sensors would show them: `shift` lies between the model and what was read.
+
+    Of a clock it is a share, since what holds a clock down scales it; and nothing but a temperature reads below zero.
+    """
+    seen = values + shift
+    for place, (_, metric) in enumerate(watch.keys):
+        column = values[:, :, place]
+        if metric == "clock_mhz" and (first := float(np.median(column[:, 0]))) > 0.0:
+            seen[:, :, place] = column * (1.0 + shift[place] / first)
+        if not metric.endswith("_c"):
+            seen[:, :, place] = np.maximum(seen[:, :, place], 0.0)
+    return seen
 
 
 def _steps(span_s: float) -> tuple[float, float]:
@@ -141,11 +163,40 @@ def _steps(span_s: float) -> tuple[float, float]:
     return min(every_s, 15.0), every_s
 
 
+def _near(site: Site, asset: str, cause: str) -> frozenset[str]:
+    """The assets an action on one of them is about: what it stands on, what stands on it, and where the cause sits."""
+    struck = cause.partition("@")[2] or asset
+    return frozenset(
+        name for own in (asset, struck) for name in (own, *site.upstream(own), *site.downstream(own))
+    )
+
+
+def _undecided(chances: Sequence[Sequence[LimitRisk]]) -> frozenset[str]:
+    """Names of the limits whose chance depends on what is done; all of them where none does."""
+    seen: dict[str, list[float]] = {}
+    for found in chances:
+        for risk in found:
+            seen.setdefault(risk.name, []).append(risk.acted)
+    apart = frozenset(name for name, shares in seen.items() if max(shares) - min(shares) >= NEWS)
+    return apart or frozenset(seen)
+
+
+def _best_first(rated: Sequence[Option]) -> tuple[Option, ...]:
+    """By score; what hardly differs from doing nothing comes right after it."""
+    nothing = rated[0].score
+
+    def place(option: Option) -> tuple[float, bool, float]:
+        even = abs(option.score - nothing) < EVEN
+        return (nothing if even else option.score), even and bool(option.action), option.score
+
+    return tuple(sorted(rated, key=place))
+
+
 def _option(
-    step: Step, runs: Runs, without: Runs, nothing: Sequence[Reach], reached: Sequence[Reach]
+    step: Step, runs: Runs, without: Runs, found: Sequence[LimitRisk], telling: frozenset[str]
 ) -> Option:
-    found = outlook.risks(nothing, reached)
-    worst = max(found, key=lambda risk: risk.acted, default=None)
+    """`telling`: the limits that tell the options apart; of the others nothing is to be chosen."""
+    worst = max((risk for risk in found if risk.name in telling), key=lambda risk: risk.acted, default=None)
     work, energy = outlook.gpu_work_pct(runs, without), outlook.energy_kwh(runs, without)
     work_pct = 100.0 if work is None else float(np.median(work))
     energy_kwh = 0.0 if energy is None else float(np.median(energy))
@@ -262,18 +313,22 @@ def _band(
     rows = np.unique([*range(0, len(without.times_s), every), len(without.times_s) - 1])
     return Band(
         asset=quantity.asset, metric=quantity.metric, times_s=tuple(float(t) for t in without.times_s[rows]),
-        without=_levels(without.of(quantity)[:, rows], noise), acted=_levels(acted.of(quantity)[:, rows], noise),
+        without=_levels(without.of(quantity)[:, rows], noise, quantity.metric),
+        acted=_levels(acted.of(quantity)[:, rows], noise, quantity.metric),
         limit=risk.limit if risk and risk.name != TRIPS else None,
         limit_is=LIMITS[risk.name].side if risk and risk.name != TRIPS else "",
     )  # fmt: skip
 
 
-def _levels(series: FloatArray, noise: tuple[float, float]) -> tuple[tuple[float, float, float], ...]:
+def _levels(
+    series: FloatArray, noise: tuple[float, float], metric: str
+) -> tuple[tuple[float, float, float], ...]:
     """5, 50 and 95 % at each time, widened by what readings scatter."""
     low, high = outlook.spread(series)
     middle = np.median(series, axis=0)
     reading = outlook.Z90 * np.maximum(noise[0], noise[1] * np.abs(middle))
     low, high = middle - np.hypot(middle - low, reading), middle + np.hypot(high - middle, reading)
+    low = low if metric.endswith("_c") else np.maximum(low, 0.0)
     return tuple((_short(a), _short(b), _short(c)) for a, b, c in zip(low, middle, high, strict=True))
 
 

@@ -8,25 +8,32 @@ import numpy as np
 
 from plant.diagnosis.outlook import SERVICE, Reach, Runs, spread
 from plant.diagnosis.quantities import LIMITS, METRICS, TRIPS, Quantity, limit_words, metric_of
-from plant.diagnosis.results import Cost, LimitRisk
+from plant.diagnosis.results import Cost, LimitRisk, Option
 from plant.diagnosis.words import number, span, unit
 
 TOLD = 0.05
 """A chance that moves by less is not worth a sentence."""
+LEAST_SHARE = 0.02
+"""Nor a level that moves by a smaller share of itself."""
+MUCH_WORK = 1.0
+"""GPU work in per cent that is worth saying."""
 
 
 def difference(
     without: Runs, acted: Runs, before: Sequence[Reach], after: Sequence[Reach], risks: Sequence[LimitRisk],
-    costs: Sequence[Cost],
+    costs: Sequence[Cost], near: frozenset[str],
 ) -> str:  # fmt: skip
-    """What happens without it, what with it, and what it costs where that is worth a word."""
+    """What happens without it, what with it, and what it costs where that is worth a word.
+
+    A limit that is broken either way is told only of the assets that the action is about (`near`).
+    """
     told = _changed(risks)
     if told:
         shown = next((risk for risk in told if unit(metric_of(risk.name))), told[0])
         parts = [_of_limit(shown, before, after), *(_of_chance(risk) for risk in told)]
         parts += [_of_gpus(costs), _of_work(costs)]
     else:
-        parts = [_of_change(without, acted), _of_limits(risks), _of_work(costs)]
+        parts = [_of_change(without, acted), _of_limits(risks, near), _of_work(costs)]
     return " ".join(part for part in parts if part)
 
 
@@ -110,7 +117,7 @@ def _of_change(without: Runs, acted: Runs) -> str:
     if moved is None or _gap(without, acted, moved) < 1.0:
         return f"It changes nothing within {minutes} that the plant model shows."
     old, new = _ends(without, moved), _ends(acted, moved)
-    return f"In {minutes} the {moved.words} is at {old} without it and at {new} with it."
+    return f"After {minutes} without it, {moved.words}: {old}; with it {new}."
 
 
 def _ends(runs: Runs, quantity: Quantity) -> str:
@@ -119,13 +126,40 @@ def _ends(runs: Runs, quantity: Quantity) -> str:
 
 
 def _gap(without: Runs, acted: Runs, quantity: Quantity) -> float:
-    gap = np.median(acted.of(quantity)[:, -1]) - np.median(without.of(quantity)[:, -1])
-    return float(abs(gap)) / METRICS[quantity.metric].notable
+    level = float(np.median(without.of(quantity)[:, -1]))
+    gap = abs(float(np.median(acted.of(quantity)[:, -1])) - level)
+    return gap / max(METRICS[quantity.metric].notable, LEAST_SHARE * abs(level))
 
 
-def _of_limits(risks: Sequence[LimitRisk]) -> str:
+def _of_limits(risks: Sequence[LimitRisk], near: frozenset[str]) -> str:
     broken = [risk for risk in risks if max(risk.without, risk.acted) >= TOLD]
     if not broken:
         return "No limit of the site is broken either way."
-    named = "; ".join(f"{limit_words(r.name, r.limit)} {percent(r.acted)}" for r in broken[:2])
-    return f"Chance of a limit being broken, the same either way: {named}."
+    own = [risk for risk in broken if risk.asset in near]
+    if not own:
+        return "It makes no limit more or less likely to be broken."
+    named = "; ".join(f"{limit_words(r.name, r.limit)} {percent(r.acted)}" for r in own[:2])
+    return f"It does not help against what is coming, the chances stay: {named}."
+
+
+def verdict_on(own: Option, nothing: Option, options: Sequence[Option]) -> str:
+    """How an action compares with the other ways that were tried; "" where it is not clear."""
+    best = options[0]
+    if best.label == own.label:
+        return f"Best of {len(options)} ways that were tried." if len(options) > 2 else ""
+    if not best.action:
+        return "Doing nothing is as good." if _even(own, nothing) else "Doing nothing is better."
+    return f"Better: {best.label}{_advantage(own, best)}."
+
+
+def _even(own: Option, nothing: Option) -> bool:
+    return own.worst_risk - nothing.worst_risk < TOLD and nothing.gpu_work_pct - own.gpu_work_pct < MUCH_WORK
+
+
+def _advantage(own: Option, best: Option) -> str:
+    """In what the better one is better."""
+    if best.gpu_work_pct - own.gpu_work_pct >= MUCH_WORK:
+        return f" ({number(best.gpu_work_pct)} % of GPU work against {number(own.gpu_work_pct)} %)"
+    if own.worst_risk - best.worst_risk >= TOLD:
+        return f" ({percent(best.worst_risk)} chance of breaking a limit against {percent(own.worst_risk)})"
+    return ""

@@ -45,6 +45,9 @@ class SignReader:
         self._peaks, self._now = peaks(observed, estimate), shifts(observed, estimate)
         self._frozen = stuck(observed, estimate)
         self._silent = silent(observed, estimate)
+        self._contradicted = {
+            (p.asset, p.metric): p.text for p in estimate.note.problems if p.kind == "contradicts"
+        }
 
     def shift(self, key: Key) -> float:
         """How far the reading stood off at its furthest, in noise; NaN where nothing is read."""
@@ -78,6 +81,8 @@ class SignReader:
                 (f"several readings of {candidate.asset} moved together: {listed}",),
             )
         score, supports, against = 0.0, list[str](), list[str]()
+        if mechanism.of_one_reading and (text := self._contradicted.get((candidate.asset, candidate.metric))):
+            score, supports = SEEN, [text]
         explained: set[str] = set()
         for expected in mechanism.expects:
             found = [

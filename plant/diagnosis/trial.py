@@ -41,6 +41,7 @@ SHOWN = 5
 """Candidates whose curves are kept."""
 PAIRS, PAIR_COST = 4, 1.5
 PRIOR_WEIGHT = 0.05
+IDLE_COST, IDLE_FROM = 3.0, 3.0
 STILL = 4.0
 NEVER_MOVED, CAME_BACK, BENT_COST, MOST_BENT = 5.5, 4.5, -0.6, 5
 """For no fault: no reading of what reported ever moved, or all came back; else for each kind that is still off."""
@@ -71,9 +72,7 @@ def try_causes(
         min(first_s, first_bent_s(site, observed, first_s)) - LEAD_S,
     )
     state = doubted(estimate(site, observed, at_s), doubts)
-    untrusted = frozenset(
-        (p.asset, p.metric) for p in state.note.problems if p.kind in ("stuck", "contradicts")
-    )
+    untrusted = frozenset((p.asset, p.metric) for p in state.note.problems if p.kind == "stuck")
     signals = signals_of(state, observed, untrusted)
     bench, reader = Bench(state, observed, signals), SignReader(site, observed, state)
     chosen = candidates(site, observed, state, scores)
@@ -82,12 +81,7 @@ def try_causes(
     weighed = [_weigh(one, bench, reader, starts, problems) for one in chosen]
     matter = _focus(weighed, signals, site, observed)
     rest = unknown_evidence(signals, matter)
-    weighed = [
-        replace(
-            one, groups=with_rest(by_group(signals, one.fit.each, matter) if one.fit else one.groups, rest)
-        )
-        for one in weighed
-    ]
+    weighed = [_on_all(one, signals, matter, rest) for one in weighed]
     weighed += _doubles(weighed, bench, matter, rest, problems)
     weighed += _neither(scores, rest, signals, reader, observed)
     return _result(site, observed, state, signals, weighed, bench.runs, problems, began)
@@ -120,6 +114,16 @@ def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: O
         if one.fit is not None:
             matter = matter | _moves(one.fit, signals)
     return np.asarray(matter)
+
+
+def _on_all(one: Weighed, signals: Signals, matter: NDArray[np.bool_], rest: FloatArray) -> Weighed:
+    """Judged on the signals that count for all; what it leaves may be something else. A cause that moves nothing while
+    readings near the alarm have moved cannot have moved them."""
+    groups = with_rest(by_group(signals, one.fit.each, matter) if one.fit else one.groups, rest)
+    mechanism = one.candidate.mechanism if one.candidate else None
+    idle = one.fit is None and mechanism is not None and bool(mechanism.moves) and one.signs.score <= 0.0
+    cost = IDLE_COST if idle and rest.sum() > IDLE_FROM else 0.0
+    return replace(one, groups=groups, prior=one.prior - cost)
 
 
 def _doubles(
