@@ -86,21 +86,29 @@ def by_signature(findings: Sequence[Finding]) -> list[Hypothesis]:
 
 
 def by_trial(findings: Sequence[Finding], trial: Trial, causes: Mapping[str, Cause]) -> list[Hypothesis]:
-    """Ordered by the trial on the plant model; of each cause the asset that fits best stands for it."""
+    """Ordered by the trial on the plant model; of each cause the place that fits best stands for all its places, alone
+    or with a second fault, with their shares together."""
     weighed = {finding.cause.id: finding for finding in findings}
-    shares: dict[str, float] = {}
-    best: dict[str, Verdict] = {}
+    places: dict[str, list[Verdict]] = {}
     for verdict in trial.verdicts:
-        shares[verdict.cause] = shares.get(verdict.cause, 0.0) + verdict.share
-        best.setdefault(verdict.cause, verdict)
-    ranked = sorted((cause for cause in shares if cause in causes), key=lambda cause: -shares[cause])[:SHOWN]
-    total = sum(shares[cause] for cause in ranked)
+        if verdict.cause in causes:
+            places.setdefault(verdict.cause, []).append(verdict)
+    tested = sorted((_together(found) for found in places.values()), key=lambda one: -one.share)[:SHOWN]
+    total = sum(one.share for one in tested)
     return [
         _hypothesis(
-            weighed.get(cause, Finding(causes[cause], 0.0, (), (), ())), shares[cause] / total
-        ).model_copy(update={"tested": best[cause]})
-        for cause in ranked
+            weighed.get(one.cause, Finding(causes[one.cause], 0.0, (), (), ())), one.share / total
+        ).model_copy(update={"tested": one})
+        for one in tested
     ]
+
+
+def _together(places: Sequence[Verdict]) -> Verdict:
+    """The best of them with the share of all."""
+    share = min(1.0, sum(one.share for one in places))
+    low = min(share, sum(one.low for one in places))
+    high = max(share, min(1.0, sum(one.high for one in places)))
+    return places[0].model_copy(update={"share": share, "low": low, "high": high})
 
 
 def disagreement(signature: Sequence[Hypothesis], tested: Sequence[Hypothesis]) -> str:

@@ -81,7 +81,8 @@ CONTRADICTS = re.compile(
     re.IGNORECASE,
 )
 DEED = re.compile(
-    r"\b(i|i'm|i've|we|we've|my|our|us|me|you|your|setpoint|assistant|operator|the (agent|system|model))\b"
+    r"\b(i|i'm|i've|we|we've|my|our|us|me|you|your|assistant|operator|the (agent|system|model)"
+    r"|setpoint (?=(has|have|will|did|does|can|could|recommends|suggests|acted|moved|started|stopped|set)\b))\b"
     r"|\b(has|have|had|was|were|been|being|already|automatically|pre-?)[ -]"
     r"(approved|authori[sz]ed|restarted|rebooted|drained|cordoned|migrated|replaced|executed|applied|acknowledged"
     r"|escalated|isolated|closed|opened|paused|capped|notified|informed|confirmed|disabled|enabled|reset|shut)\b"

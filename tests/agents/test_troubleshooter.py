@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from agents.decider import Verdict as ModelVerdict
+from agents.decider import overruled
 from agents.evidence import Case, gather
-from agents.troubleshooter import certainty, rank_causes
+from agents.troubleshooter import by_signature, by_trial, certainty, disagreement, rank_causes, weigh_causes
 from evals.rca_night import judge, report
 from knowledge.causes import NO_FAULT, UNKNOWN, load_causes
 from setpoint.contracts import Hypothesis
-from tests.agents.cases import case, pump_case, told
+from setpoint.contracts.diagnosis import StateNote, Trial, Verdict
+from tests.agents.cases import NIGHT, case, pump_case, told
 
 
 def ranked(made: Case) -> list[Hypothesis]:
@@ -138,3 +141,61 @@ def test_the_nights_main_incidents_get_their_true_cause() -> None:
     found = report([*judge(7), *judge(11)])
     assert found.whole.top1 == 1.0, found.misses
     assert found.whole.incidents >= 20
+
+
+def tried(*verdicts: tuple[str, str, float]) -> Trial:
+    state = StateNote(as_of=NIGHT, signals=10, confidence=0.9)
+    return Trial(
+        state=state, candidates=len(verdicts), runs=5, seconds=0.1,
+        verdicts=tuple(
+            Verdict(cause=cause, asset=asset, share=share, low=share / 2, high=min(1.0, share * 2))
+            for cause, asset, share in verdicts
+        ),
+    )  # fmt: skip
+
+
+def test_the_trial_orders_the_list_and_places_of_one_cause_add_up() -> None:
+    made = pump_case()
+    evidence, of = gather(made)
+    weighed = weigh_causes(made, load_causes(), of, evidence)
+    trial = tried(
+        ("cdu_failure", "cdu-1", 0.4),
+        ("coolant_leak", "r-01", 0.3),
+        ("coolant_leak", "r-02", 0.2),
+        (UNKNOWN, "", 0.1),
+    )
+    found = by_trial(weighed, trial, load_causes())
+    assert [(h.cause, h.score) for h in found[:2]] == [
+        ("coolant_leak", pytest.approx(0.5)),
+        ("cdu_failure", pytest.approx(0.4)),
+    ]
+    assert found[0].tested is not None
+    assert found[0].tested.asset == "r-01"
+    assert sum(h.score for h in found) == pytest.approx(1.0)
+
+
+def test_another_opinion_is_kept_in_words() -> None:
+    made = pump_case()
+    evidence, of = gather(made)
+    weighed = weigh_causes(made, load_causes(), of, evidence)
+    signature = by_signature(weighed)
+    agreed = by_trial(
+        weighed, tried(("coolant_pump_failure", "cdu-1-pump-a", 0.9), (UNKNOWN, "", 0.1)), load_causes()
+    )
+    other = by_trial(weighed, tried(("chiller_failure", "chiller-1", 0.9), (UNKNOWN, "", 0.1)), load_causes())
+    assert disagreement(signature, agreed) == ""
+    assert "coolant pump" in disagreement(signature, other)
+    assert "90%" in disagreement(signature, other)
+
+
+def test_a_model_that_names_another_cause_is_heard_and_overruled() -> None:
+    made = pump_case()
+    evidence, of = gather(made)
+    weighed = weigh_causes(made, load_causes(), of, evidence)
+    tested = by_trial(
+        weighed, tried(("coolant_pump_failure", "cdu-1-pump-a", 0.9), (UNKNOWN, "", 0.1)), load_causes()
+    )
+    opinion, kept = overruled(ModelVerdict(tuple(reversed(tested)), "some-model"), tested, "")
+    assert kept.hypotheses == tuple(tested)
+    assert kept.decided_by == "code"
+    assert "some-model" in opinion
