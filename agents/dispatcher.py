@@ -48,6 +48,14 @@ _PHRASE = 90
 """Characters of a raw message that a title may hold."""
 
 
+_QUIET_S: Mapping[Priority, float] = {"P0": 0.0, "P1": 3.0, "P2": 6.0, "P3": 0.0}
+_AGAIN_S: Mapping[Priority, float] = {"P0": 4.0, "P1": 8.0, "P2": 15.0, "P3": 0.0}
+"""An analysis begins when its incident was quiet for so long: a burst is looked at once, and whole. The first of a P0
+begins at once; a further one, when news came, takes longer."""
+_LONGEST = 5.0
+"""It waits for quiet no longer than so many times that."""
+
+
 class NoticeWriter(Protocol):
     """Deterministic words for one notice; `version` is left 0."""
 
@@ -271,11 +279,14 @@ def _jobs(share: _Share) -> list[JobRequest]:
         return []
     fresh_p0 = incident.priority == "P0" and (share.before is None or share.before.priority != "P0")
     kind: Literal["fast", "slow"] = "fast" if fresh_p0 else "slow"
+    quiet_s = 0.0 if fresh_p0 else (_AGAIN_S if _looked_at(share) else _QUIET_S)[incident.priority]
     return [
         JobRequest(
             kind=kind,
             key=incident.id,
             urgency=PRIORITIES.index(incident.priority),
+            quiet_s=quiet_s,
+            longest_s=_LONGEST * quiet_s,
             payload={
                 "incident_id": incident.id,
                 "revision": incident.revision,
@@ -284,6 +295,12 @@ def _jobs(share: _Share) -> list[JobRequest]:
             },
         )
     ]
+
+
+def _looked_at(share: _Share) -> bool:
+    """An analysis was asked for before, at this priority or a higher one."""
+    before = share.before
+    return before is not None and before.path != "record" and before.priority <= share.after.priority
 
 
 def _reviews(shares: Sequence[_Share], now: datetime, policy: Policy) -> tuple[Review, ...]:

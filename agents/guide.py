@@ -41,8 +41,9 @@ def choose_section(
     said: str = "",
 ) -> Section | None:
     """The section to follow, of those the catalog names for the cause: the one whose own tags stand in what was
-    `said`; of equals the one the catalog names first, then the one retrieval found. Sections on how to operate
-    (hand-over, closing) are no guide to a fault, and an open cause has its one general section."""
+    `said`, written for this cause before those that only help with it; of equals the one the catalog names first, then the
+    one retrieval found. Sections on how to operate (hand-over, closing) are no guide to a fault, and an open cause has
+    its one general section."""
     named = [sections[key] for key in causes[top.cause].sections if key in sections]
     own = [section for section in named if section is named[0] or "operations" not in section.tags]
     if not own or top.cause in (UNKNOWN, NO_FAULT):
@@ -51,9 +52,9 @@ def choose_section(
     text = " ".join(_SPLIT.split(said.lower()))
     found = [passage.section for passage in passages]
 
-    def fit(section: Section) -> tuple[int, int, bool]:
+    def fit(section: Section) -> tuple[bool, int, int, bool]:
         tags = sum(_says(text, tag) for tag in section.tags if tag not in common)
-        return tags, -own.index(section), section.id in found
+        return top.cause in section.causes, tags, -own.index(section), section.id in found
 
     return max(own, key=fit)
 

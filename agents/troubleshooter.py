@@ -40,6 +40,8 @@ NOTHING_SERIOUS, ANNOUNCED, CLEARED = 3.0, 7.5, 1.0
 CLEAR, LIKELY = 0.8, 0.5
 """Shares from which a cause may be called the cause, and the likely cause (likelier than all others together)."""
 SHOWN = 4
+MUCH_LIKELIER = 3.0
+"""A second fault is told where it makes the first so many times likelier; a few odd readings do not."""
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,15 @@ def by_signature(findings: Sequence[Finding]) -> list[Hypothesis]:
 
 
 def by_trial(findings: Sequence[Finding], trial: Trial, causes: Mapping[str, Cause]) -> list[Hypothesis]:
-    """Ordered by the trial on the plant model; of each cause the place that fits best stands for all its places, alone
-    or with a second fault, with their shares together."""
+    """Ordered by the trial on the plant model, "unknown" and "no fault" always among them; of each cause the place that
+    fits best stands for all its places, with their shares together."""
     weighed = {finding.cause.id: finding for finding in findings}
     places: dict[str, list[Verdict]] = {}
     for verdict in trial.verdicts:
         if verdict.cause in causes:
             places.setdefault(verdict.cause, []).append(verdict)
-    tested = sorted((_together(found) for found in places.values()), key=lambda one: -one.share)[:SHOWN]
+    ranked = sorted((_together(found) for found in places.values()), key=lambda one: -one.share)
+    tested = [one for place, one in enumerate(ranked) if place < SHOWN or one.cause in (UNKNOWN, NO_FAULT)]
     total = sum(one.share for one in tested)
     return [
         _hypothesis(
@@ -104,11 +107,14 @@ def by_trial(findings: Sequence[Finding], trial: Trial, causes: Mapping[str, Cau
 
 
 def _together(places: Sequence[Verdict]) -> Verdict:
-    """The best of them with the share of all."""
+    """The best of them with the share of all: alone, unless a second fault beside it is much likelier."""
     share = min(1.0, sum(one.share for one in places))
     low = min(share, sum(one.low for one in places))
     high = max(share, min(1.0, sum(one.high for one in places)))
-    return places[0].model_copy(update={"share": share, "low": low, "high": high})
+    best = places[0]
+    alone = next((one for one in places if not one.also and one.asset == best.asset), best)
+    shown = alone if alone.share * MUCH_LIKELIER >= best.share else best
+    return shown.model_copy(update={"share": share, "low": low, "high": high})
 
 
 def disagreement(signature: Sequence[Hypothesis], tested: Sequence[Hypothesis]) -> str:

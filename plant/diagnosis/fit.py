@@ -31,8 +31,8 @@ GROUP_MOST, GROUP_LEAST = 14.0, -9.0
 """One kind of reading cannot decide alone, however many assets show it."""
 GENERIC, GENERIC_COST = 0.7, 1.3
 """An unknown cause explains every change, but less well than one that predicted it."""
-REST_COST = 3.0
-"""What a candidate pays for each kind of reading that something else has to explain."""
+REST_COST = 1.5
+"""What a candidate pays for each signal that something else has to explain."""
 SENSOR = 0.75
 """A sensor fault predicts that one reading alone is wrong, though not how."""
 FIRST_SEVERITIES, THEN = (0.25, 0.8), (0.5, 0.12)
@@ -137,17 +137,16 @@ def by_group(signals: Signals, each: FloatArray, matter: NDArray[np.bool_]) -> F
     return np.clip(total / np.maximum(count, 1.0) ** 0.7, GROUP_LEAST, GROUP_MOST)
 
 
-def unknown_evidence(signals: Signals, matter: NDArray[np.bool_]) -> FloatArray:
-    """What an unnamed cause would gain by group: it explains what is there, at a price."""
+def unnamed(signals: Signals) -> FloatArray:
+    """[signals]: what a cause nobody named would gain: it explains what has left its course, at a price."""
     best = evidence(signals, np.nan_to_num(signals.change))
-    grouped = by_group(signals, best, matter & signals.active)
-    return np.where(grouped > 0, np.maximum(0.0, GENERIC * grouped - GENERIC_COST), 0.0)
+    return np.where(signals.active, np.maximum(0.0, GENERIC * best - GENERIC_COST), 0.0)
 
 
-def with_rest(groups: FloatArray, unknown: FloatArray, cost: float = REST_COST) -> FloatArray:
-    """By group the better of what a candidate explains and of "something else did that", which costs. It is no excuse
+def with_rest(each: FloatArray, rest: FloatArray) -> FloatArray:
+    """By signal the better of what a candidate explains and of "something else did that", which costs. It is no excuse
     for a change that was foretold and never came."""
-    return np.where(unknown > 0.0, np.maximum(groups, unknown - cost), groups)
+    return np.where(rest > 0.0, np.maximum(each, rest - REST_COST), each)
 
 
 def sensor_evidence(signals: Signals, asset: str, metric: str) -> FloatArray:

@@ -86,7 +86,7 @@ class Reach:
     """The highest value, or the lowest where the limit lies below."""
     broken: BoolArray
     first_s: FloatArray
-    """When it was broken first; NaN where it was not."""
+    """When it was broken first, 0 where it is already; NaN where it was not."""
 
     @property
     def beyond(self) -> float:
@@ -141,7 +141,7 @@ def _reach(runs: Runs, name: str, quantity: Quantity, limit: float, late: bool) 
     seen, times = series[:, begin:], runs.times_s[begin:]
     past = _past(name, seen, limit)
     broken = np.asarray(past.any(axis=1))
-    first = np.where(broken, times[past.argmax(axis=1)], np.nan)
+    first = np.where(broken, 0.0 if late else times[past.argmax(axis=1)], np.nan)
     peaks = seen.max(axis=1) if LIMITS[name].side == "above" else seen.min(axis=1)
     return Reach(name, quantity, limit, peaks, broken, first)
 

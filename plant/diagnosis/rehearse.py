@@ -91,7 +91,8 @@ def rehearse(
     reached = [outlook.reaches(site, runs, already) for runs in played.runs]
     risks = outlook.risks(reached[0], reached[1])
     chances = [outlook.risks(reached[0], reach) for reach in reached]
-    telling = _undecided(chances)
+    near = _near(site, asset, cause)
+    telling = _undecided(chances, near)
     rated = [
         _option(step, runs, without, found, telling)
         for step, runs, found in zip(played.steps, played.runs, chances, strict=True)
@@ -101,9 +102,9 @@ def rehearse(
     return Rehearsal(
         action=action, asset=asset, args=dict(args), as_of=estimate.plant.now, horizon_s=span_s, members=played.members,
         confidence=round(estimate.note.confidence * played.alive, 3), cause=cause,
-        bands=tuple(_bands(without, acted, risks, _noise(played.watch, estimate))), risks=tuple(_telling(risks)),
+        bands=tuple(_bands(without, acted, risks, _noise(played.watch, estimate))), risks=tuple(_telling(risks, near)),
         costs=costs, options=options, said=" ".join(
-            filter(None, (difference(without, acted, reached[0], reached[1], risks, costs, _near(site, asset, cause)),
+            filter(None, (difference(without, acted, reached[0], reached[1], risks, costs, near),
                           verdict_on(rated[1], rated[0], options)))
         ),
         refused=_refusal(risks, reached[0], reached[1], bound or Bound(), rated[1], options),
@@ -171,14 +172,14 @@ def _near(site: Site, asset: str, cause: str) -> frozenset[str]:
     )
 
 
-def _undecided(chances: Sequence[Sequence[LimitRisk]]) -> frozenset[str]:
-    """Names of the limits whose chance depends on what is done; all of them where none does."""
+def _undecided(chances: Sequence[Sequence[LimitRisk]], near: frozenset[str]) -> frozenset[str]:
+    """Names of the limits whose chance depends on what is done; where none does, of those around the action."""
     seen: dict[str, list[float]] = {}
     for found in chances:
         for risk in found:
             seen.setdefault(risk.name, []).append(risk.acted)
     apart = frozenset(name for name, shares in seen.items() if max(shares) - min(shares) >= NEWS)
-    return apart or frozenset(seen)
+    return apart or frozenset(risk.name for found in chances for risk in found if risk.asset in near)
 
 
 def _best_first(rated: Sequence[Option]) -> tuple[Option, ...]:
@@ -252,11 +253,11 @@ def _better(own: Option, options: Sequence[Option]) -> str:
 # ---- what is shown -----------------------------------------------------------------------------------------------
 
 
-def _telling(risks: Sequence[LimitRisk]) -> list[LimitRisk]:
-    """Largest change first, then the highest chance; equipment before service levels."""
-    return sorted(
-        risks, key=lambda r: (-abs(r.acted - r.without), -max(r.acted, r.without), r.name in SERVICE)
-    )
+def _telling(risks: Sequence[LimitRisk], near: frozenset[str]) -> list[LimitRisk]:
+    """Largest change first, then the highest chance; equipment before service levels. What the action leaves as it is,
+    and lies elsewhere, is not its matter."""
+    own = [risk for risk in risks if risk.asset in near or abs(risk.acted - risk.without) >= NEWS]
+    return sorted(own, key=lambda r: (-abs(r.acted - r.without), -max(r.acted, r.without), r.name in SERVICE))
 
 
 def _noise(watch: Watch, estimate: Estimate) -> dict[Quantity, tuple[float, float]]:

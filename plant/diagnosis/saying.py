@@ -56,8 +56,8 @@ def _of_limit(risk: LimitRisk, before: Sequence[Reach], after: Sequence[Reach]) 
     if one is None or other is None:
         gone = "without it" if other is None else "with it"
         return f"The limit on {(one or other).quantity.words} holds only {gone}."  # type: ignore[union-attr]  # one is there
-    verb = "falls to" if LIMITS[name].side == "below" else "reaches"
     after_s = np.nanmedian(one.first_s) if one.broken.any() else np.nan
+    verb = "stays at" if after_s == 0.0 else "falls to" if LIMITS[name].side == "below" else "reaches"
     passing = f", past the limit after {span(float(after_s))}" if np.isfinite(after_s) and after_s > 0 else ""
     return f"Without it the {one.quantity.words} {verb} {_range(one)}{passing}; with it {_range(other)}."
 
@@ -71,8 +71,10 @@ def _reach_of(found: Sequence[Reach], name: str, asset: str) -> Reach | None:
 
 
 def _range(reach: Reach) -> str:
-    low, high = spread(reach.peaks)
-    return between(float(low), float(high), unit(reach.quantity.metric))
+    """The middle of the runs, and in brackets how far they lie apart."""
+    (low, high), symbol = spread(reach.peaks), unit(reach.quantity.metric)
+    middle, apart = number(float(np.median(reach.peaks))), between(float(low), float(high), "")
+    return f"{middle} {symbol}".strip() + (f" ({apart})" if apart != middle else "")
 
 
 def between(low: float, high: float, symbol: str) -> str:
@@ -135,7 +137,7 @@ def _of_limits(risks: Sequence[LimitRisk], near: frozenset[str]) -> str:
     broken = [risk for risk in risks if max(risk.without, risk.acted) >= TOLD]
     if not broken:
         return "No limit of the site is broken either way."
-    own = [risk for risk in broken if risk.asset in near]
+    own = sorted((risk for risk in broken if risk.asset in near), key=lambda risk: -risk.acted)
     if not own:
         return "It makes no limit more or less likely to be broken."
     named = "; ".join(f"{limit_words(r.name, r.limit)} {percent(r.acted)}" for r in own[:2])

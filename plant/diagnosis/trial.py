@@ -22,7 +22,7 @@ from plant.diagnosis.fit import (
     by_group,
     sensor_evidence,
     signals_of,
-    unknown_evidence,
+    unnamed,
     with_rest,
 )
 from plant.diagnosis.observed import FloatArray, Observed
@@ -80,10 +80,10 @@ def try_causes(
     starts = onsets(site, observed, state, signals, first_s)
     weighed = [_weigh(one, bench, reader, starts, problems) for one in chosen]
     matter = _focus(weighed, signals, site, observed)
-    rest = unknown_evidence(signals, matter)
+    rest = unnamed(signals)
     weighed = [_on_all(one, signals, matter, rest) for one in weighed]
     weighed += _doubles(weighed, bench, matter, rest, problems)
-    weighed += _neither(scores, rest, signals, reader, observed)
+    weighed += _neither(scores, by_group(signals, rest, matter), signals, reader, observed)
     return _result(site, observed, state, signals, weighed, bench.runs, problems, began)
 
 
@@ -119,10 +119,11 @@ def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: O
 def _on_all(one: Weighed, signals: Signals, matter: NDArray[np.bool_], rest: FloatArray) -> Weighed:
     """Judged on the signals that count for all; what it leaves may be something else. A cause that moves nothing while
     readings near the alarm have moved cannot have moved them."""
-    groups = with_rest(by_group(signals, one.fit.each, matter) if one.fit else one.groups, rest)
+    each = with_rest(one.fit.each if one.fit else np.zeros(len(rest)), rest)
+    groups = np.maximum(by_group(signals, each, matter), one.groups if one.fit is None else -np.inf)
     mechanism = one.candidate.mechanism if one.candidate else None
     idle = one.fit is None and mechanism is not None and bool(mechanism.moves) and one.signs.score <= 0.0
-    cost = IDLE_COST if idle and rest.sum() > IDLE_FROM else 0.0
+    cost = IDLE_COST if idle and by_group(signals, rest, matter).sum() > IDLE_FROM else 0.0
     return replace(one, groups=groups, prior=one.prior - cost)
 
 
@@ -146,7 +147,7 @@ def _doubles(
             continue
         joint = bench.weighed(one.fit.candidate, one.fit.shape, rows)
         found.append(Weighed(
-            one.cause, one.asset, one.candidate, one.events, with_rest(by_group(bench.signals, joint.each, matter), rest),
+            one.cause, one.asset, one.candidate, one.events, by_group(bench.signals, with_rest(joint.each, rest), matter),
             Signs(one.signs.score + max(0.0, other.signs.score), one.signs.supports, one.signs.against), joint,
             one.prior - PAIR_COST, f"{other.cause}@{other.asset}", other.fit,
         ))  # fmt: skip
