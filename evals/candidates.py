@@ -24,7 +24,8 @@ from plant import load_site
 from plant.diagnosis.candidates import candidates
 from plant.diagnosis.estimate import estimate
 from plant.diagnosis.observed import Observed
-from plant.diagnosis.trial import LEAD_S, LEAST_QUIET_S, first_bent_s, first_sign_s
+from plant.diagnosis.onset import first_bent_s, first_sign_s
+from plant.diagnosis.trial import LEAD_S, LEAST_QUIET_S
 from plant.faults.catalog import load_catalog
 from plant.faults.night import Night, compose
 from plant.faults.place import fitting

@@ -70,7 +70,6 @@ def _quantiles(values: Sequence[float]) -> tuple[float, float]:
 def _figures(
     way: str, judged: Sequence[Judged], single: Sequence[Judged], known: Sequence[Judged]
 ) -> Iterable[Figure]:
-    answers: list[tuple[Judged, Answer]] = [(one, one.answers[way]) for one in single]
     own = [one for one in known if not one.mixed]
     harmless = [one for one in single if one.truth == NO_FAULT]
     strange = [one for one in single if one.truth == UNKNOWN]
@@ -90,30 +89,25 @@ def _figures(
     yield _share("unknown", "among three", strange, lambda one: one.truth in one.answers[way].near)
     yield _share("all single", "top-1", single, lambda one: _is_right(one, way))
     yield from _doubles(way, judged)
-    truths = [one.truth for one, _ in answers]
-    n = len(answers)
-    multi = brier([dict(answer.ranked) for _, answer in answers], truths)
-    first = brier_of_first([a.ranked[0][1] for _, a in answers], [a.first == one.truth for one, a in answers])
-    error = calibration_error(
-        bins_of([a.ranked[0][1] for _, a in answers], [a.first == one.truth for one, a in answers])
-    )
-    yield Figure(
-        "all single",
-        "Brier, all causes",
-        multi,
-        0.0,
-        2.0,
-        n,
-        "0 best, 2 worst; range in place of an interval",
-    )
+    yield from _probabilities([(one, one.answers[way]) for one in single])
+
+
+def _probabilities(answers: Sequence[tuple[Judged, Answer]]) -> Iterable[Figure]:
+    """What the stated shares are worth."""
+    first = [answer.ranked[0][1] for _, answer in answers]
+    right = [answer.first == one.truth for one, answer in answers]
+    every = brier([dict(answer.ranked) for _, answer in answers], [one.truth for one, _ in answers])
+    error, n = calibration_error(bins_of(first, right)), len(answers)
+    note = "range in place of an interval"
+    yield Figure("all single", "Brier, all causes", every, 0.0, 2.0, n, f"0 best, 2 worst; {note}")
     yield Figure(
         "all single",
         "Brier, first cause",
-        first,
+        brier_of_first(first, right),
         0.0,
         1.0,
         n,
-        "0 best, 1 worst; range in place of an interval",
+        f"0 best, 1 worst; {note}",
     )
     yield Figure("all single", "calibration error", error, 0.0, 1.0, n, "stated against right, ten bins")
 

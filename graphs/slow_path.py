@@ -41,8 +41,14 @@ from setpoint.contracts import (
     ReasoningStep,
     RecoveryGuide,
 )
+from setpoint.contracts.action import Withheld
 from setpoint.contracts.diagnosis import CausalPath, StateNote, Trial, Verdict
+from tools.actions import describe
 from tools.causal import path_over
+from tools.rehearsal import is_best, only_costs
+
+PLANT_AREAS = frozenset({"cooling", "power", "inference"})
+"""Areas of causes whose remedies act within what the plant model shows."""
 
 
 class Library(Protocol):
@@ -51,8 +57,9 @@ class Library(Protocol):
     def search(self, query: str, limit: int) -> Sequence[Passage]: ...
 
 
-TryCauses = Callable[[Case, Mapping[str, float]], Trial | None]
-"""From the log evidence of the event pattern by cause; None where no plant model or no readings cover the case."""
+TryCauses = Callable[[Case, Mapping[str, float]], Trial | str | None]
+"""From the log evidence of the event pattern by cause; in words why the case could not be tried, or None where there is
+nothing to try it on."""
 Rehearse = Callable[[ActionProposal, Case, Verdict | None, Sequence[str]], ActionProposal]
 """The proposal with its rehearsal, given the tested first cause and the names of alternatives."""
 
@@ -70,8 +77,8 @@ class SlowPorts:
     mode: Mode
     action_names: frozenset[str]
     asset_names: frozenset[str]
-    propose: Callable[[str, Case, Sequence[str]], ActionProposal | None]
-    """Catalog action by name for this case and evidence; None where it does not apply."""
+    propose: Callable[[str, Case, Sequence[str]], ActionProposal | Withheld | None]
+    """Catalog action by name for this case and evidence, or why it is not proposed; None where it does not apply."""
     record: Callable[[Diagnosis], None]
     new_budget: Callable[[], Budget]
     try_causes: TryCauses = lambda _case, _scores: None
@@ -96,12 +103,14 @@ class SlowState(TypedDict, total=False):
     trial: dict[str, Any] | None
     path: dict[str, Any] | None
     disagreement: str
+    untested: str
     passages: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     summary: str
     written_by: str
     guide: dict[str, Any]
     proposals: list[dict[str, Any]]
+    withheld: list[dict[str, Any]]
     fallbacks: list[str]
     tokens: int
     problems: list[str]
@@ -120,6 +129,7 @@ class CausesTested(TypedDict, total=False):
     trial: dict[str, Any] | None
     path: dict[str, Any] | None
     disagreement: str
+    untested: str
     fallbacks: list[str]
     tokens: int
 
@@ -140,10 +150,12 @@ class Guided(TypedDict, total=False):
     passages: list[dict[str, Any]]
     guide: dict[str, Any]
     proposals: list[dict[str, Any]]
+    withheld: list[dict[str, Any]]
 
 
 class Rehearsed(TypedDict, total=False):
     proposals: list[dict[str, Any]]
+    withheld: list[dict[str, Any]]
 
 
 class Verified(TypedDict, total=False):
@@ -181,7 +193,8 @@ async def test_causes(state: SlowState, runtime: Runtime[SlowPorts]) -> CausesTe
     weighed = weigh_causes(case, ports.causes, state["evidence_of"], evidence)
     ranked = by_signature(weighed)
     scores = {finding.cause.id: finding.score for finding in weighed}
-    trial = await asyncio.to_thread(ports.try_causes, case, scores)
+    tried = await asyncio.to_thread(ports.try_causes, case, scores)
+    trial = tried if isinstance(tried, Trial) else None
     opinion = ""
     if trial is not None:
         signature, ranked = ranked, by_trial(weighed, trial, ports.causes)
@@ -199,6 +212,7 @@ async def test_causes(state: SlowState, runtime: Runtime[SlowPorts]) -> CausesTe
         "trial": trial.model_dump(mode="json") if trial else None,
         "path": path.model_dump(mode="json") if path else None,
         "disagreement": opinion,
+        "untested": tried if isinstance(tried, str) else "",
         "fallbacks": [verdict.problem] if verdict.problem else [],
         "tokens": verdict.tokens,
     }
@@ -258,21 +272,22 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
     passages = _passages(state)
     cited = list(section.passages()) if section else []
     passages += [passage for passage in cited if passage.id not in {known.id for known in passages}]
-    proposals: list[ActionProposal] = []
+    found: list[ActionProposal | Withheld | None] = []
     if top.cause != NO_FAULT:
-        for name in called_for(made, ports.causes[top.cause], certainty(hypotheses)):
-            if (proposal := ports.propose(name, case, top.supports)) is not None:
-                proposals.append(proposal)
-        proposals = proposals[:MAX_ACTIONS]
+        called = called_for(made, ports.causes[top.cause], certainty(hypotheses))
+        found = [ports.propose(name, case, top.supports) for name in called]
+    proposals, withheld = _at_most(MAX_ACTIONS, found)
     return {
         "passages": [passage.model_dump(mode="json") for passage in passages],
         "guide": made.model_dump(mode="json"),
         "proposals": [proposal.model_dump(mode="json") for proposal in proposals],
+        "withheld": [one.model_dump(mode="json") for one in withheld],
     }
 
 
 async def rehearse(state: SlowState, runtime: Runtime[SlowPorts]) -> Rehearsed:
-    """Each proposed action on the plant model, beside doing nothing and the cause's other remedies."""
+    """Each proposed action on the plant model, beside doing nothing and the cause's other remedies. The best comes first;
+    what only costs is not put to people."""
     ports = runtime.context
     proposals = [ActionProposal.model_validate(item) for item in state["proposals"]]
     if not proposals:
@@ -284,7 +299,17 @@ async def rehearse(state: SlowState, runtime: Runtime[SlowPorts]) -> Rehearsed:
     rehearsed = [
         await asyncio.to_thread(ports.rehearse, proposal, case, top.tested, others) for proposal in proposals
     ]
-    return {"proposals": [proposal.model_dump(mode="json") for proposal in rehearsed]}
+    # Of what breaks in a node or a switch the plant model knows the outside only: a drain looks like a mere loss.
+    covered = ports.causes[top.cause].area in PLANT_AREAS
+    kept, withheld = [], list(state.get("withheld", []))
+    for proposal in sorted(rehearsed, key=lambda one: not is_best(one.rehearsal)):
+        foreseen = proposal.rehearsal
+        if covered and foreseen is not None and only_costs(foreseen):
+            why = f"rehearsed: {foreseen.said}"
+            withheld.append(Withheld(subject=describe(proposal.action), why=why).model_dump(mode="json"))
+        else:
+            kept.append(proposal.model_dump(mode="json"))
+    return {"proposals": kept, "withheld": withheld}
 
 
 async def verify(state: SlowState, runtime: Runtime[SlowPorts]) -> Verified:
@@ -331,6 +356,23 @@ def build_slow_path(
     return graph.compile(checkpointer=checkpointer, name="slow_path")
 
 
+def _at_most(
+    count: int, found: Sequence[ActionProposal | Withheld | None]
+) -> tuple[list[ActionProposal], list[Withheld]]:
+    """The first so many that people are or were asked about, and what an interlock is against on the way there: where
+    the fitting ones were all judged, less fitting ones do not take their place."""
+    proposals: list[ActionProposal] = []
+    withheld: list[Withheld] = []
+    for one in found:
+        if len(proposals) + sum(bool(other.review) for other in withheld) >= count:
+            break
+        if isinstance(one, Withheld):
+            withheld.append(one)
+        elif one is not None:
+            proposals.append(one)
+    return proposals, withheld
+
+
 def _check(state: SlowState, ports: SlowPorts) -> list[str]:
     checked = verify_diagnosis(
         _diagnosis(state, ports), causes=ports.causes, actions=ports.action_names, assets=ports.asset_names
@@ -349,10 +391,12 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         state=_state_note(state),
         path=CausalPath.model_validate(state["path"]) if state.get("path") else None,
         disagreement=state.get("disagreement", ""),
+        untested=state.get("untested", ""),
         steps=tuple(ReasoningStep.model_validate(item) for item in state["steps"]),
         summary=state["summary"],
         guide=RecoveryGuide.model_validate(state["guide"]),
         proposals=tuple(ActionProposal.model_validate(item) for item in state["proposals"]),
+        withheld=tuple(Withheld.model_validate(item) for item in state.get("withheld", [])),
         written_by=state["written_by"],
         fallbacks=tuple(state.get("fallbacks", [])),
         tokens=state.get("tokens", 0),

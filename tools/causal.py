@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 import numpy as np
 
 from plant.capacity import node_full_kw
 from plant.diagnosis.observed import Observed
-from plant.diagnosis.path import TOLERANCE_S, causal_path
+from plant.diagnosis.path import causal_path
 from plant.diagnosis.results import CausalPath, Medium, Verdict
 from plant.diagnosis.spread import load_spread, reach
 from plant.specs import NodeSpec
 from setpoint.contracts import Event, Triage
 from setpoint.contracts.site import Site
 from tools.diagnosis import sign_of
-
-BEFORE_ONSET = timedelta(seconds=TOLERANCE_S)
-"""An effect may be seen so long before the onset that was fitted."""
 
 
 def path_over(

@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from statistics import median
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from plant.diagnosis.observed import Observed, Sign
 from plant.diagnosis.results import SensorProblem
-from plant.diagnosis.trial import Tried, try_causes
 from plant.diagnosis.words import span
 from setpoint.contracts import Event, Triage
 from setpoint.contracts.site import Site
 from tools.telemetry import History
 from tools.windows import last_read, readings
+
+if TYPE_CHECKING:
+    from plant.diagnosis.trial import Tried
 
 BEFORE_S = 7200.0
 """Readings of so long before the first event of note."""
@@ -64,6 +67,8 @@ def diagnose(
 
     `scores` is the log evidence of the event pattern by cause (agents.troubleshooter).
     """
+    from plant.diagnosis.trial import try_causes  # compiled code takes half a second to load
+
     observed = observe(site, history, events, triages, as_of)
     return None if observed is None else try_causes(site, observed, scores, clock_doubts(events))
 

@@ -19,6 +19,8 @@ from setpoint.errors import ActionRefused
 from tools.actions import ActionSpec, spec_of
 from tools.readings import Read, age_s, value
 
+PREPARED = frozenset({"capped_before_valve", "idle_before_reset"})
+"""Interlocks that people clear by preparing the action: it may be put to them before."""
 CLOCK_SKEW_S = 5.0
 """A reading may claim to be this far ahead of our clock."""
 VALVE_CLOSE_GPU_W = 200.0
@@ -89,6 +91,15 @@ def refusals(situation: Situation) -> tuple[Refusal, ...]:
     names = (*ALWAYS, *(ON_SITE if situation.spec.touches_site else ()), *situation.spec.interlocks)
     found = tuple(refusal for name in names for refusal in GUARDS[name](situation))
     return found or tuple(refusal for name in LAST for refusal in GUARDS[name](situation))
+
+
+def hindrance(action: Action, site: Site, read: Read, now: datetime) -> Refusal | None:
+    """The first of the action's own interlocks that would refuse it as the site is now; None where none would, or
+    where nothing is read of its asset."""
+    if read(action.asset) is None:
+        return None
+    situation = Situation(action=action, site=site, now=now, read=read)
+    return next((found for name in situation.spec.interlocks for found in GUARDS[name](situation)), None)
 
 
 def check(situation: Situation) -> None:
@@ -164,15 +175,16 @@ def _serves(s: Situation, node: str) -> bool:
     )
 
 
-def _pools_on(s: Situation, node: str) -> list[str]:
-    return [a.name for a in s.site.assets if a.kind == "service" and node in a.on]
+def pools_on(site: Site, node: str) -> list[str]:
+    """Services that a node carries: it runs no batch job then."""
+    return [asset.name for asset in site.assets if asset.kind == "service" and node in asset.on]
 
 
 def pool_keeps_a_node(s: Situation) -> Iterator[Refusal]:
     node = s.action.asset
     if not _serves(s, node):
         return
-    for pool in _pools_on(s, node):
+    for pool in pools_on(s.site, node):
         found = s.site.find(pool)
         others = [n for n in (found.on if found else ()) if n != node and n in s.below(n, "gpu_node")]
         if not any(_serves(s, other) for other in others):
@@ -194,7 +206,7 @@ def idle_before_reset(s: Situation) -> Iterator[Refusal]:
 
 
 def not_in_pool(s: Situation) -> Iterator[Refusal]:
-    pools = _pools_on(s, s.action.asset)
+    pools = pools_on(s.site, s.action.asset)
     if pools:
         yield Refusal(
             "not_in_pool",

@@ -15,6 +15,7 @@ from setpoint.contracts.action import ArgValue
 from setpoint.contracts.site import Asset, Site
 from setpoint.errors import ActionRefused
 from tools.actions import ActionSpec, describe, spec_of, validate
+from tools.guards import pools_on
 from tools.readings import Read, value
 
 FLOW_MARGIN = 1.15
@@ -76,7 +77,7 @@ def target_for(spec: ActionSpec, asset: str, site: Site, read: Read = no_reading
             f"{asset} is not in the site file", where=spec.name, remedy="Add it, or act by hand"
         )
     for candidate in _candidates(spec, found, site):
-        if candidate.kind in spec.kinds and _suits(spec, candidate, read):
+        if candidate.kind in spec.kinds and _suits(spec, candidate, site, read):
             return candidate.name
     raise ActionRefused(f"nothing related to {found.name} can take it", where=spec.name, remedy="Act by hand")
 
@@ -112,7 +113,9 @@ def _has_nodes(service: Asset, site: Site) -> bool:
     return any((found := site.find(name)) and found.kind == "gpu_node" for name in service.on)
 
 
-def _suits(spec: ActionSpec, candidate: Asset, read: Read) -> bool:
+def _suits(spec: ActionSpec, candidate: Asset, site: Site, read: Read) -> bool:
+    if "not_in_pool" in spec.interlocks:
+        return not pools_on(site, candidate.name)
     reading = read(candidate.name)
     if spec.name == "start_standby_pump":
         return value(reading, "running", 0.0) == 0.0 and value(reading, "failed", 0.0) == 0.0
@@ -135,7 +138,8 @@ def _within(spec: ActionSpec, name: str, wanted: ArgValue, site: Site) -> ArgVal
 
 
 def _coolant_flow(cdu: str, site: Site, read: Read) -> Args:
-    """What carries the loop's heat at its design rise, with margin, within the ramp limit."""
+    """What carries the loop's heat at its design rise, with margin, and more than now, within the ramp limit: it is
+    proposed where something is too hot, or where too little comes through."""
     reading = read(cdu)
     now_lpm = value(reading, "flow_setpoint_lpm", 0.0)
     heat_kw = value(reading, "heat_kw", 0.0) or _liquid_heat_kw(cdu, site, read)
@@ -145,6 +149,7 @@ def _coolant_flow(cdu: str, site: Site, read: Read) -> Args:
         raise ActionRefused(
             f"no heat or flow reading of {cdu}", where="set_coolant_flow", remedy="Give flow_lpm"
         )
+    wanted = max(wanted, now_lpm * FLOW_MARGIN)
     step = site.limits.get("flow_ramp_lpm", 80.0)
     return {"flow_lpm": min(max(wanted, now_lpm - step), now_lpm + step) if now_lpm else wanted}
 

@@ -36,12 +36,17 @@ MOST_WAYS = 3
 """Other actions that are tried beside the one asked about."""
 _SERVICE = frozenset({"ttft_slo_ms", "kv_use_max_pct"})
 _COOLING = frozenset({"gpu_temp_max_c", "gpu_trip_c", "flow_min_lpm", "rack_inlet_max_c"})
+_RECOVERY = frozenset({"node_power_max_kw"})
 GIVEN_UP: dict[str, frozenset[str]] = {
+    **dict.fromkeys(("start_standby_pump", "set_coolant_flow", "set_supply_temp"), _RECOVERY),
     **dict.fromkeys(("drain_node", "pause_job", "migrate_job", "reset_gpu", "shed_load"), _SERVICE),
     "close_leak_valve": _SERVICE | _COOLING,
 }
 """Limits that an action gives up by design: a person weighs that, no interlock, and it is shown all the same. Water that
-runs out is worse than GPUs that shut themselves down; `capped_before_valve` sees to it that they are ready for it."""
+runs out is worse than GPUs that shut themselves down; `capped_before_valve` sees to it that they are ready for it. Cooling that
+comes back lets nodes draw their full power again, which on a healthy day is near its limit."""
+SAFER, WORK_LOST_PCT = 0.05, 1.0
+"""A chance that falls by so much, and GPU work lost, that count."""
 WINDOW_S, STEP_S = 3600.0, 30.0
 LEAST_SIGNALS = 4
 NEAR_S = 120.0
@@ -61,6 +66,25 @@ def nothing_to_rehearse(action: Action) -> str:
     if action.name == "cordon_node":
         return "Cordoning keeps new work away; what runs goes on, so the next minutes are the same"
     return ""
+
+
+def is_best(rehearsal: Rehearsal | None) -> bool:
+    """Whether no other way that was tried does better, doing nothing among them."""
+    best = rehearsal.options[0] if rehearsal and rehearsal.options else None
+    return rehearsal is not None and best is not None and best.action == rehearsal.action
+
+
+def only_costs(rehearsal: Rehearsal) -> bool:
+    """Whether doing nothing is clearly better by the rehearsal: work is lost, and no limit becomes safer."""
+    nothing = next((way for way in rehearsal.options if not way.action), None)
+    own = next(
+        (way for way in rehearsal.options if (way.action, way.asset) == (rehearsal.action, rehearsal.asset)),
+        None,
+    )
+    if nothing is None or own is None:
+        return False
+    safer = any(risk.without - risk.acted >= SAFER for risk in rehearsal.risks)
+    return nothing.gpu_work_pct - own.gpu_work_pct >= WORK_LOST_PCT and not safer
 
 
 def rehearse_action(

@@ -12,6 +12,7 @@ from typing import Any
 
 from agents.announced import BEFORE, announcements
 from agents.evidence import Case
+from setpoint.app.asked import Asked
 from setpoint.autonomy.gate import Gate
 from setpoint.contracts import (
     Action,
@@ -24,6 +25,7 @@ from setpoint.contracts import (
     Notice,
     Review,
 )
+from setpoint.contracts.action import Withheld
 from setpoint.contracts.site import Site
 from setpoint.errors import ActionRefused, BackendError, InputError
 from setpoint.ledger import Ledger
@@ -31,12 +33,16 @@ from setpoint.ledger.records import Job
 from setpoint.settings import Settings
 from tools.actions import describe, spec_of
 from tools.adapter import SiteAdapter
+from tools.guards import PREPARED, hindrance
+from tools.proposals import no_readings
 from tools.proposals import proposal as propose_action
-from tools.readings import Reading
+from tools.readings import Read, Reading
 
 MOST_AROUND, AROUND = 3000, timedelta(hours=1)
 """Events around an incident that are searched for announcements; the log's order is that of arrival, so it is read a
 little further than the announcements can lie."""
+MOST_PLACES = 8
+"""Assets that are tried for an action."""
 MOST_EVENTS = 400
 """Events one analysis looks at; the rest is counted."""
 READINGS_FIT = timedelta(hours=1)
@@ -161,20 +167,31 @@ def _known(ledger: Ledger, incident_id: str) -> Incident | None:
 
 
 def propose(
-    name: str, case: Case, evidence: Sequence[str], adapter: SiteAdapter | None
-) -> ActionProposal | None:
-    """The named action for this case, on the first asset it fits. None where it fits none."""
+    name: str, case: Case, evidence: Sequence[str], adapter: SiteAdapter | None, asked: Asked | None = None
+) -> ActionProposal | Withheld | None:
+    """The named action for this case, on the first asset it fits and no interlock keeps it from for good. None where it fits
+    none; where people were asked before, what waits for them or why they are not asked again."""
+    read: Read = adapter.read if adapter else no_readings
     causes = {event.asset: None for event in case.events if event.status == "firing"}
     why = f"{case.incident.title} ({case.incident.priority})"
-    for asset in [*causes][:8] or list(case.incident.assets[:1]):
+    hindered: Withheld | None = None
+    for asset in [*causes][:MOST_PLACES] or list(case.incident.assets[:1]):
         try:
-            return propose_action(
-                name, asset, case.site, incident_id=case.incident.id, why=why, evidence=tuple(evidence),
-                read=adapter.read if adapter else (lambda _asset: None),
+            made = propose_action(
+                name, asset, case.site, incident_id=case.incident.id, why=why, evidence=tuple(evidence), read=read
             )  # fmt: skip
         except (ActionRefused, InputError):
             continue
-    return None
+        if asked is not None and (before := asked.before(made.action)) is not None:
+            return before
+        against = hindrance(made.action, case.site, read, datetime.now(UTC))
+        if against is None:
+            return made
+        refused = f"an interlock refuses it now: {against.what}. {against.remedy}"
+        if against.guard in PREPARED:
+            return made.model_copy(update={"why": f"{why}. As things stand {refused}"})
+        hindered = hindered or Withheld(subject=describe(made.action), why=refused)
+    return hindered
 
 
 def record_diagnosis(

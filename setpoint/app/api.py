@@ -28,7 +28,8 @@ from setpoint.app.client import announce, find_running
 from setpoint.app.desk import DESK
 from setpoint.app.metrics import Metrics
 from setpoint.app.modelcheck import tell_missing_models
-from setpoint.app.wiring import Runtime, build_runtime, read_items
+from setpoint.app.opening import read_items
+from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts import Incident
 from setpoint.errors import BackendError, SetpointError, StoreLocked, UsageError
 from setpoint.settings import Loaded

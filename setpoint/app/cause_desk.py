@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from agents.flood import flood_line
-from setpoint.app.causes import flood_now
+from setpoint.app.causes import flood_now, have_analysed
 from setpoint.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,4 +25,6 @@ def incidents_ungroup(desk: Desk, id: str, who: str, why: str) -> JsonValue:
     """Take an incident out from under the one whose cause was thought to explain it; it stays out."""
     if not why.strip():
         raise UsageError("taking an incident out needs a reason", remedy="Add --why")
-    return desk.ledger.ungroup_explained(id, who, why).model_dump(mode="json")
+    taken = desk.ledger.ungroup_explained(id, who, why)
+    have_analysed(desk.ledger, id)
+    return taken.model_dump(mode="json")

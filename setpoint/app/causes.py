@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +10,7 @@ from agents.evidence import Case
 from agents.flood import Flood, causes_first
 from agents.grouping import Grouping, regroup
 from knowledge.causes import load_causes
-from setpoint.contracts import Diagnosis, Incident
+from setpoint.contracts import PRIORITIES, Diagnosis, Incident
 from setpoint.contracts.incident import IncidentState
 from setpoint.contracts.site import Site
 from setpoint.ledger import Ledger
@@ -92,8 +92,7 @@ def flood_now(ledger: Ledger, site: Site, limit_per_10min: int, now: datetime) -
     """Causes first, over all that is open, with the rate of new alarms up to now; up to the last event where that
     lies long back, as in a replayed night."""
     live = ledger.list_incidents(states=_LIVE, limit=MOST_LISTED)
-    latest = max((one.updated for one in live), default=now)
-    now = latest if now - latest > REPLAYED else now
+    now = as_of(live, now)
     recent = ledger.list_incidents(since=now - FLOOD_SPAN, limit=MOST_LISTED)
     incidents = list({one.id: one for one in (*live, *recent)}.values())
     return causes_first(
@@ -101,6 +100,12 @@ def flood_now(ledger: Ledger, site: Site, limit_per_10min: int, now: datetime) -
         {name: one.root_id for name, one in ledger.explained_by().items()}, now,
         site=site, limit_per_10min=limit_per_10min, reviews=ledger.list_reviews(states=("pending",)),
     )  # fmt: skip
+
+
+def as_of(live: Iterable[Incident], now: datetime) -> datetime:
+    """The moment that open incidents are looked at: now, or their last event where that lies long back."""
+    latest = max((one.updated for one in live), default=now)
+    return latest if now - latest > REPLAYED else now
 
 
 def _open_cases(ledger: Ledger, site: Site) -> list[Case]:
@@ -128,3 +133,12 @@ def _release(ledger: Ledger, live: set[str], found: list[Grouping], now: datetim
         if one.who == WHO and {name, one.root_id} <= live and name not in under:
             why = f"the cause of {one.root_id} no longer explains all of it"
             ledger.ungroup_explained(name, WHO, why, by_person=False, now=now)
+            have_analysed(ledger, name)
+
+
+def have_analysed(ledger: Ledger, name: str) -> None:
+    """It was left to the cause of another incident, perhaps, and needs an analysis of its own now."""
+    incident, last = ledger.get_incident(name), ledger.get_diagnosis(name)
+    if last is None or last.revision < incident.revision:
+        urgency = PRIORITIES.index(incident.priority)
+        ledger.enqueue("slow", name, {"incident_id": name, "revision": incident.revision}, urgency=urgency)

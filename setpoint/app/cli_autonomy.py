@@ -6,13 +6,11 @@ from typing import Annotated
 
 import typer
 
-from setpoint.app.cli_desk import Json, Store, Why, _person, _tell
+from setpoint.app.desk_calls import Json, Store, Why, group, person, tell
 
-autonomy = typer.Typer(
-    help="What each kind of action may do without being asked: observe, assist, advise or closed loop. Earned from "
-    "decisions and rehearsals, given by people, lost at once.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+autonomy = group(
+    "What each kind of action may do without being asked: observe, assist, advise or closed loop. Earned from "
+    "decisions and rehearsals, given by people, lost at once."
 )
 Kind = Annotated[
     str, typer.Argument(help="A kind of action of the catalog, as cap_gpu_power.", metavar="KIND")
@@ -34,9 +32,9 @@ def autonomy_show(
     Examples: `setpoint autonomy show`; `setpoint autonomy show cap_gpu_power`
     """
     if kind:
-        _tell(store, as_json, "autonomy_kind", "autonomy_show", kind=kind)
+        tell(store, as_json, "autonomy_kind", "autonomy_show", kind=kind)
     else:
-        _tell(store, as_json, "autonomy_kinds", "autonomy_list")
+        tell(store, as_json, "autonomy_kinds", "autonomy_list")
 
 
 @autonomy.command("set")
@@ -54,9 +52,7 @@ def autonomy_set(
 
     Example: `setpoint autonomy set page observe --why "the pager is being replaced"`
     """
-    _tell(
-        store, as_json, "autonomy_changed", "autonomy_set", kind=kind, level=level, who=_person(who), why=why
-    )
+    tell(store, as_json, "autonomy_changed", "autonomy_set", kind=kind, level=level, who=person(who), why=why)
 
 
 @autonomy.command("sign")
@@ -80,7 +76,7 @@ def autonomy_sign(
     Example: `setpoint autonomy sign cap_gpu_power --who "Ada Lovelace" --why "200 caps, no harm" --per-hour 2
     --assets 'gpu-0*'`
     """
-    _tell(
+    tell(
         store, as_json, "autonomy_changed", "autonomy_sign", kind=kind, who=who, why=why, per_hour=per_hour,
         per_day=per_day, assets=assets,
     )  # fmt: skip
@@ -99,9 +95,7 @@ def autonomy_revoke(
 
     Examples: `setpoint autonomy revoke cap_gpu_power --why "new firmware"`; `setpoint autonomy revoke --all --why audit`
     """
-    _tell(
-        store, as_json, "autonomy_revoked", "autonomy_revoke", kind=kind, all=all, who=_person(who), why=why
-    )
+    tell(store, as_json, "autonomy_revoked", "autonomy_revoke", kind=kind, all=all, who=person(who), why=why)
 
 
 @autonomy.command("harm")
@@ -119,4 +113,4 @@ def autonomy_harm(
 
     Example: `setpoint autonomy harm REV-3a06b7e807 --why "the batch job missed its deadline"`
     """
-    _tell(store, as_json, "harmed", "autonomy_harm", action=action, who=_person(who), why=why)
+    tell(store, as_json, "harmed", "autonomy_harm", action=action, who=person(who), why=why)

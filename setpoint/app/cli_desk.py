@@ -1,100 +1,36 @@
-"""The noun groups of the command line: incidents, review, silence, feedback, quarantine, knowledge, rules, audit,
-config, eval. Each calls the desk: in this process, or in the running `setpoint serve`."""
+"""The noun groups of the command line: incidents, silence, feedback, quarantine, knowledge, rules, audit, config, eval.
+`review` has a file of its own."""
 
 from __future__ import annotations
 
-import getpass
-import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from setpoint.app.cli_review import review
+from setpoint.app.desk_calls import Json, Store, Who, Why, desk_of, group, person, show, tell
 from setpoint.errors import SetpointError, UsageError
 
-Json = Annotated[bool, typer.Option("--json", help="JSON on stdout.")]
-Store = Annotated[Path | None, typer.Option("--store", help="Folder of the ledger.")]
-Who = Annotated[
-    str, typer.Option("--as", help="Who says so (default: your login name).", envvar="SETPOINT_USER")
-]
-Why = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
 Incident = Annotated[str, typer.Argument(help="Incident id, as INC-XFJF7VHE.", metavar="INCIDENT")]
-ReviewId = Annotated[str, typer.Argument(help="Review id, as REV-3a06b7e807.", metavar="REVIEW")]
 Item = Annotated[str, typer.Argument(help="Quarantine id, as q-8bb27f9fcf233fefcc24.", metavar="ITEM")]
 LIVE = ["open", "acknowledged"]
 URGENT = ["P0", "P1", "P2"]
 
 
-def _group(text: str) -> typer.Typer:
-    return typer.Typer(
-        help=text, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]}
-    )
-
-
-incidents = _group("List, read and handle incidents.")
-review = _group("The shift's queue of decisions: actions, doubtful input, rule changes.")
-silence = _group("Record matching events, but notify nobody for a while.")
-feedback = _group("Decisions and corrections people made.")
-quarantine = _group("Input that could not be read.")
-knowledge = _group("Runbooks and the site's own manuals.")
-rules = _group("Rule sets and whether they count yet.")
-audit = _group("The hash-chained record of who did what.")
-config = _group("Settings and where each comes from.")
-evals = _group("Eval suites of agent quality.")
+incidents = group("List, read and handle incidents.")
+silence = group("Record matching events, but notify nobody for a while.")
+feedback = group("Decisions and corrections people made.")
+quarantine = group("Input that could not be read.")
+knowledge = group("Runbooks and the site's own manuals.")
+rules = group("Rule sets and whether they count yet.")
+audit = group("The hash-chained record of who did what.")
+config = group("Settings and where each comes from.")
+evals = group("Eval suites of agent quality.")
 GROUPS = {
     "incidents": incidents, "review": review, "silence": silence, "feedback": feedback, "quarantine": quarantine,
     "knowledge": knowledge, "rules": rules, "audit": audit, "config": config, "eval": evals,
 }  # fmt: skip
-
-
-Desk = Callable[..., Any]
-
-
-def _desk(store: Path | None) -> Desk:
-    """Calls of the desk, of the running server where there is one."""
-    from setpoint.app.cli import settings_from
-    from setpoint.app.client import caller
-
-    loaded = settings_from(None, None, store)
-
-    def here() -> Any:
-        from setpoint.app.wiring import local_desk  # takes seconds to import; a running server spares it
-
-        _say_where_from(loaded.settings)
-        return local_desk(loaded.settings)
-
-    return caller(loaded.settings.store.dir, here)
-
-
-def _say_where_from(settings: Any) -> None:
-    """An empty answer from a store nobody has written yet would mislead."""
-    if not settings.store.url and not (settings.store.dir / "ledger.db").exists():
-        typer.echo(
-            f"setpoint: there is no ledger in {settings.store.dir} yet; --store or store.dir names another",
-            err=True,
-        )
-
-
-def _tell(store: Path | None, as_json: bool, view: str, name: str, **arguments: Any) -> Any:
-    """Make the call and print its value. Returns the value."""
-    desk = _desk(store)
-    value = desk(name, **arguments)
-    _print(value, as_json, view, lambda: desk("site_info")["timezone"])
-    return value
-
-
-def _person(who: str) -> str:
-    return who or getpass.getuser()
-
-
-def _print(value: Any, as_json: bool, view: str, zone: Callable[[], str] = lambda: "UTC") -> None:
-    if as_json:
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-        return
-    from setpoint.app.views import VIEWS, make_screen
-
-    VIEWS[view](make_screen(zone()), value)
 
 
 # ---- incidents -----------------------------------------------------------------------------------------------
@@ -119,10 +55,10 @@ def incidents_list(
     states = state or (None if all else LIVE)
     priorities = priority or (None if all or state else URGENT)
     if not as_json:
-        flood = _desk(store)("incidents_causes")
+        flood = desk_of(store)("incidents_causes")
         if flood["active"]:
-            _print(flood, False, "flood_line")
-    found = _tell(
+            show(flood, False, "flood_line")
+    found = tell(
         store, as_json, "incidents", "incidents_list", states=states, priorities=priorities, asset=asset, limit=limit
     )  # fmt: skip
     if len(found) == limit:
@@ -135,7 +71,7 @@ def incidents_show(id: Incident, as_json: Json = False, store: Store = None) -> 
 
     Example: `setpoint incidents show INC-XFJF7VHE`
     """
-    _tell(store, as_json, "incident", "incidents_show", id=id)
+    tell(store, as_json, "incident", "incidents_show", id=id)
 
 
 @incidents.command("causes")
@@ -144,7 +80,7 @@ def incidents_causes(as_json: Json = False, store: Store = None) -> None:
 
     Example: `setpoint incidents causes`
     """
-    _tell(store, as_json, "open_causes", "incidents_causes")
+    tell(store, as_json, "open_causes", "incidents_causes")
 
 
 @incidents.command("ungroup")
@@ -155,7 +91,7 @@ def incidents_ungroup(
 
     Example: `setpoint incidents ungroup INC-XFJF7VHE --why "another pump"`
     """
-    _tell(store, as_json, "ungrouped", "incidents_ungroup", id=id, who=_person(who), why=why)
+    tell(store, as_json, "ungrouped", "incidents_ungroup", id=id, who=person(who), why=why)
 
 
 @incidents.command("ack")
@@ -166,7 +102,7 @@ def incidents_ack(
 
     Example: `setpoint incidents ack INC-XFJF7VHE --why "on my way to hall 1"`
     """
-    _tell(store, as_json, "changed", "incidents_ack", id=id, who=_person(who), why=why)
+    tell(store, as_json, "changed", "incidents_ack", id=id, who=person(who), why=why)
 
 
 @incidents.command("close")
@@ -177,7 +113,7 @@ def incidents_close(
 
     Example: `setpoint incidents close INC-XFJF7VHE --why "pump replaced"`
     """
-    _tell(store, as_json, "changed", "incidents_close", id=id, who=_person(who), why=why)
+    tell(store, as_json, "changed", "incidents_close", id=id, who=person(who), why=why)
 
 
 @incidents.command("escalate")
@@ -188,7 +124,7 @@ def incidents_escalate(
 
     Example: `setpoint incidents escalate INC-XFJF7VHE --why "needs the power engineer"`
     """
-    _tell(store, as_json, "escalated", "incidents_escalate", id=id, who=_person(who), why=why)
+    tell(store, as_json, "escalated", "incidents_escalate", id=id, who=person(who), why=why)
 
 
 @incidents.command("correct")
@@ -211,128 +147,9 @@ def incidents_correct(
 
     Example: `setpoint incidents correct INC-XFJF7VHE cause coolant_leak --why "found it wet"`
     """
-    _tell(
-        store, as_json, "corrected", "incidents_correct", id=id, field=field, value=value, who=_person(who), why=why
+    tell(
+        store, as_json, "corrected", "incidents_correct", id=id, field=field, value=value, who=person(who), why=why
     )  # fmt: skip
-
-
-# ---- review --------------------------------------------------------------------------------------------------
-
-
-@review.command("list")
-def review_list(
-    all: Annotated[bool, typer.Option("--all", help="Decided ones too.")] = False,
-    kind: Annotated[
-        list[str] | None, typer.Option(help="action, doubtful_input, rule_change. Repeatable.")
-    ] = None,
-    as_json: Json = False,
-    store: Store = None,
-) -> None:
-    """What waits for a person, under its incident, the most urgent first.
-
-    Example: `setpoint review list --kind action`
-    """
-    _tell(store, as_json, "reviews", "review_list", all=all, kinds=kind)
-
-
-@review.command("show")
-def review_show(id: ReviewId, as_json: Json = False, store: Store = None) -> None:
-    """What is asked, with effect, risk, rollback and evidence, or the lines of a rule change.
-
-    Example: `setpoint review show REV-3a06b7e807`
-    """
-    _tell(store, as_json, "review", "review_show", id=id)
-
-
-Digest = Annotated[str, typer.Option(help="Decide only if this is still what is asked (from `review show`).")]
-
-
-def _decide(store: Path | None, as_json: bool, **arguments: Any) -> None:
-    _tell(store, as_json, "decided", "review_decide", **arguments)
-
-
-@review.command("approve")
-def review_approve(
-    id: ReviewId,
-    why: Why = "",
-    who: Who = "",
-    digest: Digest = "",
-    as_json: Json = False,
-    store: Store = None,
-) -> None:
-    """Yes to exactly what is asked. High risk needs the yes of two people. With an incident's id: yes to all that is
-    recommended for it.
-
-    Examples: `setpoint review approve REV-3a06b7e807 --why "seen on the camera"`; `setpoint review approve INC-XFJF7VHE`
-    """
-    if id.startswith("INC-"):
-        _tell(
-            store,
-            as_json,
-            "approved_together",
-            "review_approve_recommended",
-            incident=id,
-            who=_person(who),
-            reason=why,
-        )
-        return
-    _decide(store, as_json, id=id, type="approve", who=_person(who), reason=why, digest=digest)
-
-
-@review.command("reject")
-def review_reject(
-    id: ReviewId,
-    why: Why = "",
-    who: Who = "",
-    digest: Digest = "",
-    as_json: Json = False,
-    store: Store = None,
-) -> None:
-    """No.
-
-    Example: `setpoint review reject REV-3a06b7e807 --why "done by hand"`
-    """
-    _decide(store, as_json, id=id, type="reject", who=_person(who), reason=why, digest=digest)
-
-
-@review.command("edit")
-def review_edit(
-    id: ReviewId,
-    arg: Annotated[list[str], typer.Option("--arg", help="A changed argument, as flow_lpm=180. Repeatable.")],
-    why: Why = "",
-    who: Who = "",
-    digest: Digest = "",
-    as_json: Json = False,
-    store: Store = None,
-) -> None:
-    """Yes, with other arguments; bounds and interlocks are checked again.
-
-    Example: `setpoint review edit REV-3a06b7e807 --arg flow_lpm=180 --why "the filter is old"`
-    """
-    changes = dict(_changed(item) for item in arg)
-    _decide(store, as_json, id=id, type="edit", who=_person(who), reason=why, digest=digest, args=changes)
-
-
-def _changed(item: str) -> tuple[str, Any]:
-    key, separator, value = item.partition("=")
-    if not separator:
-        raise UsageError(f"--arg takes name=value, got {item!r}", remedy="Example: --arg flow_lpm=180")
-    try:
-        return key, json.loads(value)
-    except ValueError:
-        return key, value
-
-
-@review.command("respond")
-def review_respond(
-    id: ReviewId, answer: Annotated[str, typer.Argument(help="Your answer.")], who: Who = "", as_json: Json = False,
-    store: Store = None,
-) -> None:  # fmt: skip
-    """Answer without deciding: neither a yes nor a no; it is asked again with your answer beside it.
-
-    Example: `setpoint review respond REV-3a06b7e807 "wait until the filter is changed"`
-    """
-    _decide(store, as_json, id=id, type="respond", who=_person(who), answer=answer)
 
 
 # ---- silence, feedback, quarantine -----------------------------------------------------------------------------
@@ -353,8 +170,8 @@ def silence_add(
 
     Example: `setpoint silence add --asset 'gpu-0[1-4]' --minutes 120 --why CHG-112`
     """
-    _tell(
-        store, as_json, "silenced", "silence_add", who=_person(who), why=why, minutes=minutes, asset=asset, kind=kind,
+    tell(
+        store, as_json, "silenced", "silence_add", who=person(who), why=why, minutes=minutes, asset=asset, kind=kind,
         template=template,
     )  # fmt: skip
 
@@ -362,7 +179,7 @@ def silence_add(
 @silence.command("list")
 def silence_list(as_json: Json = False, store: Store = None) -> None:
     """Silences that nobody has removed. Example: `setpoint silence list`"""
-    _tell(store, as_json, "silences", "silence_list")
+    tell(store, as_json, "silences", "silence_list")
 
 
 @silence.command("remove")
@@ -373,7 +190,7 @@ def silence_remove(
     store: Store = None,
 ) -> None:
     """End a silence now. Example: `setpoint silence remove SIL-0b1192`"""
-    _tell(store, as_json, "removed", "silence_remove", id=id, who=_person(who))
+    tell(store, as_json, "removed", "silence_remove", id=id, who=person(who))
 
 
 @feedback.command("list")
@@ -384,7 +201,7 @@ def feedback_list(
     store: Store = None,
 ) -> None:
     """What people decided and corrected, oldest first. Example: `setpoint feedback list --subject INC-XFJF7VHE`"""
-    _tell(store, as_json, "feedback", "feedback_list", subject=subject, simulated=simulated)
+    tell(store, as_json, "feedback", "feedback_list", subject=subject, simulated=simulated)
 
 
 @feedback.command("export")
@@ -394,20 +211,20 @@ def feedback_export(
     store: Store = None,
 ) -> None:
     """JSON Lines for training. Example: `setpoint feedback export --kind preference > pairs.jsonl`"""
-    for line in _desk(store)("feedback_export", kind=kind, simulated=simulated):
+    for line in desk_of(store)("feedback_export", kind=kind, simulated=simulated):
         typer.echo(line)
 
 
 @quarantine.command("list")
 def quarantine_list(as_json: Json = False, store: Store = None) -> None:
     """Items that could not be read, with reason and remedy. Example: `setpoint quarantine list`"""
-    _tell(store, as_json, "quarantine", "quarantine_list")
+    tell(store, as_json, "quarantine", "quarantine_list")
 
 
 @quarantine.command("show")
 def quarantine_show(id: Item, as_json: Json = False, store: Store = None) -> None:
     """One item as it came. Example: `setpoint quarantine show q-8bb27f9fcf233fefcc24`"""
-    _tell(store, as_json, "quarantined", "quarantine_show", id=id)
+    tell(store, as_json, "quarantined", "quarantine_show", id=id)
 
 
 @quarantine.command("replay")
@@ -422,7 +239,7 @@ def quarantine_replay(
     Example: `setpoint quarantine replay q-8bb27f9fcf233fefcc24 --mended item.json`
     """
     text = _text_of(mended) if mended else ""
-    _tell(store, as_json, "replayed", "quarantine_replay", id=id, text=text)
+    tell(store, as_json, "replayed", "quarantine_replay", id=id, text=text)
 
 
 def _text_of(path: Path) -> str:
@@ -442,7 +259,7 @@ def _text_of(path: Path) -> str:
 @quarantine.command("remove")
 def quarantine_remove(id: Item, as_json: Json = False, store: Store = None) -> None:
     """Give an item up; its bytes are dropped. Example: `setpoint quarantine remove q-8bb27f9fcf233fefcc24`"""
-    _tell(store, as_json, "removed", "quarantine_remove", id=id)
+    tell(store, as_json, "removed", "quarantine_remove", id=id)
 
 
 # ---- knowledge, rules, audit, config, eval ---------------------------------------------------------------------
@@ -456,13 +273,13 @@ def knowledge_search(
     store: Store = None,
 ) -> None:
     """Passages of runbooks and manuals. Example: `setpoint knowledge search "card vanished from the bus"`"""
-    _tell(store, as_json, "passages", "knowledge_search", query=query, limit=limit)
+    tell(store, as_json, "passages", "knowledge_search", query=query, limit=limit)
 
 
 @knowledge.command("list")
 def knowledge_list(as_json: Json = False, store: Store = None) -> None:
     """Every runbook and every manual of the site. Example: `setpoint knowledge list`"""
-    _tell(store, as_json, "documents", "knowledge_list")
+    tell(store, as_json, "documents", "knowledge_list")
 
 
 @knowledge.command("add")
@@ -475,7 +292,7 @@ def knowledge_add(
 
     Example: `setpoint knowledge add pump-manual.pdf site-rules.md`
     """
-    desk, added, failed = _desk(store), [], []
+    desk, added, failed = desk_of(store), [], []
     for path in files:
         try:
             added.append(desk("knowledge_add", path=str(path.resolve())))
@@ -484,7 +301,7 @@ def knowledge_add(
             typer.echo(f"setpoint: {error}", err=True)
         else:
             typer.echo(f"{path.name} taken in", err=True)
-    _print(added, as_json, "added")
+    show(added, as_json, "added")
     if failed:
         raise typer.Exit(failed[0].exit_code)
 
@@ -496,13 +313,13 @@ def knowledge_remove(
     store: Store = None,
 ) -> None:
     """Drop a manual. Example: `setpoint knowledge remove pump-manual.pdf`"""
-    _tell(store, as_json, "removed", "knowledge_remove", manual=name)
+    tell(store, as_json, "removed", "knowledge_remove", manual=name)
 
 
 @knowledge.command("causes")
 def knowledge_causes(as_json: Json = False, store: Store = None) -> None:
     """The closed catalog of root causes. Example: `setpoint knowledge causes`"""
-    _tell(store, as_json, "causes", "knowledge_causes")
+    tell(store, as_json, "causes", "knowledge_causes")
 
 
 @rules.command("list")
@@ -511,7 +328,7 @@ def rules_list(as_json: Json = False, store: Store = None) -> None:
 
     Example: `setpoint rules list`
     """
-    _tell(store, as_json, "rules", "rules_list")
+    tell(store, as_json, "rules", "rules_list")
 
 
 @audit.command("list")
@@ -523,13 +340,13 @@ def audit_list(
     store: Store = None,
 ) -> None:
     """Who did what, the latest rows. Example: `setpoint audit list --subject INC-XFJF7VHE`"""
-    _tell(store, as_json, "audit", "audit_list", subject=subject, after=after, limit=limit)
+    tell(store, as_json, "audit", "audit_list", subject=subject, after=after, limit=limit)
 
 
 @audit.command("verify")
 def audit_verify(as_json: Json = False, store: Store = None) -> None:
     """Recompute the chain; exit 5 where a row was changed, removed or put in. Example: `setpoint audit verify`"""
-    found = _tell(store, as_json, "chain", "audit_verify")
+    found = tell(store, as_json, "chain", "audit_verify")
     if not found["ok"]:
         raise typer.Exit(5)
 
@@ -549,7 +366,7 @@ def config_show(
         | ({"origin": loaded.origins.get(key, "default")} if origin else {})
         for key, value in flatten_settings(loaded.settings).items()
     ]
-    _print(rows, as_json, "settings")
+    show(rows, as_json, "settings")
 
 
 def _harmless(key: str, value: Any) -> Any:
@@ -569,7 +386,7 @@ def eval_list(as_json: Json = False) -> None:
     """The suites there are. Example: `setpoint eval list`"""
     from evals.suites import SUITES
 
-    _print([{"suite": name, "what": suite.what} for name, suite in SUITES.items()], as_json, "suites")
+    show([{"suite": name, "what": suite.what} for name, suite in SUITES.items()], as_json, "suites")
 
 
 @evals.command("run")

@@ -33,7 +33,7 @@ def diagnose(
     Example: `setpoint diagnose incidents/2026-11-20-checkout --report checkout.html`
     """
     from agents.service_causes.answers import listed
-    from tools.case_files import is_case, read_case
+    from tools.case_files import is_case
 
     folders = sorted(child for child in paths[0].iterdir() if is_case(child)) if paths[0].is_dir() else []
     many = len(paths) == 1 and len(folders) > 1 and not is_case(paths[0])
@@ -41,26 +41,27 @@ def diagnose(
         raise UsageError(
             "one report of many cases", where=str(paths[0]), remedy="Name one case with --report"
         )
-    choices = listed(answers)
-    if not many:
-        _one(paths, as_json, report, question, choices)
-        return
+    if many:
+        _each(folders, as_json, question, listed(answers))
+    else:
+        _one(paths, as_json, report, question, listed(answers))
+
+
+def _each(folders: list[Path], as_json: bool, question: str, choices: tuple[str, ...]) -> None:
+    """Every folder that can be read; what cannot is told and left out."""
+    from agents.service_causes import explain_case
+    from setpoint.app.service_report import summary
+    from tools.case_files import read_case
+
     found = []
     for folder in folders:
         try:
-            case = read_case([folder], question=question, choices=choices)
+            found.append(explain_case(read_case([folder], question=question, choices=choices)))
         except SetpointError as error:
             typer.echo(f"setpoint: {error}", err=True)
-            continue
-        from agents.service_causes import explain_case
-
-        found.append(explain_case(case))
-    if as_json:
-        typer.echo(json.dumps([one.model_dump(mode="json") for one in found], indent=2))
-    else:
-        from setpoint.app.service_report import summary
-
-        typer.echo(summary(found))
+    typer.echo(
+        json.dumps([one.model_dump(mode="json") for one in found], indent=2) if as_json else summary(found)
+    )
 
 
 def _one(

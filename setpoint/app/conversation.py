@@ -32,7 +32,7 @@ def converse(loaded: Loaded, once: str, as_json: bool) -> None:
 
 
 def _here(loaded: Loaded) -> Callable[[str, dict[str, Any]], Any]:
-    from setpoint.app.wiring import local_desk  # takes seconds to import; a running server spares it
+    from setpoint.app.opening import local_desk  # a running server spares loading it
 
     return local_desk(loaded.settings)
 

@@ -20,9 +20,10 @@ from plant.faults.night import Night
 from plant.faults.wire import Line
 from setpoint.app.demo_night import SITE, demo_night
 from setpoint.app.formatting import counted
+from setpoint.app.opening import utc_now
 from setpoint.app.outputs import render
 from setpoint.app.policy import Policy, load_policy
-from setpoint.app.wiring import Runtime, build_runtime, utc_now
+from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts import Event, Quarantined
 from setpoint.intake import read
 from setpoint.settings import Settings, load_settings

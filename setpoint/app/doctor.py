@@ -70,7 +70,7 @@ def _python(settings: Settings) -> Iterator[Finding]:
 
 
 def _site(settings: Settings) -> Iterator[Finding]:
-    from setpoint.app.wiring import open_site
+    from setpoint.app.opening import open_site
 
     if settings.site.file is None:
         yield Finding(
@@ -99,7 +99,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 def _ledger(settings: Settings) -> Iterator[Finding]:
-    from setpoint.app.wiring import open_ledger
+    from setpoint.app.opening import open_ledger
 
     server = find_running(settings.store.dir)
     if server is not None:
@@ -119,7 +119,7 @@ def _ledger(settings: Settings) -> Iterator[Finding]:
 
 
 def _index(settings: Settings) -> Iterator[Finding]:
-    from setpoint.app.wiring import open_index
+    from setpoint.app.opening import open_index
 
     if find_running(settings.store.dir) is not None and not settings.knowledge.url:
         yield Finding("knowledge", "ok", "open in the running server")

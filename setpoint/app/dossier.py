@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
+from agents.flood import WINDOW, Flood, causes_first
+from agents.grouping import LIVE
+from setpoint.app.causes import as_of
 from setpoint.contracts import (
     PRIORITIES,
     Diagnosis,
@@ -172,7 +175,10 @@ class Dossier:
     """The input was a recording."""
     explained: dict[str, str] = field(default_factory=dict)
     """Incident to the one whose cause explains its events, by id."""
-
+    flood: Flood | None = None
+    """What is open by cause at the end, and whether alarms came as a flood then."""
+    peak: tuple[int, datetime] | None = None
+    """Most new incidents above P3 in ten minutes, and when."""
     rehearsed: dict[str, RehearsalRecord] = field(default_factory=dict)
     """What was predicted of an action and what came, by the action's key."""
 
@@ -196,7 +202,7 @@ class Dossier:
         return next((item for item in reversed(self.feedback) if item.subject == review_id), None)
 
 
-def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False) -> Dossier:
+def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False, flood_per_10min: int = 10) -> Dossier:
     """Read it all. Nothing is cut but the single events of incidents past FULL_FILES; `stories` adds what happened
     step by step to each of those that has more to it than a record."""
     incidents = sorted(
@@ -231,11 +237,41 @@ def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False) -> Dossie
     }
     dossier.explained = {one.incident_id: one.root_id for one in ledger.explained_by().values()}
     dossier.rehearsed = {one.key: one for one in ledger.list_rehearsals(limit=ALL)}
+    dossier.flood = _by_cause(dossier, flood_per_10min)
+    dossier.peak = busiest([one.opened for one in incidents if one.priority != "P3"], WINDOW)
     _read_events(dossier, ledger.iter_triaged())
     if stories:
         for file in dossier.files[:FULL_FILES]:
             file.story = [] if file.is_routine else ledger.timeline(file.incident.id)
     return dossier
+
+
+def _by_cause(dossier: Dossier, limit: int) -> Flood:
+    """What is open at the end of the run, by cause."""
+    incidents = [file.incident for file in dossier.files]
+    live = [one for one in incidents if one.state in LIVE]
+    now = as_of(live, datetime.now(UTC))
+    diagnoses = {file.incident.id: file.diagnosis for file in dossier.files if file.diagnosis}
+    waiting = [review for review in dossier.reviews if review.state == "pending"]
+    return causes_first(
+        incidents, diagnoses, dossier.explained, now, site=dossier.site, limit_per_10min=limit, reviews=waiting
+    )  # fmt: skip
+
+
+def busiest(times: Sequence[datetime], window: timedelta) -> tuple[int, datetime] | None:
+    """How many lie within one window at most, and when that was reached; None of none.
+
+    >>> start = datetime(2026, 1, 1)
+    >>> busiest([start, start + timedelta(minutes=9), start + timedelta(minutes=15)], timedelta(minutes=10))
+    (2, datetime.datetime(2026, 1, 1, 0, 9))
+    """
+    ordered, first, most = sorted(times), 0, None
+    for place, time in enumerate(ordered):
+        while ordered[first] <= time - window:
+            first += 1
+        if most is None or place - first + 1 > most[0]:
+            most = (place - first + 1, time)
+    return most
 
 
 def _put(files: dict[str, IncidentFile], identifier: str, part: str, value: object) -> None:

@@ -122,7 +122,10 @@ class Engine:
                 self._home.call_soon_threadsafe(self._wake[name].set)
 
     async def drain(self, *, patience_s: float = 600.0) -> bool:
-        """Wait until nothing is left to do but what waits for a person. False: patience ran out."""
+        """Wait until nothing is left to do but what waits for a person. False: patience ran out.
+
+        Whoever calls it has no more events for now, so nothing waits for its incident to be quiet.
+        """
         deadline = asyncio.get_running_loop().time() + patience_s
         while asyncio.get_running_loop().time() < deadline:
             if self.failure:
@@ -229,6 +232,8 @@ class Engine:
 
     def _work_left(self) -> bool:
         stats = self._ledger.stats()
+        if not stats.events_waiting:
+            self._ledger.hasten_jobs()
         jobs = sum(n for key, n in stats.jobs_by_state.items() if key.endswith((":queued", ":running")))
         return bool(stats.events_waiting or jobs or self._ledger.due(1))
 

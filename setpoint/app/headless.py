@@ -17,11 +17,12 @@ from zoneinfo import ZoneInfo
 
 from setpoint.app.formatting import counted, one_line
 from setpoint.app.modelcheck import tell_missing_models
+from setpoint.app.opening import load_ranking
 from setpoint.app.outputs import render
 from setpoint.app.policy import load_policy
 from setpoint.app.progress import Progress
 from setpoint.app.pump import Pump
-from setpoint.app.wiring import Runtime, build_runtime, load_ranking
+from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts import PRIORITIES, Event, Quarantined
 from setpoint.errors import UsageError
 from setpoint.intake import read
@@ -241,6 +242,6 @@ def field_map(items: Sequence[str]) -> dict[str, str] | None:
 
 
 def _zone(loaded: Loaded) -> ZoneInfo:
-    from setpoint.app.wiring import open_site
+    from setpoint.app.opening import open_site
 
     return open_site(loaded.settings).zone

@@ -16,7 +16,9 @@ from rich.text import Text
 from agents.alert_facts import clock
 from agents.flood import Flood, flood_line
 from setpoint.app.formatting import one_line, visible
-from setpoint.contracts import Diagnosis, Notice, Outcome, Quarantined, Review
+from setpoint.app.live_analysis import analysis, headline
+from setpoint.app.trial_words import in_brief
+from setpoint.contracts import Diagnosis, Incident, Notice, Outcome, Quarantined, Review
 from setpoint.contracts.dispatch import Dispatch, Ranked
 from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.site import Site
@@ -38,6 +40,8 @@ class Live:
     def __init__(self, console: Console, site: Site, *, rank_lines: bool = True) -> None:
         self._console, self._site, self._rank_lines = console, site, rank_lines
         self._routine = self._unreadable = 0
+        self._analysed: dict[str, Diagnosis] = {}
+        """The last analysis shown, by incident."""
 
     def __call__(self, what: str, value: Any) -> None:
         show = getattr(self, f"_on_{what.replace('-', '_')}", None)
@@ -100,16 +104,23 @@ class Live:
 
     def _on_diagnosed(self, diagnosis: Diagnosis) -> None:
         self.flush()
-        top = diagnosis.top
+        before = self._analysed.get(diagnosis.incident_id)
+        self._analysed[diagnosis.incident_id] = diagnosis
+        self._console.print(headline(diagnosis, before))
+        self._console.print(Padding(analysis(diagnosis, before), (0, 0, 0, INDENT)))
+
+    def _on_known(self, value: tuple[Incident, str]) -> None:
+        """News that needs no analysis."""
+        incident, why = value
+        self.flush()
         self._console.print(
-            Text.assemble((" CAUSE ", "bold black on cyan"), "  ", (diagnosis.incident_id, "bold"), "  ",
-                          (top.title, "bold"), f"  {top.score:.0%}", _others(diagnosis))
-        )  # fmt: skip
-        self._console.print(Padding(_analysis(diagnosis), (0, 0, 0, INDENT)))
+            Text.assemble((" KNOWN ", "black on cyan"), "  ", (incident.id, "bold"), f"  {why}")
+        )
 
     def _on_review(self, review: Review) -> None:
         self.flush()
         risk = f", risk {review.proposal.risk}" if review.proposal else ""
+        foreseen = in_brief(review.proposal)
         self._console.print(
             Text.assemble(
                 (" WAITING ", "bold black on yellow"),
@@ -118,6 +129,8 @@ class Live:
                 f"  {one_line(review.subject)} ({review.kind.replace('_', ' ')}{risk})",
             )
         )
+        if foreseen:
+            self._console.print(Padding(Text(f"rehearsed: {foreseen}"), (0, 0, 0, INDENT)))
 
     def _on_decided(self, decided: Decided) -> None:
         decision = decided.review.decision
@@ -172,53 +185,3 @@ class Live:
         self._console.print(
             Text(f" sink {sink_label(delivery.sink)}: {error}; kept, will be tried again", "magenta")
         )
-
-
-def _analysis(diagnosis: Diagnosis) -> Text:
-    """Cause with evidence, reasoning and guide. What calls for escalation stands apart: it is no step."""
-    top = diagnosis.top
-    body = Text(f"{visible(diagnosis.summary)}\n")
-    body.append("evidence\n", "underline")
-    for piece in diagnosis.evidence:
-        mark = "+" if piece.id in top.supports else "-" if piece.id in top.contradicts else " "
-        body.append(f"  {mark} {piece.id:<4}{one_line(piece.text)}\n")
-    if diagnosis.steps or top.missing:
-        body.append("reasoning\n", "underline")
-    for step in diagnosis.steps:
-        body.append(f"  [{', '.join(step.evidence)}] {one_line(step.text)}\n")
-    for absent in top.missing:
-        body.append(f"  [not seen] {absent}\n")
-    _append_guide(body, diagnosis)
-    body.append(f"words: {diagnosis.written_by}; cause decided in mode {diagnosis.mode}; "
-                f"{diagnosis.seconds:.1f} s, {diagnosis.tokens} tokens", "dim")  # fmt: skip
-    for problem, parts in _by_problem(diagnosis.fallbacks).items():
-        body.append(f"\n{', '.join(parts)} fell back to plain facts: {problem}", "magenta")
-    return body
-
-
-def _append_guide(body: Text, diagnosis: Diagnosis) -> None:
-    calls = [step for step in diagnosis.guide.steps if "#escalate-when" in step.citation.passage_id]
-    steps = [step for step in diagnosis.guide.steps if step not in calls]
-    for title, marked in (
-        ("recovery guide", [(f"{number}.", step) for number, step in enumerate(steps, 1)]),
-        ("escalate when", [("-", step) for step in calls]),
-    ):
-        if marked:
-            body.append(f"{title}\n", "underline")
-        for mark, step in marked:
-            body.append(f"  {mark} {one_line(step.text)} ")
-            body.append(f"[{step.citation.passage_id}]\n", "cyan")
-
-
-def _others(diagnosis: Diagnosis) -> str:
-    rest = [f"{h.title} {h.score:.0%}" for h in diagnosis.hypotheses[1:3] if h.score >= 0.03]
-    return f"  (else: {', '.join(rest)})" if rest else ""
-
-
-def _by_problem(fallbacks: Sequence[str]) -> dict[str, list[str]]:
-    """`step 1: reason`, `summary: reason` as one entry a reason."""
-    found: dict[str, list[str]] = {}
-    for fallback in fallbacks:
-        part, _, problem = fallback.partition(": ")
-        found.setdefault(problem, []).append(part)
-    return found

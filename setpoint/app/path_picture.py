@@ -22,6 +22,8 @@ APART, PAD, LINE = 14.0, 9.0, 15.0
 CHARACTERS = 26
 """Of one line in a box; names are bold."""
 NAME_CHARACTERS = 22
+ABOUT_S = 30.0
+"""Readings come in steps of so much: an event that comes a little before the fitted onset comes with it."""
 MOST_LINES = 4
 """Of each text in a box; the rest is in the box's tooltip and in the step-by-step list."""
 
@@ -79,7 +81,7 @@ def _against(seconds: float | None) -> str:
     """Time of an event against the onset of the cause."""
     if seconds is None:
         return "at an unknown time"
-    if abs(seconds) < 1.0:
+    if -ABOUT_S <= seconds < 1.0:
         return "at the onset"
     return f"{span(abs(seconds))} {'after' if seconds > 0 else 'before'} the onset"
 
@@ -148,7 +150,7 @@ def _when(path: CausalPath, after_s: float | None, zone: ZoneInfo) -> str:
     if after_s is None or path.onset is None:
         return "time unknown"
     clock = time_of_day(path.onset + timedelta(seconds=after_s), zone)
-    if abs(after_s) < 1.0:
+    if -ABOUT_S <= after_s < 1.0:
         return f"{clock}, at the onset"
     return f"{clock}, {span(abs(after_s))} {'after' if after_s > 0 else 'before'}"
 

@@ -21,6 +21,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from agents.flood import flood_line
 from knowledge.runbooks import load_corpus
 from plant.diagnosis.quantities import limit_words
 from setpoint.app import charts, formatting, pictures, rehearsal_page, trial_pictures, trial_words
@@ -94,6 +95,7 @@ def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
         first_notices=FIRST_NOTICES,
         most_open=MOST_OPEN,
         priorities=PRIORITIES,
+        flood=dossier.flood,
         picture=pictures.timeline(dossier),
         passages=passages,
         paged={file.incident.id for file in files[:FULL_FILES]},
@@ -139,9 +141,9 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
         pictures.anchor, pictures.readings, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
         formatting.counted, formatting.period, story, steps_of, proof, changed, verdict, decided_when, effect_of, passage_of,
         trial_pictures.curve_plot, trial_pictures.band_plot, trial_pictures.key_sign, trial_pictures.interval_bar,
-        trial_pictures.interval_words, trial_words.share_words, trial_words.cause_facts, trial_words.cause_words, trial_words.state_words,
+        trial_pictures.interval_words, trial_words.share_words, trial_words.open_words, trial_words.cause_facts, trial_words.cause_words, trial_words.state_words,
         limit_words, rehearsal_page.telling, rehearsal_page.worst_words, trial_words.cost_words, trial_words.difference_words, trial_words.rehearsal_facts,
-        charts.figure, svg_path, first_notice,
+        charts.figure, svg_path, first_notice, flood_line,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
     environment.globals["least_shown"] = trial_words.LEAST_SHOWN

@@ -50,7 +50,7 @@ def _tools(
     site: Site, ledger: Ledger, index: Callable[[], Index], adapter: SiteAdapter | None
 ) -> dict[str, Tool]:
     """Every reading tool as a plain function."""
-    from setpoint.app.wiring import utc_now
+    from setpoint.app.opening import utc_now
 
     ports = ReadPorts(site, adapter.read if adapter else (lambda _asset: None), ledger, utc_now)
     every = [*site_tools(ports), *plant_tools(_plant_ports(ports, adapter))]

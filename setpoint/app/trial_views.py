@@ -11,6 +11,7 @@ from rich.text import Text
 from plant.diagnosis.quantities import limit_words, quantity_words
 from plant.diagnosis.results import Band, CausalPath, Curve, Rehearsal, StateNote, Verdict
 from plant.diagnosis.words import named, unit
+from setpoint.app import trial_words
 from setpoint.app.charts import figure
 from setpoint.app.formatting import names, span, visible
 from setpoint.app.path_picture import path_lines
@@ -26,6 +27,7 @@ from setpoint.app.trial_words import (
     share_words,
     state_words,
 )
+from setpoint.contracts import ActionProposal, Hypothesis
 
 if TYPE_CHECKING:
     from setpoint.app.views import Screen
@@ -44,7 +46,7 @@ def tested(screen: Screen, diagnosis: Mapping[str, Any]) -> bool:
     if not rows:
         return False
     screen.head("candidate causes, share with its 90 % interval")
-    small = [one["title"] for one, verdict in rows[1:] if verdict.share < LEAST_SHOWN]
+    small = [one["title"] for one, verdict in rows[1:] if verdict.share < LEAST_SHOWN and verdict.asset]
     for place, (one, verdict) in enumerate(rows):
         if place and verdict.share < LEAST_SHOWN:
             continue
@@ -54,6 +56,8 @@ def tested(screen: Screen, diagnosis: Mapping[str, Any]) -> bool:
             _curves(screen, verdict.curves[:CURVES])
     if small:
         screen.hung("", f"under {share_words(LEAST_SHOWN)}: {names(small, 8)}", DEEP, "dim")
+    if rest := trial_words.open_words([Hypothesis.model_validate(one) for one in diagnosis["hypotheses"]]):
+        screen.hung("", rest, DEEP, "dim")
     if diagnosis.get("state"):
         _state(screen, StateNote.model_validate(diagnosis["state"]))
     return True
@@ -118,11 +122,7 @@ def path(screen: Screen, diagnosis: Mapping[str, Any]) -> None:
 
 def in_brief(proposal: Mapping[str, Any] | None) -> str:
     """What a rehearsal says of an action, in one line; "" without one."""
-    raw = proposal.get("rehearsal") if proposal else None
-    if not raw:
-        return ""
-    found = Rehearsal.model_validate(raw)
-    return f"refused by the interlock: {found.refused}" if found.refused else found.said
+    return trial_words.in_brief(ActionProposal.model_validate(proposal) if proposal else None)
 
 
 def rehearsed(screen: Screen, proposal: Mapping[str, Any]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zoneinfo import ZoneInfo
 
 from knowledge.causes import load_causes
 from plant.diagnosis.results import Cost, Rehearsal, StateNote, Verdict
 from setpoint.app.formatting import counted, day_and_time, span, time_of_day
+from setpoint.contracts import ActionProposal, Hypothesis
 
 LEAST_SHOWN = 0.01
 """A candidate with a smaller share is named without its plots."""
@@ -29,6 +31,25 @@ def share_words(share: float) -> str:
     if 0.99 < share < 1.0:
         return "over 99 %"
     return f"{100 * share:.0f} %"
+
+
+def open_words(hypotheses: Sequence[Hypothesis]) -> str:
+    """What is left for "none of these" and for "nothing is broken", where that is too little to stand in the list."""
+    names = {"unknown": "none of these", "no_fault": "no fault"}
+    said = [
+        f"{names[one.cause]}: {share_words(one.tested.share)}"
+        for one in hypotheses[1:]
+        if one.cause in names and one.tested and one.tested.share < LEAST_SHOWN
+    ]
+    return "; ".join(said)
+
+
+def in_brief(proposal: ActionProposal | None) -> str:
+    """What a rehearsal says of an action, in one line; "" without one."""
+    found = proposal.rehearsal if proposal else None
+    if found is None:
+        return ""
+    return f"refused by the interlock: {found.refused}" if found.refused else found.said
 
 
 def severity_words(severity: float) -> str:

@@ -174,6 +174,8 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
                 else "nothing names it"
             )
             screen.hung("", f"{hypothesis['score']:>4.0%}  {hypothesis['title']}, {proof}")
+    if value.get("untested"):
+        screen.hung("", f"not tried on the plant model: {value['untested']}", style="yellow")
     trial_views.path(screen, value)
     screen.head("evidence")
     for piece in value["evidence"]:
@@ -183,6 +185,10 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
     for step in value["steps"]:
         screen.hung("  -", f"{step['text']} [{', '.join(step['evidence'])}]", 3)
     _guide(screen, value["guide"]["steps"])
+    if value.get("withheld"):
+        screen.head("not proposed")
+    for one in value.get("withheld", ()):
+        screen.hung("  -", f"{one['subject']}: {one['why']}", 5)
     by = {"facts": "code", "assisted": "the model among code's candidates", "free": "the model"}[
         value["mode"]
     ]

@@ -60,6 +60,16 @@ class ActionProposal(Frozen):
     """The next minutes with and without it; None where there is nothing to rehearse, or no plant model."""
 
 
+class Withheld(Frozen):
+    """An action that the cause calls for and that is not proposed."""
+
+    subject: str
+    """What it would do, in words."""
+    why: str
+    review: str = ""
+    """Id of the review in which people were asked; "" where an interlock is against it."""
+
+
 class Decision(Frozen):
     """What a person decided. `respond` answers a question; it is never a yes or a no."""
 

@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from plant.diagnosis.results import CausalPath, StateNote, Trial, Verdict
-from setpoint.contracts.action import ActionProposal
+from setpoint.contracts.action import ActionProposal, Withheld
 from setpoint.contracts.event import Frozen
 from setpoint.contracts.facts import Citation, Evidence, Passage
 
@@ -69,6 +69,8 @@ class Diagnosis(Frozen):
     summary: str
     guide: RecoveryGuide
     proposals: tuple[ActionProposal, ...] = ()
+    withheld: tuple[Withheld, ...] = ()
+    """Actions the cause calls for that were judged before, or that an interlock would refuse now."""
     state: StateNote | None = None
     """How well the plant model was brought to the site's state; None where no plant model covers the incident."""
     path: CausalPath | None = None
@@ -77,6 +79,8 @@ class Diagnosis(Frozen):
     """Other open incidents whose events the first cause explains; they are grouped under this one."""
     disagreement: str = ""
     """Where the symbolic signatures, or the model, would have named another cause than the test on the plant."""
+    untested: str = ""
+    """Why the causes were not tried on the plant model; "" where they were."""
     written_by: str
     """Which mode and model wrote the words; "template" where the fallback stands."""
     fallbacks: tuple[str, ...] = ()

@@ -39,6 +39,10 @@ class JobRequest(Frozen):
     slow; `review_id` for review."""
     urgency: int = Field(default=2, ge=0, le=3)
     """The incident's priority as a number: 0 is taken first."""
+    quiet_s: float = Field(default=0.0, ge=0.0)
+    """Taken after so long without another request for the same key; 0: at once."""
+    longest_s: float = Field(default=0.0, ge=0.0)
+    """With `quiet_s`: taken after so long at the latest, whatever else comes."""
 
 
 class Dispatch(Frozen):

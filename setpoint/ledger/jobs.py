@@ -45,10 +45,19 @@ class Order:
     urgency: int = 2
     not_before: datetime | None = None
     max_attempts: int = 8
+    quiet_s: float = 0.0
+    longest_s: float = 0.0
+    """As JobRequest has them."""
+
+    def start(self, now: datetime) -> float:
+        """When it may be taken, where no job of its key is queued yet; seconds since 1970."""
+        return seconds(self.not_before or now) + self.quiet_s
 
 
 def order_of(order: JobRequest) -> Order:
-    return Order(order.kind, order.key, dict(order.payload), order.urgency)
+    return Order(
+        order.kind, order.key, dict(order.payload), order.urgency, quiet_s=order.quiet_s, longest_s=order.longest_s
+    )  # fmt: skip
 
 
 def enqueue(tx: Connection, order: Order, now: datetime) -> int:
@@ -93,9 +102,16 @@ def _folded(queued: Row[Any], order: Order, now: datetime) -> dict[str, Any]:
         "job": queued.number,
         "new_payload": to_json(_joined(json.loads(queued.payload), order.payload)),
         "new_urgency": min(queued.urgency, order.urgency),
-        "new_start": min(queued.not_before, seconds(order.not_before or now)),
+        "new_start": _start_together(queued, order, now),
         "moment": seconds(now),
     }
+
+
+def _start_together(queued: Row[Any], order: Order, now: datetime) -> float:
+    """The earlier of both; but one that waits for quiet begins to wait again, up to its limit."""
+    if order.quiet_s and queued.not_before > seconds(now):
+        return min(order.start(now), float(queued.queued) + order.longest_s)
+    return min(float(queued.not_before), order.start(now))
 
 
 def _row(order: Order, now: datetime) -> dict[str, Any]:
@@ -108,7 +124,7 @@ def _row(order: Order, now: datetime) -> dict[str, Any]:
         "urgency": order.urgency,
         "attempts": 0,
         "max_attempts": order.max_attempts,
-        "not_before": seconds(order.not_before or now),
+        "not_before": order.start(now),
         "worker": "",
         "error": "",
         "queued": seconds(now),
@@ -173,6 +189,12 @@ def _bury_expired(tx: Connection, kinds: Sequence[str], now: float) -> None:
     where = (jobs.c.kind.in_(kinds), _expired(now), jobs.c.attempts >= jobs.c.max_attempts)
     values = {"state": "dead", "error": "the worker died or hung at each attempt", "updated": now}
     tx.execute(update(jobs).where(*where).values(**values))
+
+
+def hasten(tx: Connection, now: datetime) -> int:
+    """What waits for its incident to be quiet may begin: nothing more will come. A job that failed waits on."""
+    where = (jobs.c.state == "queued", jobs.c.attempts == 0, jobs.c.not_before > seconds(now))
+    return tx.execute(update(jobs).where(*where).values(not_before=seconds(now))).rowcount
 
 
 def release(tx: Connection, now: datetime) -> int:

@@ -41,6 +41,17 @@ def test_the_command_line_starts_without_extras_and_without_heavy_parts() -> Non
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_look_at_the_desk_loads_no_graph_no_model_and_no_compiled_plant() -> None:
+    code = (
+        "import sys\n"
+        "import setpoint.app.opening\n"
+        "heavy = {'langgraph', 'llama_cpp', 'numba', 'qdrant_client'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_the_product_itself_needs_no_eval_framework() -> None:
     code = "import sys; sys.modules['inspect_ai'] = None; import setpoint.app.wiring, setpoint.app.headless, setpoint.app.api"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY)

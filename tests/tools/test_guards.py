@@ -12,7 +12,7 @@ from setpoint.contracts.site import Asset, Site
 from setpoint.errors import ActionRefused
 from tests.tools.bench import NIGHT, Bench, action
 from tools.actions import CATALOG
-from tools.guards import ALWAYS, GUARDS, LAST, ON_SITE, Situation, check, refusals
+from tools.guards import ALWAYS, GUARDS, LAST, ON_SITE, Situation, check, hindrance, refusals
 from tools.readings import Reading
 
 Arrange = Callable[[Bench], None]
@@ -211,3 +211,11 @@ def test_load_that_feeds_life_safety_or_cooling_is_never_shed(kind: str, what: s
 def test_all_reasons_are_counted(bench: Bench) -> None:
     with pytest.raises(ActionRefused, match=r"\(and \d more\)"):
         check(bench.situation(action("set_coolant_flow", "cdu-1", flow_lpm=300.0), stopped="by bob: test"))
+
+
+def test_an_interlock_is_known_before_people_are_asked(bench: Bench) -> None:
+    found = hindrance(action("migrate_job", "gpu-13"), bench.site, bench.adapter.read, NIGHT)
+    assert found is not None
+    assert found.guard == "not_in_pool"
+    assert hindrance(action("drain_node", "gpu-13"), bench.site, bench.adapter.read, NIGHT) is None
+    assert hindrance(action("migrate_job", "gpu-13"), bench.site, lambda _asset: None, NIGHT) is None

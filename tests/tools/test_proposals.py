@@ -7,7 +7,7 @@ import pytest
 from setpoint.errors import ActionRefused, InputError
 from tests.tools.bench import Bench
 from tools.actions import validate
-from tools.guards import refusals
+from tools.guards import pools_on, refusals
 from tools.proposals import proposal, propose
 
 
@@ -107,3 +107,16 @@ def test_a_proposal_is_complete_and_stable(bench: Bench) -> None:
     assert made[0].risk == "medium"
     assert made[0].effect.startswith("Drain gpu-20. Moves work off the node")
     assert validate(made[0].action, bench.site) == made[0].action
+
+
+def test_flow_is_proposed_upwards_even_where_it_carries_the_heat(bench: Bench) -> None:
+    bench.plant.state["cdu-1"]["flow_setpoint_lpm"] = 200.0
+    found = propose("set_coolant_flow", "cdu-1", bench.site, bench.adapter.read)
+    assert found.args["flow_lpm"] == pytest.approx(230.0)
+
+
+def test_a_job_is_moved_only_off_a_node_that_runs_one(bench: Bench) -> None:
+    with pytest.raises(ActionRefused, match="nothing related"):
+        propose("migrate_job", "gpu-13", bench.site, bench.adapter.read)
+    moved = propose("migrate_job", "cdu-1", bench.site, bench.adapter.read)
+    assert not pools_on(bench.site, moved.asset)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from syrupy.assertion import SnapshotAssertion
 
 from plant.diagnosis.quiet import as_estimate
 from plant.diagnosis.results import Rehearsal
@@ -12,7 +14,7 @@ from setpoint.contracts import Action
 from setpoint.errors import InputError
 from setpoint.settings import ActSettings
 from tests.tools.bench import INCIDENT, Bench, action
-from tests.tools.plant_cases import ask, refused
+from tests.tools.plant_cases import ask, ports, refused
 from tools.executor import Executor, Rehearse
 from tools.guards import refusals
 from tools.rehearsal import (
@@ -21,7 +23,9 @@ from tools.rehearsal import (
     compare_due,
     live_estimate,
     nothing_to_rehearse,
+    only_costs,
     other_ways,
+    rehearsal_tools,
     rehearse_action,
 )
 
@@ -36,6 +40,10 @@ def rehearser(bench: Bench) -> Rehearse:
 
 def executor(bench: Bench) -> Executor:
     return bench.executor(rehearse=rehearser(bench))
+
+
+def test_schema(snapshot: SnapshotAssertion) -> None:
+    assert [convert_to_openai_tool(tool) for tool in rehearsal_tools(ports("demo"))] == snapshot
 
 
 # ---- before ------------------------------------------------------------------------------------------------------
@@ -214,3 +222,15 @@ def test_the_tool_says_what_would_do() -> None:
     assert "Did you mean" in refused("demo", "rehearse_action", action="set_cooling_flow", asset="cdu-1")
     assert "nothing to rehearse" in refused("demo", "rehearse_action", action="page", asset="cdu-1")
     assert "acts on" in refused("demo", "rehearse_action", action="set_coolant_flow", asset="gpu-01")
+
+
+def test_what_only_costs_is_told_from_what_saves_something(bench: Bench) -> None:
+    state = as_estimate(bench.plant)
+    drained = rehearse_action(bench.site, state, action("migrate_job", "gpu-29"))
+    assert drained is not None
+    assert only_costs(drained)
+    bench.adapter.inject("coolant_pump_failure", "cdu-1-pump-a")
+    bench.clock.forward(10)
+    saved = rehearse_action(bench.site, as_estimate(bench.plant), STANDBY)
+    assert saved is not None
+    assert not only_costs(saved)

@@ -154,8 +154,9 @@ def test_what_lowers_a_chance_that_is_high_is_not_refused() -> None:
 
 def test_what_changes_nothing_in_an_emergency_is_not_refused() -> None:
     found = rehearse(
-        demo(), pump_lost(), "set_kv_watermark", "pool-batch", {"watermark_pct": 80.0}, bound=Bound(0.05)
-    )
+        demo(), pump_lost(), "set_kv_watermark", "pool-batch", {"watermark_pct": 80.0}, bound=Bound(0.05),
+        cause="coolant_pump_failure@cdu-1-pump-a",
+    )  # fmt: skip
     assert risk(found, "gpu_temp_max_c").acted == 1.0
     assert found.refused == ""
 
@@ -250,3 +251,26 @@ def test_small_sites_have_a_rehearsal_too(name: str) -> None:
     )
     assert found.bands
     assert found.said
+
+
+def test_a_limit_that_is_broken_elsewhere_either_way_is_not_the_actions_matter() -> None:
+    found = rehearse(demo(), pump_lost(), "set_kv_watermark", "pool-batch", {"watermark_pct": 80.0})
+    assert "gpu_temp_max_c" not in {one.name for one in found.risks}
+    assert all(option.worst_limit != "gpu_temp_max_c" for option in found.options)
+    assert "Doing nothing is as good" in found.said
+
+
+def test_a_better_way_is_named() -> None:
+    found = rehearse(
+        demo(), pump_lost(), "cap_gpu_power", "gpu-01", {"cap_w": 300.0},
+        alternatives=[Step("start_standby_pump", "cdu-1-pump-b", {}, "Start standby pump cdu-1-pump-b")],
+        cause="coolant_pump_failure@cdu-1-pump-a",
+    )  # fmt: skip
+    assert found.options[0].label == "Start standby pump cdu-1-pump-b"
+    assert "Better: Start standby pump cdu-1-pump-b" in found.said
+    assert all(option.gpu_work_pct <= 100.0 for option in found.options)
+
+
+def test_what_differs_little_from_doing_nothing_does_not_come_before_it() -> None:
+    found = rehearse(demo(), pump_lost(), "set_kv_watermark", "pool-batch", {"watermark_pct": 80.0})
+    assert found.options[0].action == ""

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from setpoint.app.desk import DESK, READS
-from setpoint.app.wiring import make_desk
+from setpoint.app.opening import make_desk
 from setpoint.contracts.site import load_site
 from setpoint.errors import NotDecidable, SetpointError, UsageError
 from setpoint.settings import Settings

@@ -377,7 +377,7 @@ def test_one_value_without_a_limit_can_be_drawn() -> None:
 
 @pytest.mark.parametrize("module", [dossier_module, formatting, pictures, report])
 def test_examples_in_docstrings_hold(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
+    result = doctest.testmod(module)  # type: ignore[arg-type] # pytest hands the module over untyped
     assert result.attempted > 0
     assert result.failed == 0
 

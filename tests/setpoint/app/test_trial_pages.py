@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import re
 from datetime import UTC, datetime
 from io import StringIO
 from typing import Any
@@ -18,10 +19,11 @@ from plant.diagnosis.results import Band, Compared, Curve, Verdict
 from setpoint.app import charts, report, trial_pictures, trial_words, views
 from setpoint.app.desk import DESK
 from setpoint.app.dossier import read_dossier
+from setpoint.app.opening import make_desk
 from setpoint.app.report import render_report
 from setpoint.app.trial_pictures import band_plot, curve_plot, interval_bar, sparkline
-from setpoint.app.wiring import make_desk
 from setpoint.contracts import Diagnosis
+from setpoint.contracts.action import Withheld
 from setpoint.settings import Settings
 from tests.setpoint.app.diagnosis_fixture import curves, rehearsal
 from tests.setpoint.app.sample import BEGAN, Sample, build, incident_id
@@ -57,7 +59,7 @@ def test_every_candidate_stands_with_its_share_and_interval(page: Page, diagnosi
     assert "coolant pump failed at cdu-1-pump-a 78 % 61 to 90 %" in text
     assert "coolant flow restricted at cdu-1 13 % 5 to 24 %" in text
     assert "cause unknown 6 % 2 to 14 %" in text
-    assert "Under 1 %: no fault found." in text
+    assert "No fault: under 1 %." in text
     for one in diagnosis.hypotheses:
         assert one.tested is not None
         for reason in (*one.tested.supports, *one.tested.against):
@@ -156,7 +158,7 @@ def test_the_terminal_tells_shares_reasons_and_curves(shown: Any) -> None:
     assert "78 % coolant pump failed at cdu-1-pump-a  61 to 90 %" in text
     assert "+  cdu-1 flow went from 150 to 0 L/min" in text
     assert "-  pool-chat TTFT rose 4 min later" in text
-    assert "under 1 %: no fault found" in text
+    assert "no fault: under 1 %" in text
     assert "By the events alone it would be coolant flow restricted" in text
     row = next(line for line in text.splitlines() if line.strip().startswith("cdu-1 flow L/min"))
     assert row.count("\u2588") > 10
@@ -283,7 +285,7 @@ def test_a_double_fault_names_its_second_cause(played: Sample, diagnosis: Diagno
 
 @pytest.mark.parametrize("module", [trial_pictures, trial_words])
 def test_examples_in_docstrings_hold(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type]
+    result = doctest.testmod(module)  # type: ignore[arg-type] # pytest hands the module over untyped
     assert result.attempted > 0
     assert result.failed == 0
 
@@ -291,3 +293,24 @@ def test_examples_in_docstrings_hold(module: object) -> None:
 def test_the_policy_covers_the_small_plots_too() -> None:
     style = "".join((report.TEMPLATES / name).read_text("utf-8") for name in ("report.css", "small.css"))
     assert ".small-cause" in style
+
+
+def test_what_was_not_tried_and_what_is_not_proposed_stand_on_the_page_with_the_reason(
+    played: Sample,
+) -> None:
+    dossier = read_dossier(played.ledger, played.site)
+    file = next(one for one in dossier.files if one.incident.id == PUMP)
+    no = Withheld(subject="Drain gpu-01", why="it was rejected already: REV-1 of INC-1", review="REV-1")
+    file.diagnoses[-1] = file.diagnoses[-1].model_copy(
+        update={"untested": "no sensor was read", "withheld": (no,)}
+    )
+    text = said(parsed(render_report(dossier, title="t", run=played.run)))
+    assert "Not tried on the plant model: no sensor was read." in text
+    assert "Called for and not proposed Drain gpu-01: it was rejected already" in text
+
+
+def test_what_is_open_stands_by_cause_with_the_rate_of_alarms(page: Page) -> None:
+    text = " ".join(page.by_id["causes"].split())
+    assert "Open at the end, by cause" in text
+    assert "coolant pump failed" in text
+    assert re.search(r"at most \d+ new incidents? in ten minutes|Alarms came as a flood|Alarm flood", text)

@@ -13,7 +13,7 @@ import pytest
 
 from setpoint.app import adapters
 from setpoint.app.desk import DESK, READS
-from setpoint.app.wiring import make_desk
+from setpoint.app.opening import make_desk
 from setpoint.autonomy.gate import Gate
 from setpoint.autonomy.granting import set_level, sign
 from setpoint.contracts import Diagnosis, Review

@@ -19,7 +19,7 @@ def opened(ledger: Ledger, *names: str, priority: str = "P1") -> None:
             batch_id="B-" + "-".join(names),
             time=NOW,
             ranked=tuple(ranked(item, name) for item, name in zip(items, names, strict=True)),
-            incidents=tuple(incident(name, priority, group_key=name) for name in names),  # type: ignore[arg-type]
+            incidents=tuple(incident(name, priority, group_key=name) for name in names),  # type: ignore[arg-type] # a plain str
             new_incidents=names,
         )
     )

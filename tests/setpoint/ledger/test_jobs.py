@@ -167,3 +167,52 @@ def test_the_latest_diagnosis_counts(ledger: Ledger) -> None:
     assert latest.top.cause == "psu_failure"
     assert [item.top.cause for item in ledger.list_diagnoses("INC-1")] == ["gpu_off_bus", "psu_failure"]
     assert ledger.get_diagnosis("INC-2") is None
+
+
+# ---- waiting for quiet --------------------------------------------------------------------------------------------
+
+
+def _ask(
+    ledger: Ledger, seconds: float, quiet_s: float = 5.0, longest_s: float = 12.0, urgency: int = 1
+) -> None:
+    order = JobRequest(kind="slow", key="INC-1", urgency=urgency, quiet_s=quiet_s, longest_s=longest_s)
+    ledger.record_diagnosis(diagnosis("INC-9"), jobs=[order], now=at(seconds))
+
+
+def test_it_is_taken_when_its_key_was_quiet_for_so_long(ledger: Ledger) -> None:
+    _ask(ledger, 0)
+    _ask(ledger, 4)
+
+    assert _claim(ledger, 8) is None
+    assert _must(_claim(ledger, 9)).key == "INC-1"
+
+
+def test_it_waits_no_longer_than_its_limit(ledger: Ledger) -> None:
+    for second in range(0, 14, 3):
+        _ask(ledger, second)
+
+    assert _claim(ledger, 11) is None
+    assert _must(_claim(ledger, 12)).key == "INC-1"
+
+
+def test_one_that_must_be_done_at_once_ends_the_wait(ledger: Ledger) -> None:
+    _ask(ledger, 0)
+    _ask(ledger, 1, quiet_s=0.0, urgency=0)
+
+    assert _must(_claim(ledger, 1)).urgency == 0
+
+
+def test_what_could_begin_already_is_not_put_off(ledger: Ledger) -> None:
+    _ask(ledger, 0)
+    _ask(ledger, 6)
+
+    assert _must(_claim(ledger, 6)).key == "INC-1"
+
+
+def test_where_no_more_comes_nothing_waits_for_quiet_but_a_failed_job_rests_on(ledger: Ledger) -> None:
+    ledger.enqueue("slow", "INC-2", now=at(0))
+    ledger.fail(_must(_claim(ledger)), "broke", at(500), now=at(1))
+    _ask(ledger, 1)
+
+    assert ledger.hasten_jobs(now=at(2)) == 1
+    assert [_must(_claim(ledger, 2)).key, _claim(ledger, 2)] == ["INC-1", None]

@@ -1,0 +1,174 @@
+"""What is opened from settings alone: site, stores, index, desk. Commands use it without the engine and its graphs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from agents.alerter import escalation_notice
+from agents.correlator import Correlator
+from agents.filter import TextRanker
+from agents.symbolic_engine import SymbolicEngine
+from knowledge.causes import catalog_version
+from knowledge.rulebook import RuleBook
+from setpoint import __version__
+from setpoint.app.desk import DESK, Desk
+from setpoint.contracts import Event, Incident, Notice, Quarantined, Triage
+from setpoint.contracts.sinks import sink_label
+from setpoint.contracts.site import Site, load_site
+from setpoint.intake import read, sense
+from setpoint.ledger import Ledger
+from setpoint.llm import load_role
+from setpoint.settings import Settings
+
+if TYPE_CHECKING:
+    from knowledge.index import Index
+    from tools.adapter import SimulatedSite
+    from tools.night_site import NightSite
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def open_site(settings: Settings) -> Site:
+    """The site file, or a site without known assets."""
+    return load_site(settings.site.file) if settings.site.file else Site(name="site")
+
+
+def open_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name; first notices go to the first sink."""
+    settings.store.dir.mkdir(parents=True, exist_ok=True, mode=0o700)
+    target: str | Path = settings.store.url or settings.store.dir / "ledger.db"
+    return Ledger.open(target, sinks=settings.alerts.sinks[:1])
+
+
+def open_index(settings: Settings) -> Index:
+    """The knowledge index, with dense vectors where an embedding model is set."""
+    from knowledge.index import Index  # Qdrant takes half a second to load, and a start must be quick
+
+    knowledge = settings.knowledge
+    embed = None
+    if knowledge.embedding:
+        from setpoint.llm.embedding import load_embedding
+
+        embed = load_embedding(knowledge.embedding)
+    key = os.environ.get(knowledge.api_key_env)
+    return Index.open(settings.store.dir / "knowledge", url=knowledge.url, api_key=key, embed=embed)
+
+
+def open_adapter(settings: Settings, site: Site) -> SimulatedSite | None:
+    """The simulated plant of a simulated site. Adapters of real sites plug in here."""
+    if not site.simulated:
+        return None
+    from tools.adapter import SimulatedSite  # compiled code takes half a second to load
+
+    return SimulatedSite(site, utc_now, settings.store.dir / "plant.json")
+
+
+def load_ranking(settings: Settings) -> Callable[[Sequence[Event]], Iterator[tuple[Event, Triage]]]:
+    """Sense, correlate and rank without a store, for `setpoint triage`."""
+    site = open_site(settings)
+    correlator = Correlator(site, settings.triage)
+    engine = SymbolicEngine(RuleBook.load(settings.triage.rules), site, TextRanker.load())
+
+    def ranked(events: Sequence[Event]) -> Iterator[tuple[Event, Triage]]:
+        for one in correlator.observe([sense(event, site, settings.triage) for event in events]):
+            yield one.event, engine.rank(one.event, one.context)
+
+    return ranked
+
+
+def local_desk(settings: Settings) -> Callable[[str, dict[str, Any]], JsonValue]:
+    """Desk calls in this process."""
+    site = open_site(settings)
+    desk = make_desk(settings, site, open_ledger(settings))
+    return lambda name, arguments: DESK[name](desk, **arguments)
+
+
+def make_desk(
+    settings: Settings,
+    site: Site,
+    ledger: Ledger,
+    index: Callable[[], Index] | None = None,
+    simulated: SimulatedSite | NightSite | None = None,
+) -> Desk:
+    """The operator's functions over these stores, and over the simulated site of a running server."""
+    opened = index or once(lambda: open_index(settings))
+    adapter = once(lambda: simulated or open_adapter(settings, site))
+    return Desk(
+        ledger=ledger,
+        site=site,
+        open_index=opened,
+        read_items=lambda raw, origin: read_items(raw, origin, site),
+        escalation=lambda incident: next_escalation(incident, 0, settings, ledger, site),
+        versions=lambda: versions(settings),
+        autonomy=settings.autonomy,
+        ask=lambda question: _chat(settings, site, ledger, opened, adapter(), question),
+        flood_per_10min=settings.alerts.flood_per_10min,
+    )
+
+
+def _chat(
+    settings: Settings,
+    site: Site,
+    ledger: Ledger,
+    index: Callable[[], Index],
+    simulated: SimulatedSite | NightSite | None,
+    question: str,
+) -> dict[str, JsonValue]:
+    from setpoint.app.talk import make_operator
+
+    answer: dict[str, JsonValue] = make_operator(settings, site, ledger, index, simulated)(question)
+    return answer
+
+
+def read_items(raw: bytes, origin: str, site: Site) -> tuple[list[Event], list[Quarantined]]:
+    """Events and unreadable items of one input."""
+    items = list(read(raw, origin=origin, zone=site.zone, received=utc_now()))
+    return [i for i in items if isinstance(i, Event)], [i for i in items if isinstance(i, Quarantined)]
+
+
+def versions(settings: Settings) -> dict[str, str]:
+    """What made a proposal: kept with every human judgement."""
+    light, heavy = load_role(settings.models.light, "light"), load_role(settings.models.heavy, "heavy")
+    return {
+        "setpoint": __version__,
+        "causes": catalog_version(),
+        "light": f"{light.name}@{light.sha256[:12]}",
+        "heavy": f"{heavy.name}@{heavy.sha256[:12]}",
+        "mode": settings.models.heavy.mode,
+    }
+
+
+def next_escalation(
+    incident: Incident, level: int, settings: Settings, ledger: Ledger, site: Site
+) -> tuple[Notice, str]:
+    """What to say and to whom, when nobody answered `level` escalations."""
+    sinks = settings.alerts.sinks
+    told = sink_label(sinks[min(level, len(sinks) - 1)])
+    last = ledger.last_notice(incident.id)
+    notice = escalation_notice(incident, last, site, utc_now(), told, ledger.first_told(incident.id))
+    return notice.model_copy(update={"version": (last.version + 1) if last else 1}), sinks[
+        min(level + 1, len(sinks) - 1)
+    ]
+
+
+def once(make: Callable[[], Any]) -> Callable[[], Any]:
+    """What it makes at the first call, by whatever thread; the same at every later one."""
+    made: list[Any] = []
+    turn = Lock()
+
+    def get() -> Any:
+        with turn:
+            if not made:
+                made.append(make())
+            return made[0]
+
+    return get
