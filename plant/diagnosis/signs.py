@@ -8,14 +8,17 @@ import numpy as np
 
 from plant.diagnosis.candidates import Candidate
 from plant.diagnosis.estimate import Estimate
-from plant.diagnosis.mechanisms import ANY, EVERY, Expected
+from plant.diagnosis.mechanisms import ANY, EVERY, SWITCHED, Expected
 from plant.diagnosis.observed import Key, Observed
 from plant.diagnosis.shift import peaks, shifts, silent, stuck
 from plant.diagnosis.words import named, reading
+from plant.dynamics.knobs import FAULT_KNOBS
 from plant.faults.place import targets
 from plant.site import Site
 
 CLEAR, CALM = 4.0, 2.0
+LEAST_READ = 6
+"""Readings that refute a state."""
 SEEN, NOT_SEEN, HARDLY_MISSED, CONTRARY = 2.6, -1.6, -0.3, -2.2
 STILL_READ = -7.0
 """A reading that the cause would silence or freeze goes on."""
@@ -100,6 +103,26 @@ class SignReader:
                            "which this cause does not explain")  # fmt: skip
         score = float(np.clip(score, -MOST, MOST)) + max(MOST_FOREIGN, FOREIGN * len(foreign))
         return Signs(score, tuple(supports), tuple(against))
+
+    def refuted(self, candidate: Candidate) -> tuple[str, ...]:
+        """States that the cause would switch and that were read as before all the time."""
+        mechanism = candidate.mechanism
+        found = []
+        for move in mechanism.moves if mechanism else ():
+            if move.knob not in SWITCHED or move.mild != move.severe or move.mild not in (0.0, 1.0):
+                continue
+            column = FAULT_KNOBS[move.knob].of
+            for asset in targets(self._site, candidate.asset, move):
+                values = self._observed.series.get((asset, column))
+                after = (
+                    values[self._observed.index(self._estimate.at_s) :] if values is not None else np.zeros(0)
+                )
+                read = after[np.isfinite(after)]
+                if len(read) >= LEAST_READ and np.all(np.abs(read - move.mild) > 0.5):
+                    found.append(
+                        f"{asset} {named(column)} was read as {reading(column, float(read[-1]))} all the time"
+                    )
+        return tuple(found)
 
     def unknown(self, assets: frozenset[str]) -> float:
         """What readings that moved on these assets say for a cause nobody named."""

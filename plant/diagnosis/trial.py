@@ -41,7 +41,7 @@ SHOWN = 5
 """Candidates whose curves are kept."""
 PAIRS, PAIR_COST = 4, 1.5
 PRIOR_WEIGHT = 0.05
-IDLE_COST, IDLE_FROM = 3.0, 3.0
+IDLE_COST, REFUTED_COST = 3.0, 6.0
 STILL = 4.0
 NEVER_MOVED, CAME_BACK, BENT_COST, MOST_BENT = 5.5, 4.5, -0.6, 5
 """For no fault: no reading of what reported ever moved, or all came back; else for each kind that is still off."""
@@ -99,6 +99,9 @@ def _weigh(
     except (SetpointError, ArithmeticError, KeyError) as error:
         problems.append(f"{candidate.cause} at {candidate.asset} could not be run: {error}")
     signs = reader.read(candidate)
+    if refuted := reader.refuted(candidate):
+        prior -= REFUTED_COST
+        signs = replace(signs, against=(*refuted[:2], *signs.against))
     if mechanism and mechanism.of_one_reading:
         none = sensor_evidence(bench.signals, candidate.asset, candidate.metric)
     return Weighed(candidate.cause, candidate.asset, candidate, candidate.from_events,
@@ -117,13 +120,14 @@ def _focus(weighed: Sequence[Weighed], signals: Signals, site: Site, observed: O
 
 
 def _on_all(one: Weighed, signals: Signals, matter: NDArray[np.bool_], rest: FloatArray) -> Weighed:
-    """Judged on the signals that count for all; what it leaves may be something else. A cause that moves nothing while
-    readings near the alarm have moved cannot have moved them."""
+    """Judged on the signals that count for all; what it leaves may be something else. A cause that fits only where it
+    moves nothing explains no alarm."""
     each = with_rest(one.fit.each if one.fit else np.zeros(len(rest)), rest)
     groups = np.maximum(by_group(signals, each, matter), one.groups if one.fit is None else -np.inf)
     mechanism = one.candidate.mechanism if one.candidate else None
-    idle = one.fit is None and mechanism is not None and bool(mechanism.moves) and one.signs.score <= 0.0
-    cost = IDLE_COST if idle and by_group(signals, rest, matter).sum() > IDLE_FROM else 0.0
+    still = one.fit is None or not _moves(one.fit, signals).any()
+    idle = still and mechanism is not None and bool(mechanism.moves) and one.signs.score <= 0.0
+    cost = IDLE_COST if idle else 0.0
     return replace(one, groups=groups, prior=one.prior - cost)
 
 
