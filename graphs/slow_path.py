@@ -82,6 +82,8 @@ class SlowPorts:
     record: Callable[[Diagnosis], None]
     new_budget: Callable[[], Budget]
     try_causes: TryCauses = lambda _case, _scores: None
+    explain_service: Callable[[Case], str] = lambda _case: ""
+    """What change points, order in time and elimination say of services that no plant model covers; "" for others."""
     rehearse: Rehearse = lambda proposal, _case, _cause, _others: proposal
     passages: int = 6
     progress: Callable[[str, str], None] = lambda _incident, _stage: None
@@ -104,6 +106,7 @@ class SlowState(TypedDict, total=False):
     path: dict[str, Any] | None
     disagreement: str
     untested: str
+    service: str
     passages: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     summary: str
@@ -130,6 +133,7 @@ class CausesTested(TypedDict, total=False):
     path: dict[str, Any] | None
     disagreement: str
     untested: str
+    service: str
     fallbacks: list[str]
     tokens: int
 
@@ -204,6 +208,7 @@ async def test_causes(state: SlowState, runtime: Runtime[SlowPorts]) -> CausesTe
         verdict = await asyncio.to_thread(decide, ports.mode, ports.decider, ranked, evidence, ports.causes)
         if trial is not None and verdict.decided_by != "code":
             opinion, verdict = overruled(verdict, ranked, opinion)
+    service = await asyncio.to_thread(ports.explain_service, case) if trial is None else ""
     first = verdict.hypotheses[0].tested
     path = path_over(case.site, first, case.events, case.triages) if first and first.asset else None
     return {
@@ -213,6 +218,7 @@ async def test_causes(state: SlowState, runtime: Runtime[SlowPorts]) -> CausesTe
         "path": path.model_dump(mode="json") if path else None,
         "disagreement": opinion,
         "untested": tried if isinstance(tried, str) else "",
+        "service": service,
         "fallbacks": [verdict.problem] if verdict.problem else [],
         "tokens": verdict.tokens,
     }
@@ -392,6 +398,7 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         path=CausalPath.model_validate(state["path"]) if state.get("path") else None,
         disagreement=state.get("disagreement", ""),
         untested=state.get("untested", ""),
+        service=state.get("service", ""),
         steps=tuple(ReasoningStep.model_validate(item) for item in state["steps"]),
         summary=state["summary"],
         guide=RecoveryGuide.model_validate(state["guide"]),

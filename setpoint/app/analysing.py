@@ -122,6 +122,7 @@ class Analyses:
             asset_names=frozenset(asset.name for asset in parts.site.assets),
             propose=propose,
             try_causes=no_trial if storming else parts.trials.try_causes,
+            explain_service=parts.trials.explain_service,
             rehearse=as_proposed if storming else parts.trials.rehearse,
             record=record,
             new_budget=lambda: Budget(

@@ -72,6 +72,8 @@ def _others(diagnosis: Diagnosis) -> str:
 def _causes(body: Text, diagnosis: Diagnosis) -> None:
     if diagnosis.untested:
         body.append(f"not tried on the plant model: {visible(diagnosis.untested)}\n", "yellow")
+    if diagnosis.service:
+        body.append(f"from events and readings alone: {visible(diagnosis.service)}\n")
     tried = [(one, one.tested) for one in diagnosis.hypotheses if one.tested]
     if not tried:
         return

@@ -10,6 +10,9 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from agents.evidence import Case
+from agents.service_causes import explain_case
+from agents.service_causes.incident import case_of_incident
+from knowledge.service_causes import HEALTHY, UNKNOWN
 from plant.diagnosis.results import Rehearsal
 from setpoint.app.formatting import counted, span
 from setpoint.contracts import Action, ActionProposal
@@ -24,6 +27,8 @@ from tools.windows import readings
 if TYPE_CHECKING:
     from plant.diagnosis.estimate import Estimate
 
+SERVICES = frozenset({"service", "host", "unknown"})
+SAYS_NOTHING = frozenset({UNKNOWN, HEALTHY})
 FOLLOWS = timedelta(minutes=10)
 """Readings of so long after an incident's last event belong to it."""
 LOOKED_BACK, LOOK_STEP_S = timedelta(hours=1), 300.0
@@ -86,6 +91,17 @@ class PlantTrials:
             _LOG.warning("causes of %s could not be tried: %s", case.incident.id, error)
             return f"the plant model could not be brought to the site's state ({error})"
         return tried.trial if tried else self._why_not(case)
+
+    def explain_service(self, case: Case) -> str:
+        """The conclusion from events and readings alone, where only services have reported; "" where it names no
+        failure."""
+        kinds = {
+            found.kind if (found := self.site.find(name)) else "unknown" for name in case.incident.assets
+        }
+        if not kinds <= SERVICES:
+            return ""
+        found = explain_case(case_of_incident(case.incident, case.events, self.history))
+        return "" if found.mode in SAYS_NOTHING else found.conclusion
 
     def _why_not(self, case: Case) -> str:
         """What the readings lack."""

@@ -176,6 +176,8 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
             screen.hung("", f"{hypothesis['score']:>4.0%}  {hypothesis['title']}, {proof}")
     if value.get("untested"):
         screen.hung("", f"not tried on the plant model: {value['untested']}", style="yellow")
+    if value.get("service"):
+        screen.hung("", f"from events and readings alone: {value['service']}")
     trial_views.path(screen, value)
     screen.head("evidence")
     for piece in value["evidence"]:

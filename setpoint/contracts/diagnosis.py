@@ -81,6 +81,8 @@ class Diagnosis(Frozen):
     """Where the symbolic signatures, or the model, would have named another cause than the test on the plant."""
     untested: str = ""
     """Why the causes were not tried on the plant model; "" where they were."""
+    service: str = ""
+    """What change points, order in time and elimination say of services that no plant model covers."""
     written_by: str
     """Which mode and model wrote the words; "template" where the fallback stands."""
     fallbacks: tuple[str, ...] = ()
