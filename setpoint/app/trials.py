@@ -100,8 +100,8 @@ class PlantTrials:
         }
         if not kinds <= SERVICES:
             return ""
-        found = explain_case(case_of_incident(case.incident, case.events, self.history))
-        return "" if found.mode in SAYS_NOTHING else found.conclusion
+        said = explain_case(case_of_incident(case.incident, case.events, self.history))
+        return "" if said.mode in SAYS_NOTHING else said.conclusion
 
     def _why_not(self, case: Case) -> str:
         """What the readings lack."""
