@@ -99,7 +99,7 @@ class SignReader:
             )
         foreign = [m for m in self.bent(candidate.asset) if m not in explained]
         for metric in foreign:
-            against.append(f"{candidate.asset} {named(metric)} moved to {self._last(candidate.asset, metric)}, "
+            against.append(f"{candidate.asset} {named(metric)} moved to {self._furthest(candidate.asset, metric)}, "
                            "which this cause does not explain")  # fmt: skip
         score = float(np.clip(score, -MOST, MOST)) + max(MOST_FOREIGN, FOREIGN * len(foreign))
         return Signs(score, tuple(supports), tuple(against))
@@ -150,7 +150,7 @@ class SignReader:
         z = abs(z) if expected.change == "either" else z * _DIRECTION[expected.change]
         words, way = f"{asset} {named(metric)}", "up" if self.shift(key) > 0 else "down"
         if z > CLEAR:
-            supports.append(f"{words} went {way} from {self._usual(*key)} to {self._last(*key)}")
+            supports.append(f"{words} went {way} from {self._usual(*key)} to {self._furthest(*key)}")
             return SEEN if expected.sure else 0.7 * SEEN
         if z < -CLEAR:
             against.append(
@@ -178,6 +178,12 @@ class SignReader:
         values = self._observed.series[asset, metric]
         kept = values[np.isfinite(values)]
         return reading(metric, float(np.median(kept[-3:]))) if len(kept) else "nothing"
+
+    def _furthest(self, asset: str, metric: str) -> str:
+        """Where it stood when it was furthest off; the reading itself, not the end of a burst that is over."""
+        usual = self._estimate.healthy[asset, metric]
+        level = float(usual[np.isfinite(usual)][0])
+        return reading(metric, level + self.shift((asset, metric)) * self._estimate.noise[asset, metric])
 
     def _usual(self, asset: str, metric: str) -> str:
         values = self._estimate.healthy[asset, metric]

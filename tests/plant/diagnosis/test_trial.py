@@ -81,11 +81,10 @@ def test_words_that_every_reading_refutes_are_not_believed(site, window):
     """A pump is said to have stopped, and every reading stays put: it has not; what else was meant stays open."""
     observed = window(signs=PUMP)
     trial = try_causes(site, observed, {**OPEN, "coolant_pump_failure": 4.5}).trial
-    share = {v.mechanism or v.cause: v.share for v in trial.verdicts if not v.also}
-    assert share["pump_stopped"] < 0.1 * share["unknown"] + 0.15
     stopped = next(v for v in trial.verdicts if (v.mechanism, v.asset) == ("pump_stopped", "cdu-1-pump-a"))
     assert stopped.from_signals < -20
-    assert trial.verdicts[0].share < 0.7
+    assert stopped.share < 0.05
+    assert trial.verdicts[0].cause in ("unknown", "no_fault")
 
 
 def test_a_harmless_alarm_over_a_calm_site_is_no_fault(site, window):
