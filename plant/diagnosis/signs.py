@@ -105,9 +105,16 @@ class SignReader:
         return Signs(score, tuple(supports), tuple(against))
 
     def refuted(self, candidate: Candidate) -> tuple[str, ...]:
-        """States that the cause would switch and that were read as before all the time."""
+        """States that the cause would switch and that were read as before all the time, and readings that it would
+        silence and that went on."""
         mechanism = candidate.mechanism
-        found = []
+        found = [
+            f"readings of {asset} went on"
+            for expected in (mechanism.expects if mechanism else ())
+            if expected.change == "absent" and expected.metric == EVERY and expected.sure
+            for asset in targets(self._site, candidate.asset, expected)
+            if (told := self._observed.metrics(asset)) and not any((asset, m) in self._silent for m in told)
+        ]
         for move in mechanism.moves if mechanism else ():
             if move.knob not in SWITCHED or move.mild != move.severe or move.mild not in (0.0, 1.0):
                 continue
