@@ -258,8 +258,8 @@ def latency_ms(done: Replay, engine: str) -> tuple[tuple[float, float], tuple[fl
     from plant.inference.slo import WARM_SHARE
 
     start = int(WARM_SHARE * len(done.ttft_s))
-    ttft = percentiles(1e3 * (done.ttft_s[start:] + engine_cost(engine).first_s), 50, 99)  # type: ignore[arg-type]
-    tpot = percentiles(1e3 * done.tpot_s[start:], 50, 99)  # type: ignore[arg-type]
+    ttft = percentiles(1e3 * (done.ttft_s[start:] + engine_cost(engine).first_s), 50, 99)
+    tpot = percentiles(1e3 * done.tpot_s[start:], 50, 99)
     return (ttft[0], ttft[1]), (tpot[0], tpot[1])
 
 

@@ -22,6 +22,9 @@ from tools.telemetry import History
 from tools.typed import Args, ToolError
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from plant.hardware.models import Model
     from plant.inference.deployment import Deployment
     from plant.sim import Plant
@@ -199,7 +202,7 @@ def known(value: float, digits: int = 4) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def percentiles(values: Sequence[float], *shares: float) -> list[float]:
+def percentiles(values: Sequence[float] | NDArray[np.float64], *shares: float) -> list[float]:
     """Percentiles of what is finite; NaN where nothing is."""
     import numpy as np
 

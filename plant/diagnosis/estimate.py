@@ -271,7 +271,7 @@ def _note(
 ) -> StateNote:  # fmt: skip
     compared = [key for key in bias if abs(levels[key]) > 1e-6 or abs(bias[key]) > 3 * noise[key]]
     off = [key for key in compared if abs(bias[key]) > MODEL_OFF * abs(levels[key]) + 6 * noise[key]]
-    problems = list(sensor_problems(site, observed, at_s, noise))
+    problems = list(sensor_problems(site, observed))
     share = len(off) / len(compared) if compared else 1.0
     if compared and share > MISMATCH_SHARE:
         worst = max(off, key=lambda key: abs(bias[key]) / (abs(levels[key]) + noise[key]))

@@ -18,6 +18,7 @@ SIGNAL_WEIGHT, EVENT_WEIGHT, SIGN_WEIGHT, FIT_WEIGHT = 0.14, 1.3, 0.5, 2.0
 site is not the model: fitted by maximum likelihood on the development nights of evals.diagnosis (seeds 1 to 80)."""
 UNSEEN_WEIGHT, UNKNOWN_OFFSET = 0.38, 1.0
 CALM_WEIGHT, NO_FAULT_OFFSET = 0.49, 1.25
+"""Of their signs, and where the two start; fitted together with the weights."""
 FLOOR = -4.0
 """Beyond this, readings speak ever more softly against a cause that events name: it may show in a way the model lacks."""
 DRAWS = 200
@@ -41,7 +42,6 @@ class Weighed:
     fit: Fit | None = None
     prior: float = 0.0
     also: str = ""
-    second: Fit | None = None
 
     @property
     def signals(self) -> float:

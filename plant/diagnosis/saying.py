@@ -51,11 +51,12 @@ def _of_limit(risk: LimitRisk, before: Sequence[Reach], after: Sequence[Reach]) 
         "gpu_temp_max_c" if risk.name == TRIPS and _has(before, "gpu_temp_max_c", risk.asset) else risk.name
     )
     one, other = _reach_of(before, name, risk.asset), _reach_of(after, name, risk.asset)
-    if one is None and other is None:
+    known = one or other
+    if known is None:
         return ""
     if one is None or other is None:
         gone = "without it" if other is None else "with it"
-        return f"The limit on {(one or other).quantity.words} holds only {gone}."  # type: ignore[union-attr]  # one is there
+        return f"The limit on {known.quantity.words} holds only {gone}."
     after_s = np.nanmedian(one.first_s) if one.broken.any() else np.nan
     verb = "stays at" if after_s == 0.0 else "falls to" if LIMITS[name].side == "below" else "reaches"
     passing = f", past the limit after {span(float(after_s))}" if np.isfinite(after_s) and after_s > 0 else ""

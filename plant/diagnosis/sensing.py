@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -19,6 +19,7 @@ ALL_OF_IT = 3
 STUCK_ROWS = 12
 """So many equal readings of a value that moved before are suspicious."""
 WANDERS = 0.6
+"""Share of its samples at which a reading that wanders changes."""
 ALIVE = 0.5
 """Of like sensors: so many must still change for one that does not to be suspicious."""
 APART_K = 3.0
@@ -41,9 +42,7 @@ def wired(plant: Plant, asset: str, metric: str) -> int | None:
     return None
 
 
-def sensor_problems(
-    site: Site, observed: Observed, at_s: float, noise: Mapping[Key, float]
-) -> Iterator[SensorProblem]:
+def sensor_problems(site: Site, observed: Observed) -> Iterator[SensorProblem]:
     """Readings that stopped, stand still or contradict each other, over the whole window."""
     yield from _unknown(site, observed)
     yield from _silent(observed)

@@ -17,9 +17,11 @@ from plant.faults.place import targets
 from plant.site import Site
 
 CLEAR, CALM = 4.0, 2.0
+"""Noises off the usual: it moved, it did not."""
 LEAST_READ = 6
 """Readings that refute a state."""
 SEEN, NOT_SEEN, HARDLY_MISSED, CONTRARY = 2.6, -1.6, -0.3, -2.2
+"""Log evidence of an expected reading, by what it did."""
 STILL_READ = -7.0
 """A reading that the cause would silence or freeze goes on."""
 MOST = 6.0
@@ -108,28 +110,34 @@ class SignReader:
         """States that the cause would switch and that were read as before all the time, and readings that it would
         silence and that went on."""
         mechanism = candidate.mechanism
-        found = [
+        if mechanism is None:
+            return ()
+        went_on = [
             f"readings of {asset} went on"
-            for expected in (mechanism.expects if mechanism else ())
+            for expected in mechanism.expects
             if expected.change == "absent" and expected.metric == EVERY and expected.sure
             for asset in targets(self._site, candidate.asset, expected)
             if (told := self._observed.metrics(asset)) and not any((asset, m) in self._silent for m in told)
         ]
-        for move in mechanism.moves if mechanism else ():
-            if move.knob not in SWITCHED or move.mild != move.severe or move.mild not in (0.0, 1.0):
-                continue
-            column = FAULT_KNOBS[move.knob].of
-            for asset in targets(self._site, candidate.asset, move):
-                values = self._observed.series.get((asset, column))
-                after = (
-                    values[self._observed.index(self._estimate.at_s) :] if values is not None else np.zeros(0)
-                )
-                read = after[np.isfinite(after)]
-                if len(read) >= LEAST_READ and np.all(np.abs(read - move.mild) > 0.5):
-                    found.append(
-                        f"{asset} {named(column)} was read as {reading(column, float(read[-1]))} all the time"
-                    )
-        return tuple(found)
+        unswitched = [
+            text
+            for move in mechanism.moves
+            if move.knob in SWITCHED and move.mild == move.severe and move.mild in (0.0, 1.0)
+            for asset in targets(self._site, candidate.asset, move)
+            if (text := self._unswitched((asset, FAULT_KNOBS[move.knob].of), move.mild))
+        ]
+        return (*went_on, *unswitched)
+
+    def _unswitched(self, key: Key, wanted: float) -> str:
+        """That a state never came near the value it should have taken, in words; "" where it did, or is not read."""
+        values = self._observed.series.get(key)
+        if values is None:
+            return ""
+        after = values[self._observed.index(self._estimate.at_s) :]
+        read = after[np.isfinite(after)]
+        if len(read) < LEAST_READ or np.any(np.abs(read - wanted) <= 0.5):
+            return ""
+        return f"{key[0]} {named(key[1])} was read as {reading(key[1], float(read[-1]))} all the time"
 
     def unknown(self, assets: frozenset[str]) -> float:
         """What readings that moved on these assets say for a cause nobody named."""

@@ -40,9 +40,13 @@ LEAST_QUIET_S = 600.0
 SHOWN = 5
 """Candidates whose curves are kept."""
 PAIRS, PAIR_COST = 4, 1.5
+"""Second faults that are tried beside the first, and the log cost of one."""
 PRIOR_WEIGHT = 0.05
+"""Of the logarithm of a mechanism's rate: what the events say knows frequencies already."""
 IDLE_COST, REFUTED_COST = 3.0, 6.0
+"""Log cost of a cause that moves nothing, and of one that a reading rules out."""
 STILL = 4.0
+"""A signal so many noises off its course at the window's end has not come back."""
 NEVER_MOVED, CAME_BACK, BENT_COST, MOST_BENT = 5.5, 4.5, -0.6, 5
 """For no fault: no reading of what reported ever moved, or all came back; else for each kind that is still off."""
 
@@ -123,7 +127,9 @@ def _on_all(one: Weighed, signals: Signals, matter: NDArray[np.bool_], rest: Flo
     """Judged on the signals that count for all; what it leaves may be something else. A cause that fits only where it
     moves nothing explains no alarm."""
     each = with_rest(one.fit.each if one.fit else np.zeros(len(rest)), rest)
-    groups = np.maximum(by_group(signals, each, matter), one.groups if one.fit is None else -np.inf)
+    groups = by_group(signals, each, matter)
+    if one.fit is None:  # what a sensor's fault explains was weighed before
+        groups = np.maximum(groups, one.groups)
     mechanism = one.candidate.mechanism if one.candidate else None
     still = one.fit is None or not _moves(one.fit, signals).any()
     idle = still and mechanism is not None and bool(mechanism.moves) and one.signs.score <= 0.0
@@ -137,40 +143,45 @@ def _doubles(
     """Two faults at once: the most probable one with those that best explain what it leaves."""
     fitted = sorted((w for w in weighed if w.fit is not None), key=lambda w: -w.logit())
     found: list[Weighed] = []
-    for one, other in _pairs(fitted, bench.signals, matter):
-        if one.fit is None:
-            continue
-        both = [
-            (w.fit.candidate.mechanism, w.asset, w.fit.shape)
-            for w in (one, other) if w.fit and w.fit.candidate.mechanism
-        ]  # fmt: skip
+    for one, fit, other, beside in _pairs(fitted, bench.signals, matter):
         try:
-            rows = bench.run([(m, a, s) for m, a, s in both if m is not None])
+            rows = bench.run([
+                (each.candidate.mechanism, each.candidate.asset, each.shape)
+                for each in (fit, beside) if each.candidate.mechanism is not None
+            ])  # fmt: skip
         except (SetpointError, ArithmeticError, KeyError) as error:
             problems.append(f"{one.cause} with {other.cause} could not be run: {error}")
             continue
-        joint = bench.weighed(one.fit.candidate, one.fit.shape, rows)
-        found.append(Weighed(
-            one.cause, one.asset, one.candidate, one.events, by_group(bench.signals, with_rest(joint.each, rest), matter),
-            Signs(one.signs.score + max(0.0, other.signs.score), one.signs.supports, one.signs.against), joint,
-            one.prior - PAIR_COST, f"{other.cause}@{other.asset}", other.fit,
-        ))  # fmt: skip
+        joint = bench.weighed(fit.candidate, fit.shape, rows)
+        groups = by_group(bench.signals, with_rest(joint.each, rest), matter)
+        signs = replace(one.signs, score=one.signs.score + max(0.0, other.signs.score))
+        found.append(
+            replace(
+                one,
+                groups=groups,
+                signs=signs,
+                fit=joint,
+                prior=one.prior - PAIR_COST,
+                also=f"{other.cause}@{other.asset}",
+            )
+        )
     return found
 
 
 def _pairs(
     fitted: Sequence[Weighed], signals: Signals, matter: NDArray[np.bool_]
-) -> list[tuple[Weighed, Weighed]]:
-    """The first with each that explains readings which the first does not touch, best first."""
-    if not fitted or fitted[0].fit is None:
+) -> list[tuple[Weighed, Fit, Weighed, Fit]]:
+    """The first with each that explains readings which the first does not touch, best first; each with its fit."""
+    runs = [(one, one.fit) for one in fitted if one.fit is not None]
+    if not runs:
         return []
-    first, own = fitted[0], fitted[0].fit
+    first, own = runs[0]
     left = matter & signals.active & ~_moves(own, signals)
     gains = [
-        (float(by_group(signals, w.fit.each, left & _moves(w.fit, signals)).sum()), n)
-        for n, w in enumerate(fitted) if w.fit is not None and w.asset != first.asset
+        (float(by_group(signals, fit.each, left & _moves(fit, signals)).sum()), n)
+        for n, (one, fit) in enumerate(runs) if one.asset != first.asset
     ]  # fmt: skip
-    return [(first, fitted[n]) for gain, n in sorted(gains, reverse=True)[:PAIRS] if gain > PAIR_COST]
+    return [(first, own, *runs[n]) for gain, n in sorted(gains, reverse=True)[:PAIRS] if gain > PAIR_COST]
 
 
 def _moves(fit: Fit, signals: Signals) -> NDArray[np.bool_]:

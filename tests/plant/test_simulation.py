@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,23 +71,23 @@ def test_totals_are_the_integrals_of_the_series_and_the_plant_s_own_meters(demo:
     assert t.wh_per_1k_tokens * t.output_tokens / 1e6 < t.facility_kwh
 
 
-def test_the_plant_draws_what_the_engines_drew(demo: Site) -> None:
+def test_the_plant_draws_what_the_engines_drew(demo: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Two models of the same accelerators: the engines step by step, the plant window by window."""
     from plant.simulation import _Simulation
 
     made = _Simulation(plan_run(demo, load_of(demo, None, hours=0.05, rate=0.6), hours=0.05))
     drawn_kwh, keep = 0.0, made.record.keep
 
-    def watch(*arguments: object) -> None:
+    def watch(*arguments: Any) -> None:
         nonlocal drawn_kwh
         tables = made.plant.store.tables
         for row in made.rows[0]:
             first = int(tables.gpu_node["gpu_first"][row])
             watts = tables.gpu["power_w"][first : first + int(tables.gpu_node["gpu_rows"][row])]
             drawn_kwh += float(watts.sum()) / 3.6e6
-        keep(*arguments)  # type: ignore[arg-type]
+        keep(*arguments)
 
-    made.record.keep = watch  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(made.record, "keep", watch)
     energy_kwh = chat(made.run(None)).energy_kwh
     assert drawn_kwh == pytest.approx(energy_kwh, rel=1e-6)
     assert made.plant.residual_pu < 1e-9

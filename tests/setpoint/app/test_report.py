@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
+from types import ModuleType
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -376,8 +377,8 @@ def test_one_value_without_a_limit_can_be_drawn() -> None:
 
 
 @pytest.mark.parametrize("module", [dossier_module, formatting, pictures, report])
-def test_examples_in_docstrings_hold(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type] # pytest hands the module over untyped
+def test_examples_in_docstrings_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
 

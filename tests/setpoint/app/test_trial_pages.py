@@ -6,6 +6,7 @@ import doctest
 import re
 from datetime import UTC, datetime
 from io import StringIO
+from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 from zoneinfo import ZoneInfo
@@ -284,8 +285,8 @@ def test_a_double_fault_names_its_second_cause(played: Sample, diagnosis: Diagno
 
 
 @pytest.mark.parametrize("module", [trial_pictures, trial_words])
-def test_examples_in_docstrings_hold(module: object) -> None:
-    result = doctest.testmod(module)  # type: ignore[arg-type] # pytest hands the module over untyped
+def test_examples_in_docstrings_hold(module: ModuleType) -> None:
+    result = doctest.testmod(module)
     assert result.attempted > 0
     assert result.failed == 0
 

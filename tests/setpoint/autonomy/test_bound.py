@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -20,8 +21,8 @@ alphas = st.floats(1e-4, 0.2)
 
 
 @pytest.mark.parametrize("module", [setpoint.autonomy.bound, setpoint.autonomy.rules])
-def test_the_examples_hold(module: object) -> None:
-    assert doctest.testmod(module).failed == 0  # type: ignore[arg-type] # pytest hands the module over untyped
+def test_the_examples_hold(module: ModuleType) -> None:
+    assert doctest.testmod(module).failed == 0
 
 
 @given(good=few, bad=few, alpha=alphas)
