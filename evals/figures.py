@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, TypeVar
 
 from evals.intervals import bootstrap, wilson
 
 T = TypeVar("T")
+Better = Literal["higher", "lower", ""]
+"""Which way is good; "" where a figure only informs."""
 
 
 @dataclass(frozen=True)
@@ -24,21 +26,69 @@ class Figure:
     n: int
     """How many things it was measured on."""
     note: str = ""
+    better: Better = "higher"
+    hard: bool = False
+    """No fall at all is allowed: what must never happen."""
+    cases: Mapping[str, float] = field(default_factory=dict)
+    """Its value in each case, where it is their mean: two runs over the same cases are compared case by case."""
+
+    @property
+    def key(self) -> str:
+        """Its name among all figures of a suite."""
+        return f"{self.set}: {self.name}"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def share(set: str, name: str, hits: int, total: int, note: str = "") -> Figure:
+def rate(
+    set: str, name: str, rows: Sequence[Mapping[str, Any]], value: Callable[[Mapping[str, Any]], float | bool], *,
+    better: Better = "higher", note: str = "", hard: bool = False,
+) -> Figure:  # fmt: skip
+    """The mean of a value over cases, epochs of a case counted as one case. Wilson's interval where every case is 0 or
+    1, else a bootstrap over cases."""
+    seen: dict[str, list[float]] = {}
+    for number, row in enumerate(rows):
+        seen.setdefault(str(row.get("case", number)), []).append(float(value(row)))
+    cases = {case: sum(values) / len(values) for case, values in seen.items()}
+    values = list(cases.values())
+    low, high = (
+        wilson(round(sum(values)), len(values)) if {0.0, 1.0} >= {*values} else bootstrap(values, mean)
+    )
+    return Figure(set, name, mean(values), low, high, len(values), note, better, hard, cases)
+
+
+def mean(values: Sequence[float]) -> float:
+    """0 of nothing."""
+    return sum(values) / len(values) if values else 0.0
+
+
+def share(
+    set: str,
+    name: str,
+    hits: int,
+    total: int,
+    note: str = "",
+    *,
+    better: Better = "higher",
+    hard: bool = False,
+) -> Figure:
     """A share with Wilson's interval."""
     low, high = wilson(hits, total)
-    return Figure(set, name, hits / total if total else 0.0, low, high, total, note)
+    return Figure(set, name, hits / total if total else 0.0, low, high, total, note, better, hard)
 
 
-def resampled(set: str, name: str, items: Sequence[T], figure: Callable[[Sequence[T]], float]) -> Figure:
+def resampled(
+    set: str,
+    name: str,
+    items: Sequence[T],
+    figure: Callable[[Sequence[T]], float],
+    *,
+    better: Better = "higher",
+) -> Figure:
     """Any figure of the items with a bootstrap interval."""
     low, high = bootstrap(items, figure)
-    return Figure(set, name, figure(items) if items else 0.0, low, high, len(items))
+    return Figure(set, name, figure(items) if items else 0.0, low, high, len(items), better=better)
 
 
 def table(figures: Sequence[Figure], skipped: Sequence[str] = ()) -> str:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.figures import Figure, table
-from evals.suites import SUITES, Prepared, SuiteModule
+from evals.registry import SUITES, Ask, Prepared, SuiteModule
 from setpoint.errors import BackendError, UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Ran:
     log: str
 
 
-def run_suites(names: Sequence[str], *, limit: int | None, output: str, logs: Path, data: Path | None) -> int:
+def run_suites(names: Sequence[str], ask: Ask, *, output: str, logs: Path, epochs: int = 1) -> int:
     """Run them and print what was found. Returns 1 where a sample failed or a gate was missed, else 0."""
     if output not in OUTPUTS:
         raise UsageError(f"no output format {output!r}", remedy=f"One of: {', '.join(OUTPUTS)}")
@@ -45,20 +45,20 @@ def run_suites(names: Sequence[str], *, limit: int | None, output: str, logs: Pa
         raise UsageError(f"no eval suite {unknown[0]!r}", remedy=f"One of: {', '.join(SUITES)}")
     if find_spec("inspect_ai") is None:
         raise BackendError("the eval suites need Inspect", remedy="Install it: pip install 'setpoint[eval]'")
-    ran = [run_suite(name, SUITES[name].load(), limit=limit, logs=logs, data=data) for name in names]
+    ran = [run_suite(name, SUITES[name].load(), ask, logs=logs, epochs=epochs) for name in names]
     sys.stdout.write(_json(ran) if output == "json" else "\n\n".join(map(_text, ran)) + "\n")
     return 1 if any(one.errors or one.failed_gate for one in ran) else 0
 
 
-def run_suite(name: str, module: SuiteModule, *, limit: int | None, logs: Path, data: Path | None) -> Ran:
-    """One suite on Inspect, with no model: our solver calls the product's own code."""
+def run_suite(name: str, module: SuiteModule, ask: Ask, *, logs: Path, epochs: int = 1) -> Ran:
+    """One suite on Inspect, with no model of Inspect's: our solver calls the product's own code."""
     from inspect_ai import eval as inspect_eval
 
-    prepared = module.prepare(data)
+    prepared = module.prepare(ask)
     logs.mkdir(parents=True, exist_ok=True)
     log = inspect_eval(
-        prepared.task, model="none", limit=limit, log_dir=str(logs), display="none", fail_on_error=False,
-        log_format="eval", max_samples=4,
+        prepared.task, model="none", limit=ask.limit, epochs=epochs, log_dir=str(logs), display="none",
+        fail_on_error=False, log_format="eval", max_samples=1,
     )[0]  # fmt: skip
     return _ran(name, prepared, log)
 

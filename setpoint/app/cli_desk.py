@@ -1,5 +1,5 @@
 """The noun groups of the command line: incidents, silence, feedback, quarantine, knowledge, rules, audit, config, eval.
-`review` has a file of its own."""
+`review` and `eval` have files of their own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from setpoint.app.cli_eval import evals
 from setpoint.app.cli_review import review
 from setpoint.app.desk_calls import Json, Store, Who, Why, desk_of, group, person, show, tell
 from setpoint.errors import SetpointError, UsageError
@@ -26,7 +27,6 @@ knowledge = group("Runbooks and the site's own manuals.")
 rules = group("Rule sets and whether they count yet.")
 audit = group("The hash-chained record of who did what.")
 config = group("Settings and where each comes from.")
-evals = group("Eval suites of agent quality.")
 GROUPS = {
     "incidents": incidents, "review": review, "silence": silence, "feedback": feedback, "quarantine": quarantine,
     "knowledge": knowledge, "rules": rules, "audit": audit, "config": config, "eval": evals,
@@ -262,7 +262,7 @@ def quarantine_remove(id: Item, as_json: Json = False, store: Store = None) -> N
     tell(store, as_json, "removed", "quarantine_remove", id=id)
 
 
-# ---- knowledge, rules, audit, config, eval ---------------------------------------------------------------------
+# ---- knowledge, rules, audit, config ---------------------------------------------------------------------
 
 
 @knowledge.command("search")
@@ -379,27 +379,3 @@ def _harmless(key: str, value: Any) -> Any:
         scheme, rest = value.split("://", 1)
         return f"{scheme}://{rest.rsplit('@', 1)[1]}"
     return value
-
-
-@evals.command("list")
-def eval_list(as_json: Json = False) -> None:
-    """The suites there are. Example: `setpoint eval list`"""
-    from evals.suites import SUITES
-
-    show([{"suite": name, "what": suite.what} for name, suite in SUITES.items()], as_json, "suites")
-
-
-@evals.command("run")
-def eval_run(
-    suites: Annotated[list[str], typer.Argument(help="triage, alert.")],
-    limit: Annotated[int | None, typer.Option(help="At most this many samples.")] = None,
-    output: Annotated[str, typer.Option("--output", "-o", help="text or json.")] = "text",
-    logs: Annotated[Path, typer.Option(help="Where Inspect's logs go.")] = Path("var/evals"),
-    data: Annotated[
-        Path | None, typer.Option(help="Folder of public data, for the suites that use it.")
-    ] = None,
-) -> None:
-    """Run eval suites on Inspect. Example: `setpoint eval run triage alert`"""
-    from evals.runner import run_suites
-
-    raise typer.Exit(run_suites(suites, limit=limit, output=output, logs=logs, data=data))

@@ -17,11 +17,11 @@ from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from agents.alert_facts import case_of
 from agents.alerter import Alerter, first_notice
-from evals.alert_suite import CHANGES, judge
+from evals.suites.alert import CHANGES, judge
 from evals.figures import Figure, share
 from evals.runner import run_suite, run_suites
-from evals.suites import SUITES, Prepared
-from evals.triage_suite import brier, ece, figures
+from evals.registry import SUITES, Ask, Prepared
+from evals.suites.triage import brier, ece, figures
 from setpoint.errors import UsageError
 from tests.agents.cases import pump_case
 

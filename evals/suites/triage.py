@@ -11,17 +11,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from inspect_ai import Task
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
-from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.dataset import Sample
 
 from agents.filter import TextRanker
 from agents.symbolic_engine import SymbolicEngine
 from evals import triage_data
 from evals.figures import Figure, resampled, share
 from evals.playing import Played, play
-from evals.suites import Prepared
+from evals.registry import Ask, Prepared, Row
+from evals.tasks import interleaved, suite_task
 from evals.triage_data import Labelled
 from evals.triage_score import PAGES, macro_f1
 from knowledge.rulebook import RuleBook
@@ -31,7 +29,6 @@ from setpoint.errors import UsageError
 
 NIGHT_SEED = 7
 BINS = 10
-Row = Mapping[str, Any]
 _SETS: dict[str, Callable[[Path], list[Labelled]]] = {
     "mercury": triage_data.mercury,
     "titan": triage_data.titan,
@@ -39,26 +36,30 @@ _SETS: dict[str, Callable[[Path], list[Labelled]]] = {
 }
 
 
-def prepare(data: Path | None) -> Prepared:
+def prepare(ask: Ask) -> Prepared:
     """The task over whatever data there is."""
     samples, skipped = _night_samples(), list[str]()
     for name, load in _SETS.items():
         try:
-            samples += _labelled_samples(name, load(triage_data.data_dir(data)))
+            samples += _labelled_samples(name, load(triage_data.data_dir(ask.data)))
         except (UsageError, OSError) as error:
             skipped.append(f"{name}: {error}")
-    task = Task(
-        dataset=MemoryDataset(samples, name="triage"), solver=rank_it(), scorer=as_labelled(), name="triage"
+    ordered = interleaved(samples, _kind)
+    return Prepared(
+        suite_task("triage", ordered, rank_it, as_labelled, ("exact", "accepted")), figures, tuple(skipped)
     )
-    return Prepared(task, figures, tuple(skipped))
+
+
+def _kind(sample: Sample) -> str:
+    return f"{(sample.metadata or {})['set']} {sample.target}"
 
 
 def _labelled_samples(name: str, items: Sequence[Labelled]) -> list[Sample]:
     rows = list({(mask(item.message), item.gold): item for item in items}.values())
     return [
         Sample(
-            id=f"{name}-{number:04d}", input=item.message or item.event.kind, target=item.gold,
-            metadata={"set": name, "accept": sorted(item.accept), "event": item.event.model_dump(mode="json")},
+            id=f"{name}-{number:04d}", input=item.event.message or item.event.kind, target=item.gold,
+            metadata={"set": name, "gold": item.gold, "accept": sorted(item.accept), "event": item.event.model_dump(mode="json")},
         )
         for number, item in enumerate(rows)
     ]  # fmt: skip
@@ -70,7 +71,7 @@ def _night_samples() -> list[Sample]:
     return [
         Sample(
             id=f"night-{number:04d}", input=played.truth[event.id].text, target=played.truth[event.id].priority,
-            metadata={"set": f"night (seed {NIGHT_SEED})", "accept": [played.truth[event.id].priority], "event_id": event.id},
+            metadata={"set": f"night (seed {NIGHT_SEED})", "gold": played.truth[event.id].priority, "accept": [played.truth[event.id].priority], "event_id": event.id},
         )
         for number, event in enumerate(played.events)
     ]  # fmt: skip
@@ -86,18 +87,10 @@ def _engine() -> SymbolicEngine:
     return SymbolicEngine(RuleBook.load(), None, TextRanker.load())
 
 
-@solver
-def rank_it() -> Solver:
+def rank_it(case: Row) -> Row:
     """The product's own ranking; no model is called."""
-
-    async def solve(state: TaskState, generate: Generate) -> TaskState:
-        triage = _ranked(state.metadata)
-        state.metadata["confidence"] = triage.confidence
-        state.metadata["decided_by"] = list(triage.decided_by)
-        state.output.completion = triage.priority
-        return state
-
-    return solve
+    triage = _ranked(case)
+    return {"text": triage.priority, "confidence": triage.confidence, "decided_by": list(triage.decided_by)}
 
 
 def _ranked(metadata: Mapping[str, Any]) -> Triage:
@@ -106,19 +99,19 @@ def _ranked(metadata: Mapping[str, Any]) -> Triage:
     return _engine().rank(Event.model_validate(metadata["event"]))
 
 
-@scorer(metrics={"*": [mean()]})
-def as_labelled() -> Scorer:
+def as_labelled(case: Row, said: Row) -> Row:
     """Exact, and within the tolerated answers."""
+    got = said["text"]
+    return {
+        "set": case["set"], "gold": case["gold"], "got": got, "accept": case["accept"], "confidence": said["confidence"],
+        "exact": got == case["gold"], "accepted": got in case["accept"], "problems": _problem(case, said),
+    }  # fmt: skip
 
-    async def score(state: TaskState, target: Target) -> Score:
-        got, meta = state.output.completion, state.metadata
-        row = {
-            "set": meta["set"], "gold": target.text, "got": got, "accept": meta["accept"], "confidence": meta["confidence"],
-        }  # fmt: skip
-        value = {"exact": float(got == target.text), "accepted": float(got in meta["accept"])}
-        return Score(value=value, answer=got, explanation=", ".join(meta["decided_by"]), metadata=row)
 
-    return score
+def _problem(case: Row, said: Row) -> list[str]:
+    if said["text"] in case["accept"]:
+        return []
+    return [f"ranked {said['text']}, is {case['gold']}; decided by {', '.join(said['decided_by'])}"]
 
 
 def figures(rows: Sequence[Row]) -> list[Figure]:

@@ -8,46 +8,54 @@ name, time and quotation stands in the incident's own records, read apart from t
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
-from pathlib import Path
 from typing import Any
 
-from inspect_ai import Task
-from inspect_ai.dataset import MemoryDataset, Sample
-from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
-from inspect_ai.solver import Generate, Solver, TaskState, solver
+from inspect_ai.dataset import Sample
 
 from agents.alert_facts import Case, case_of, limit, reading
 from agents.alerter import Alerter, first_notice, why_in_words
 from agents.evidence import Case as Played
 from agents.rewording import reword
 from agents.verification import verify_text
+from evals.contenders import EVAL_TIMEOUT_S
 from evals.figures import Figure, resampled, share
 from evals.playing import play
 from evals.reading import reading_ease
-from evals.suites import Prepared
+from evals.registry import Ask, Prepared, Row
+from evals.tasks import interleaved, suite_task
 from knowledge.runbooks import load_corpus
 from setpoint.contracts import Event, Incident, Notice, Triage
-from setpoint.errors import ModelMissing
-from setpoint.llm import RoleModel, load_role
-from setpoint.settings import ModelSettings
+from setpoint.llm import RoleModel
 
 SEEDS = (7, 8)
 LONG_CHARS = 600
 """More than this does not fit a phone's screen."""
 MAX_LINES = 3
-Row = Mapping[str, Any]
 Change = Callable[[Event, Played], Event | None]
 
 
-def prepare(data: Path | None) -> Prepared:
+def prepare(ask: Ask) -> Prepared:
     """The task. `data` is not needed: every case is generated."""
     samples = [_sample(seed, number, name) for seed in SEEDS for number, name in _wanted(seed)]
-    skipped = [] if _model() else ["model words: no bundled model file, so only the template was judged"]
-    task = Task(dataset=MemoryDataset(samples, name="alert"), solver=tell(), scorer=as_told(), name="alert")
+    model, skipped = ask.contender.role("light"), list[str]()
+    if model is None:
+        skipped.append(f"model words: {ask.contender.name} has no light model")
+
+    def tell(case: Row) -> Row:
+        return _told(case, model)
+
+    task = suite_task(
+        "alert", interleaved(samples, _change_of), tell, as_told, ("faithful", "complete", "short")
+    )
     return Prepared(task, figures, tuple(skipped), gate)
+
+
+def _change_of(sample: Sample) -> str:
+    return str((sample.metadata or {})["change"])
 
 
 def _wanted(seed: int) -> Iterator[tuple[int, str]]:
@@ -158,55 +166,31 @@ def _retitled(incident: Incident, before: str, after: str) -> str:
 
 
 @cache
-def _model() -> RoleModel | None:
-    """The bundled model; None where its file is not there."""
-    role = load_role(ModelSettings(timeout_s=20.0))
-    try:
-        role.chat  # noqa: B018 - loads it
-    except ModelMissing:
-        return None
-    return role
-
-
-@cache
 def _alerter(site_name: str) -> Alerter:
     return Alerter(_cases(SEEDS[0])[0].site)
 
 
-@solver
-def tell() -> Solver:
+def _told(case: Row, model: RoleModel | None) -> Row:
     """The first notice, and the model's words. Both are the product's own."""
-
-    async def solve(state: TaskState, generate: Generate) -> TaskState:
-        meta = state.metadata
-        case = _changed(_cases(meta["seed"])[meta["number"]], meta["change"])
-        assert case is not None
-        step = _alerter(case.site.name).first_step([case.triage])
-        notice = first_notice(case.incident, [case.lead], [case.triage], case.site, step)
-        meta["notice"] = notice.model_dump(mode="json")
-        if (model := _model()) is not None:
-            said = await reword(model, case, timeout_s=20.0)
-            meta["words"], meta["refused"] = said.text, said.problem
-        state.output.completion = notice.text
-        return state
-
-    return solve
+    changed = _of(case)
+    step = _alerter(changed.site.name).first_step([changed.triage])
+    notice = first_notice(changed.incident, [changed.lead], [changed.triage], changed.site, step)
+    said: dict[str, Any] = {"text": notice.text, "notice": notice.model_dump(mode="json")}
+    if model is not None:
+        words = asyncio.run(reword(model, changed, timeout_s=EVAL_TIMEOUT_S))
+        said |= {"words": words.text, "refused": words.problem}
+    return said
 
 
-@scorer(metrics={"*": [mean()]})
-def as_told() -> Scorer:
+def as_told(case: Row, said: Row) -> Row:
     """Faithful, complete, short; 1 is good."""
+    return judge(_of(case), Notice.model_validate(said["notice"]), said.get("words"), said.get("refused", ""))
 
-    async def score(state: TaskState, target: Target) -> Score:
-        meta = state.metadata
-        case = _changed(_cases(meta["seed"])[meta["number"]], meta["change"])
-        assert case is not None
-        notice = Notice.model_validate(meta["notice"])
-        row = judge(case, notice, meta.get("words"), meta.get("refused", ""))
-        value = {key: float(row[key]) for key in ("faithful", "complete", "short")}
-        return Score(value=value, answer=notice.text, explanation="; ".join(row["problems"]), metadata=row)
 
-    return score
+def _of(case: Row) -> Case:
+    changed = _changed(_cases(case["seed"])[case["number"]], case["change"])
+    assert changed is not None  # _wanted gave it
+    return changed
 
 
 def judge(case: Case, notice: Notice, words: str | None, refused: str) -> dict[str, Any]:

@@ -1,0 +1,104 @@
+"""Who is measured: a baseline, or Setpoint with the models that `--model` names."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from evals.calls import CallLog
+from setpoint.errors import UsageError
+from setpoint.llm import RoleModel, load_role
+from setpoint.settings import ModelSettings
+
+System = Literal["severity", "rules", "plant", "model"]
+SYSTEMS: dict[System, str] = {
+    "severity": "severity words of the loudest event decide; nothing else is looked at",
+    "rules": "Setpoint's rules, signatures and templates; no plant model, no language model",
+    "plant": "rules, and every cause tried on the plant model; no language model",
+    "model": "all of Setpoint with its language models",
+}
+_MODES = ("facts", "assisted", "free")
+_GRAMMAR = "light=bundled,heavy=none; each bundled, none, FILE.gguf or URL#MODEL, with @facts, @assisted or @free behind it"
+EVAL_TIMEOUT_S = 60.0
+"""Of one model call: a loaded machine must not change what is measured."""
+_BUNDLED = ModelSettings(timeout_s=EVAL_TIMEOUT_S)
+
+
+@dataclass(frozen=True)
+class Contender:
+    """One column of a result table."""
+
+    name: str
+    system: System = "model"
+    light: ModelSettings = _BUNDLED
+    heavy: ModelSettings = _BUNDLED
+
+    def role(self, name: Literal["light", "heavy"]) -> RoleModel | None:
+        """The role's model, with its calls recorded; None where this contender has none."""
+        settings: ModelSettings = getattr(self, name)
+        if self.system != "model" or settings.kind == "none":
+            return None
+        role = load_role(settings, name)
+        role.chat.callbacks = [CallLog(name)]
+        return role
+
+    def about(self) -> dict[str, Any]:
+        """What it is made of, for the record of a run: models with mode and hash."""
+        roles = {"light": self.light, "heavy": self.heavy} if self.system == "model" else {}
+        return {"system": self.system} | {name: _about(one) for name, one in roles.items()}
+
+
+BUNDLED = Contender("bundled")
+"""Setpoint as it comes."""
+
+
+def baseline(system: str) -> Contender:
+    """A contender without models. Raises UsageError for a name that is none."""
+    if system not in get_args(System) or system == "model":
+        raise UsageError(f"no baseline {system!r}", remedy="One of: severity, rules, plant")
+    return Contender(system, system)  # type: ignore[arg-type]  # just looked up
+
+
+def contender(text: str) -> Contender:
+    """As `--model` names it. Raises UsageError with the grammar.
+
+    >>> contender("light=none,heavy=http://127.0.0.1:8080/v1#qwen@assisted").heavy.mode
+    'assisted'
+    """
+    given: dict[str, ModelSettings] = {}
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        role, equals, value = part.partition("=")
+        if role not in ("light", "heavy") or not equals or role in given:
+            raise UsageError(f"--model {text!r}: {part!r} is no role with a model", remedy=_GRAMMAR)
+        given[role] = _settings(value, text)
+    if not given:
+        raise UsageError("--model names no model", remedy=_GRAMMAR)
+    return Contender(text, light=given.get("light", _BUNDLED), heavy=given.get("heavy", _BUNDLED))
+
+
+def _settings(value: str, whole: str) -> ModelSettings:
+    found = re.fullmatch(r"(?P<model>.+?)(?:@(?P<mode>\w+))?", value)
+    if not found or (found["mode"] or "facts") not in _MODES:
+        raise UsageError(f"--model {whole!r}: {value!r} is no model", remedy=_GRAMMAR)
+    more: dict[str, Any] = {"mode": found["mode"] or "facts", "timeout_s": EVAL_TIMEOUT_S}
+    model = found["model"]
+    if model in ("bundled", "none"):
+        return ModelSettings(kind=model, **more)
+    if model.startswith(("http://", "https://")):
+        url, hash_, name = model.partition("#")
+        if not hash_ or not name:
+            raise UsageError(
+                f"--model {whole!r}: {url} needs #MODEL, the name at that server", remedy=_GRAMMAR
+            )
+        return ModelSettings(kind="openai", url=url, model=name, **more)
+    path = Path(model).expanduser()
+    if not path.is_file():
+        raise UsageError(f"--model {whole!r}: there is no file {model}", remedy=_GRAMMAR)
+    return ModelSettings(kind="gguf", path=path, **more)
+
+
+def _about(settings: ModelSettings) -> dict[str, str]:
+    role = load_role(settings)
+    return {"kind": settings.kind, "name": role.name, "mode": settings.mode, "sha256": role.sha256}
