@@ -5,10 +5,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LLAMA_CMAKE_ARGS := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/dev/llama-build.cmake
 
-.PHONY: help install demo test lint bench train lock clean
+.PHONY: help install demo test lint eval-smoke bench train lock clean
 
 help: ## this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 install: $(VENV)/.installed ## a local virtual environment with everything
 
@@ -29,6 +29,10 @@ test: install lint ## the whole test suite
 
 lint: install ## ruff, mypy --strict, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+eval-smoke: install ## a few cases of every eval suite, held against evals/baseline.json (under 3 minutes)
+	@if [ -f evals/baseline.json ]; then $(BIN)/setpoint eval gate --baseline evals/baseline.json --parallel 2; \
+	else echo "evals/baseline.json is missing: nothing to hold the suites against (setpoint eval gate --help)" >&2; fi
 
 bench: install ## the long measurements: alert path, storm, kill -9, triage quality, grouping
 	@$(BIN)/python -m evals.bench --out var/bench

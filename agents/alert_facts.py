@@ -224,6 +224,15 @@ def tenants_of(asset: str, site: Site) -> str:
     return ", ".join(dict.fromkeys(one.tenant for one in touched if one.tier == "vip" and one.tenant))
 
 
+def quoted(text: str) -> str:
+    """Somebody else's words on one line, in quotation marks that they cannot close themselves.
+
+    >>> print(quoted('fan "3"\\nfailed'))
+    "fan '3' failed"
+    """
+    return '"' + " ".join(text.split()).replace('"', "'") + '"'
+
+
 def said_by_source(event: Event) -> str:
     """The event's own message on one line, cut, without control characters or double quotes."""
     clean = " ".join("".join(char if char.isprintable() else " " for char in event.message).split())

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, Protocol
 
+from agents.alert_facts import quoted
 from agents.correlation.joining import ALONE, ENDED
 from setpoint.contracts import (
     PRIORITIES,
@@ -208,11 +209,10 @@ def _assets(ranked: Sequence[Ranked], before: Incident | None) -> tuple[str, ...
 
 def _title(lead: Ranked) -> str:
     """ "GPU fell off the bus on gpu-05"; without a rule's phrase the message itself, cut."""
-    what = (
-        lead.triage.condition or " ".join(lead.event.message.split()) or lead.event.kind or "unnamed trouble"
-    )
+    said = " ".join(lead.event.message.split())
+    what = lead.triage.condition or said or lead.event.kind or "unnamed trouble"
     what = what if len(what) <= _PHRASE else what[: _PHRASE - 3].rstrip() + "..."
-    what = what[0].upper() + what[1:]
+    what = quoted(what) if said and not lead.triage.condition else what[0].upper() + what[1:]
     asset = lead.event.asset
     named = asset.lower() in what.lower() or asset == "unknown"
     return what if named else f"{what} on {asset}"
@@ -324,12 +324,12 @@ def _doubt(one: Ranked, now: datetime, policy: Policy) -> Review:
     name = hashlib.sha256(about.encode()).hexdigest()[:12]
     flags = ", ".join(flag.replace("-", " ") for flag in event.flags if flag not in _HARMLESS)
     why = flags or f"confidence {one.triage.confidence:.0%}"
-    quoted = " ".join(event.message.split())[:200]
+    said = " ".join(event.message.split())[:200]
     return Review(
         id=f"REV-{name}",
         kind="doubtful_input",
         incident_id=one.incident_id,
-        subject=f'Is {one.triage.priority} right for "{quoted}" from {event.asset}? ({why})',
+        subject=f"Is {one.triage.priority} right for {quoted(said)} from {event.asset}? ({why})",
         digest=name,
         created=now,
         expires=now + timedelta(seconds=policy.doubts_expire_s),

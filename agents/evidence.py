@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
-from agents.alert_facts import clock, limit, metric_name, quantity, reading
+from agents.alert_facts import clock, limit, metric_name, quantity, quoted, reading
 from setpoint.contracts import Event, Evidence, Fact, FactSheet, Incident, Triage
 from setpoint.contracts.site import Site
 
@@ -215,7 +215,7 @@ def _change(case: Case) -> _Made | None:
         change = case.site.recent_change(event.asset, event.time)
         if change is not None:
             since = event.time - change.time
-            text = f"{change.what}, {span(since)} before the first event on {event.asset}."
+            text = f"{_quoted(change.what)}, {span(since)} before the first event on {event.asset}."
             facts = (
                 _fact("asset", "asset", event.asset, "E1", required=True),
                 _fact("time", "duration", span(since), "E1"),
@@ -293,7 +293,7 @@ def _best_priority(group: EventGroup, triages: Mapping[str, Triage]) -> str:
 
 def _quoted(message: str) -> str:
     short = message if len(message) <= 160 else message[:157].rstrip() + "..."
-    return f'"{short}"'
+    return quoted(short)
 
 
 def _metric(metric: str, value: float) -> str:

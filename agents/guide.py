@@ -15,7 +15,8 @@ from knowledge.runbooks import Section, Step, slug
 from prompts import Certainty
 from setpoint.contracts import Citation, GuideStep, Hypothesis, Passage, RecoveryGuide
 
-MAX_CHECKS, MAX_STEPS = 2, 6
+MAX_CHECKS = 2
+"""Checks told; steps are told all, since the last one is often the ticket that ends the work."""
 MAX_ACTIONS = 3
 """Actions proposed of one analysis: a person must be able to weigh each."""
 LONGEST_FIRST_WORDS = 16
@@ -75,7 +76,7 @@ def write_guide(section: Section | None) -> RecoveryGuide:
     if section is None:
         return RecoveryGuide(steps=())
     safety = [step for step in section.steps if step.is_safety]
-    steps = [step for step in section.steps if not step.is_safety][:MAX_STEPS]
+    steps = [step for step in section.steps if not step.is_safety]
     made = [_step("safety", section, "steps", step) for step in safety]
     made += [_step("check", section, "checks", step) for step in section.checks[:MAX_CHECKS]]
     made += [_step("step", section, "steps", step) for step in steps]

@@ -8,34 +8,55 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from agents.explainer import Budget, Said, Writer, say
+from agents.alert_facts import quoted
+from agents.explainer import TEMPLATE, Budget, Said, Writer, say
+from agents.mentions import assets_in, incident_in
+from agents.metric_words import span_minutes
 from agents.plant_answers import tell
 from agents.plant_questions import plant_question
+from agents.site_answers import TELL, tell_site
+from agents.spoken import plainly
+from agents.wishes import wants_act
 from prompts import ChatInput
 from setpoint.contracts import Fact, FactSheet
 from setpoint.contracts.site import Site
 
-IntentName = Literal["incident", "asset", "overview", "reviews", "knowledge", "refused", "plant"]
-_INCIDENT = re.compile(r"\bINC-[0-9A-Z]+\b", re.IGNORECASE)
-_ACT = re.compile(
-    r"^\s*((please|now|just|can you|could you|would you|will you|i want you to|go ahead and)\s+)*(approve|reject|reset|restart|drain|cordon|shut|turn|power|start|stop|close|open|set|cap|migrate|"
-    r"pause|kill|reboot|flash|update|delete|ack\w*)\b",
+IntentName = Literal[
+    "incident", "incidents", "asset", "events", "overview", "reviews", "knowledge", "refused", "plant"
+]
+_HOW_TO = re.compile(
+    r"\bhow (?:do|should|can|must|would) (?:i|we|you|one)\b(?! (?:know|see|tell))|\bhow to\b|\bhow does one\b|\bwhat (?:do|should|must|can) (?:we|i|you|one) do (?:when|if|about|on|with)\b|\b(?:procedures?|run\s?books?|instructions?|manuals?|playbooks?|sops?|"
+    r"guidance|steps (?:for|to))\b|\bwhat (?:does|do|is|are)\b.*\bmeans?\b|\bmeaning of\b|\bwhats? .*\bmean\b|\bxid \d+ mean",
+    re.IGNORECASE,
+)
+_WAITING = re.compile(
+    r"\bwait\w* (?:for|on)\b|\bpropos(?:als?|ed actions?)\b|\bsaid yes\b|\b(?:has|have|needs?|who) to sign\b|\bpending\b|\bqueued?\b|\bfor a (?:yes|decision|sign)|\bsign(?:ed)?[- ]?off\b|\bawait\w*|\bneeds? (?:[\w ]* )?(?:a )?"
+    r"(?:decision|approval|yes)\b",
     re.IGNORECASE,
 )
 _REVIEWS = re.compile(
-    r"\b(wait\w*|pending|approv\w*|decid\w*|decision\w*|review\w*|queue of actions)\b", re.IGNORECASE
+    r"\b(wait\w*|pending|approv\w*|decid\w*|decision\w*|review\w*|queued?|queue of actions|sign[- ]?off|need(s|ed)? a yes)\b",
+    re.IGNORECASE,
 )
+_INCIDENTS_OF = re.compile(
+    r"\b(?:incidents?|tickets?|paged|alerts?|alarms?|cases?)\b|\b(?:anything|something|what(?:'s| is)?) open\b|\bopen (?:on|against|for)\b",
+    re.IGNORECASE,
+)
+_EVENTS_OF = re.compile(r"\b(?:events?|happen\w*|logs?|messages?|log lines?)\b", re.IGNORECASE)
 _OVERVIEW = re.compile(
-    r"\b(what('s| is) (going on|wrong|up|broken|open)|status|overview|open incidents|alerts?|incidents|p0|p1|anything|summary|shift)\b",
+    r"\b(what('?s| is) (going on|wrong|up|broken|open|new|happening|cooking|the (state|situation|story|worst))|status|overview|open incidents|alerts?|incidents|"
+    r"p[0-3]s?|problems?|issues?|everything|attention|how('?s| is| are| has| was)? (the |our |it |this )?(night|shift|site|hall|things?|going|day|floor)|anything|summary|shift|sitrep|hand ?over|rundown|state of (play|things|affairs)|in order|on fire|burning|how (do|are) (matters|things|we)|"
+    r"matters stand|all (quiet|good|ok|okay|clear|well|right)|trouble|look first|most urgent|(bad|good|quiet|busy|calm) night|worst)\b",
     re.IGNORECASE,
 )
 _LIVE = ("open", "acknowledged")
 _READING_ORDER = {"meaning": 0, "steps": 1, "checks": 2, "likely-causes": 3, "escalate-when": 4}
 _MARK = re.compile(r"\s*\{action: \w+\}")
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./:-]*")
+_USUAL_MIN = 1440
+"""How far back the events of an asset are looked at where nothing is said."""
 
 
 @dataclass(frozen=True)
@@ -72,34 +93,54 @@ Tool = Callable[..., Any]
 
 
 def understand(question: str, site: Site) -> Intent:
-    """By its words, most telling first: a wish to act, an incident id, how the plant works or would, an asset, the
-    queue, the whole, else the runbooks."""
-    if _ACT.search(question):
+    """By its words, most telling first: a wish to act, an incident id, a procedure, how the plant works or would, an
+    asset, the queue, the whole, else the runbooks."""
+    plain = plainly(question)
+    if wants_act(plain):
         return Intent("refused", "whether the assistant may act")
-    if match := _INCIDENT.search(question):
-        return Intent("incident", "what this incident is about", match[0].upper())
-    if asked := plant_question(question, site):
-        return Intent("plant", asked.phrase, asked.tool, asked.args)
-    if asset := _asset_in(question, site):
-        return Intent("asset", "what is known about this asset", asset)
-    if _REVIEWS.search(question):
+    if id := incident_in(plain):
+        return Intent("incident", "what this incident is about", id)
+    if _HOW_TO.search(plain):
+        return Intent("knowledge", "what the runbooks say", plain)
+    if _WAITING.search(plain):
         return Intent("reviews", "which actions wait for a decision")
-    if _OVERVIEW.search(question):
+    if asked := plant_question(plain, site):
+        return Intent("plant", asked.phrase, asked.tool, asked.args)
+    if assets := assets_in(plain, site):
+        return _about_assets(plain, assets)
+    if _REVIEWS.search(plain):
+        return Intent("reviews", "which actions wait for a decision")
+    if _OVERVIEW.search(plain):
         return Intent("overview", "which incidents are open")
-    return Intent("knowledge", "what the runbooks say", question)
+    return Intent("knowledge", "what the runbooks say", plain)
+
+
+def _about_assets(plain: str, assets: Sequence[str]) -> Intent:
+    """Their incidents or events where those are asked for, else all of the first."""
+    if _INCIDENTS_OF.search(plain):
+        args = {"also": list(assets[1:4])} if assets[1:] else {}
+        return Intent("incidents", "which incidents touch this asset", assets[0], args)
+    span = span_minutes(plain)
+    if _EVENTS_OF.search(plain):
+        within: dict[str, Any] = {"minutes": min(span, _USUAL_MIN)} if span else {}
+        return Intent("events", "what happened on this asset", assets[0], within)
+    return Intent("asset", "what is known about this asset", assets[0])
 
 
 def look(intent: Intent, tools: Mapping[str, Tool]) -> list[Finding]:
     """Call the tools the intent needs. A tool that fails is a finding too."""
+    about, minutes = intent.about, intent.args.get("minutes", _USUAL_MIN)
     calls: dict[IntentName, list[tuple[str, dict[str, Any]]]] = {
-        "incident": [("incident", {"id": intent.about})],
-        "asset": [("incidents", {"asset": intent.about}), ("site_state", {"asset": intent.about}),
-                  ("recent_events", {"asset": intent.about, "minutes": 1440}), ("changes", {"asset": intent.about})],
+        "incident": [("incident", {"id": about})],
+        "incidents": [("incidents", {"asset": asset}) for asset in (about, *intent.args.get("also", ()))],
+        "asset": [("incidents", {"asset": about}), ("site_state", {"asset": about}),
+                  ("recent_events", {"asset": about, "minutes": _USUAL_MIN}), ("changes", {"asset": about})],
+        "events": [("recent_events", {"asset": about, "minutes": minutes})],
         "overview": [("incidents", {})],
         "reviews": [("reviews", {})],
-        "knowledge": [("search", {"query": intent.about})],
+        "knowledge": [("search", {"query": about})],
         "refused": [],
-        "plant": [(intent.about, dict(intent.args))],
+        "plant": [(about, dict(intent.args))],
     }  # fmt: skip
     return [Finding(name, args, tools[name](**args)) for name, args in calls[intent.name]]
 
@@ -109,12 +150,26 @@ def answer(intent: Intent, findings: Sequence[Finding], writer: Writer | None, b
     if intent.name == "refused":
         text = "I can read and explain, not act. Decide a proposed action with `setpoint review list`."
         return Answer(Said(text, "template"), (), ())
-    told = _DESCRIBE[intent.name](intent, {f.tool: f.result for f in findings})
+    told = _DESCRIBE[intent.name](intent, _by_tool(findings))
     if not told.facts:
         return Answer(Said(told.plain, "template"), told.lines, told.citations)
     sheet = FactSheet(condition=told.condition, facts=told.facts)
     lead = say(writer, "chat", ChatInput(intent.phrase, sheet), sheet, told.plain, budget)
+    if lead.written_by != TEMPLATE:
+        lead = replace(lead, text=f"{told.before}{lead.text}{told.after}")
     return Answer(lead, told.lines, told.citations)
+
+
+def _by_tool(findings: Sequence[Finding]) -> dict[str, Any]:
+    """What each tool gave; lists of several calls in one, each item once."""
+    found: dict[str, Any] = {}
+    for one in findings:
+        known = found.get(one.tool)
+        if isinstance(known, list) and isinstance(one.result, list):
+            found[one.tool] = [*known, *(item for item in one.result if item not in known)]
+        else:
+            found[one.tool] = one.result
+    return found
 
 
 @dataclass(frozen=True)
@@ -126,6 +181,9 @@ class _Told:
     citations: tuple[str, ...] = ()
     condition: str = ""
     facts: tuple[Fact, ...] = ()
+    before: str = ""
+    after: str = ""
+    """What code says around a model's sentence: it must not cost the reader what code's own would have told."""
 
 
 def _incident(intent: Intent, found: Mapping[str, Any]) -> _Told:
@@ -139,13 +197,13 @@ def _incident(intent: Intent, found: Mapping[str, Any]) -> _Told:
     lines += [f"next: {text} [{cite}]" for text, cite in guide[:4]]
     because = f" The cause: {value['cause']}." if value.get("cause") else " It has not been analysed yet."
     facts = (
-        _fact("incident", "code", value["id"], required=True),
         _fact("asset", "asset", where, required=True),
-        _fact("count", "count", str(value["event_count"])),
-    )
+        _fact("time", "time", _since(value)),
+        _fact("count", "count", _events(value["event_count"])),
+    )  # what a small model was taught for this task, in its order: it names no incident
     return _Told(
         f"{value['id']}: {value['title']}.{because}", tuple(lines), tuple(cite for _, cite in guide[:4]),
-        value.get("condition") or "trouble was reported", facts if value.get("condition") else (),
+        value.get("condition", ""), facts if value.get("condition") else (), f"{value['id']}: ", because,
     )  # fmt: skip
 
 
@@ -159,17 +217,44 @@ def _asset(intent: Intent, found: Mapping[str, Any]) -> _Told:
     ]
     readings = state.get("readings", {}) if isinstance(state, dict) else {}
     if readings:
-        said = ", ".join(f"{name} {value:.4g}" for name, value in sorted(readings.items()))
+        said = ", ".join(f"{name} {_figure(value)}" for name, value in sorted(readings.items()))
         lines.append(f"readings now: {said}")
     if isinstance(events, dict):
-        lines += [f'{event["time"]} "{event["quoted"]}"' for event in events["events"][:3]]
+        lines += [f"{event['time']} {quoted(event['quoted'])}" for event in events["events"][:3]]
     changes = found["changes"]
     if isinstance(changes, dict):
-        lines += [f"changed {change['time']}: {change['what']}" for change in changes["changes"][:2]]
+        lines += [f"changed {change['time']}: {quoted(change['what'])}" for change in changes["changes"][:2]]
     if not live:
         return _Told(f"Nothing is open on {intent.about}.", tuple(lines))
     cause = f" Its likely cause: {live[0]['cause']}." if live[0].get("cause") else ""
     return _Told(f"{intent.about} is touched by {live[0]['id']}: {live[0]['title']}.{cause}", tuple(lines))
+
+
+def _incidents(intent: Intent, found: Mapping[str, Any]) -> _Told:
+    """Those of the assets asked about, the live ones first; what is over is told as such."""
+    names = " or ".join((intent.about, *intent.args.get("also", ())))
+    worth = [one for one in found["incidents"] if one["priority"] != "P3"]
+    live = [one for one in worth if one["state"] in _LIVE]
+    ordered = [*live, *(one for one in worth if one not in live)]
+    lines = tuple(
+        f"{i['priority']} {i['id']} {i['title']} ({i['state']}, since {_since(i)}){_because(i)}"
+        for i in ordered[:8]
+    )
+    if not live:
+        return _Told(f"No incident is open on {names}.", lines)
+    many = "1 incident is open" if len(live) == 1 else f"{len(live)} incidents are open"
+    return _Told(f"{many} on {names}; the most urgent is {live[0]['id']}, {live[0]['title']}.", lines)
+
+
+def _happened(intent: Intent, found: Mapping[str, Any]) -> _Told:
+    events = found["recent_events"]
+    if not isinstance(events, dict):
+        return _Told(str(events))
+    span = f"in the last {events['minutes']} minutes"
+    if not events["count"]:
+        return _Told(f"Nothing was reported of {intent.about} {span}.")
+    lines = tuple(f'{event["time"]} "{event["quoted"]}"' for event in events["events"][:8])
+    return _Told(f"{_events(events['count'])} of {intent.about} {span}, the latest first:", lines)
 
 
 def _overview(intent: Intent, found: Mapping[str, Any]) -> _Told:
@@ -224,7 +309,8 @@ def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Told:
 
 
 def _plant(intent: Intent, found: Mapping[str, Any]) -> _Told:
-    plain, lines = tell(intent.about, found[intent.about])
+    words = tell_site if intent.about in TELL else tell
+    plain, lines = words(intent.about, found[intent.about])
     return _Told(plain, tuple(lines))
 
 
@@ -239,7 +325,7 @@ def without_marks(text: str) -> str:
 
 _DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], _Told]] = {
     "incident": _incident, "asset": _asset, "overview": _overview, "reviews": _reviews, "knowledge": _knowledge,
-    "plant": _plant,
+    "plant": _plant, "incidents": _incidents, "events": _happened,
 }  # fmt: skip
 
 
@@ -255,11 +341,13 @@ def _since(incident: Mapping[str, Any]) -> str:
     return str(incident.get("since") or incident["opened"])
 
 
-def _asset_in(question: str, site: Site) -> str:
-    for word in _WORD.findall(question):
-        if (asset := site.find(word.rstrip(".:/"))) is not None:
-            return asset.name
-    return ""
+def _figure(value: float) -> str:
+    """Four digits, large numbers whole.
+
+    >>> _figure(54215.169), _figure(41.0), _figure(0.1234567)
+    ('54,215', '41', '0.1235')
+    """
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def _fact(slot: str, kind: str, text: str, *, required: bool = False) -> Fact:

@@ -20,6 +20,8 @@ CACHE_SIZE = 50_000
 _LOW_IS_BAD = re.compile(
     r"low|below|min|flow|free|available|remaining|margin|headroom|soc\b|battery|rpm|fan|pressure"
 )
+_SENTENCE_END = re.compile(r"(?<=[.;!?])\s+|\n+")
+_LEAST_WORDS = 3
 _CODE = re.compile(r"\b(s?xid)\b\W{0,3}(?:\([^)]{0,60}\))?\W{0,3}(\d{1,5})\b", re.IGNORECASE)
 _DOUBTFUL_FLAGS = frozenset({"contradiction", "time-in-future"})
 _CODED_KIND = re.compile(r"(?:s?xid|edac|mce|aer|pcie)\b", re.IGNORECASE)
@@ -105,11 +107,23 @@ class SymbolicEngine:
                 limit_state=limit_state,
                 labels=labels,
             )
-            decision = self._book.decide(subject) or self._rank_text(event, subject.text)
+            decision = self._not_softened(self._judge(event, subject), event, subject, masked)
             if len(self._decided) >= CACHE_SIZE:
                 self._decided.clear()
             self._decided[key] = decision
         return decision
+
+    def _judge(self, event: Event, subject: Subject) -> Decision:
+        return self._book.decide(subject) or self._rank_text(event, subject.text)
+
+    def _not_softened(self, whole: Decision, event: Event, subject: Subject, masked: str) -> Decision:
+        """What follows the first sentence may add to it and never take from it: text that others can write into an alarm
+        ("... Step 5: report success") must not make it routine."""
+        first = _first_sentence(masked)
+        if not first or whole.priority == "P0":
+            return whole
+        alone = self._judge(event, replace(subject, text=searchable(event.kind, first)))
+        return alone if alone.priority < whole.priority and not alone.undecided else whole
 
     def _numbers_passed(self, event: Event) -> tuple[bool, ...]:
         """Which rules' own numbers the value passes: the only way a value enters the cache key."""
@@ -178,11 +192,22 @@ def _written_as_alert(event: Event) -> bool:
     )
 
 
+def _first_sentence(text: str) -> str:
+    """Up to the first end of a sentence; "" where nothing follows it, or where it is too short to say what happened.
+
+    >>> _first_sentence("Pump has stopped. Step 9: report success"), _first_sentence("No. 9 has stopped")
+    ('Pump has stopped.', '')
+    """
+    first, *rest = _SENTENCE_END.split(text.strip(), maxsplit=1)
+    return first if rest and len(first.split()) >= _LEAST_WORDS else ""
+
+
 def _limit_state(event: Event) -> LimitState:
-    """Whether the value is past its own threshold; which side is bad follows from the metric's name."""
+    """Whether the value is past its own threshold; which side is bad follows from the metric's name, and from the message
+    only where there is none: free text must not turn a limit round."""
     if event.value is None or event.threshold is None:
         return ""
-    text = f"{event.metric or ''} {event.kind} {event.message}".lower()
+    text = f"{event.metric or event.message} {event.kind}".lower()
     over = event.value < event.threshold if _LOW_IS_BAD.search(text) else event.value > event.threshold
     return "over" if over else "inside"
 

@@ -82,11 +82,11 @@ def populate(operators: int, kinds: int, rng: np.random.Generator) -> list[Polic
 
 def play(policy: Policy, decisions: int, rng: np.random.Generator) -> Course:
     """Decide, look, sign at the first moment, run alone until harm, fall, begin anew."""
-    good, bad, true = _decided(policy, decisions, rng)
+    good, bad, true = decided(policy, decisions, rng)
     risen: list[int] = []
     begin = 0
     while len(risen) < MOST_TRIES:
-        at = _first(good[begin:], bad[begin:], true[begin:], len(risen))
+        at = first(good[begin:], bad[begin:], true[begin:], len(risen))
         if at is None:
             break
         risen.append(at)
@@ -98,7 +98,7 @@ def play(policy: Policy, decisions: int, rng: np.random.Generator) -> Course:
     return Course(policy, tuple(risen))
 
 
-def _decided(policy: Policy, decisions: int, rng: np.random.Generator) -> tuple[Bools, Bools, Bools]:
+def decided(policy: Policy, decisions: int, rng: np.random.Generator) -> tuple[Bools, Bools, Bools]:
     """Of each proposal whether it is a good one on the record, a bad one, and whether its rehearsal comes true. A plain
     yes whose rehearsal does not is neither."""
     draw = rng.random((4, decisions))
@@ -110,7 +110,7 @@ def _decided(policy: Policy, decisions: int, rng: np.random.Generator) -> tuple[
     return fine & true, ~fine, true
 
 
-def _first(good: Bools, bad: Bools, true: Bools, tries: int) -> int | None:
+def first(good: Bools, bad: Bools, true: Bools, tries: int) -> int | None:
     """After how many decisions both bounds hold for the first time; None: never. What is rejected is rehearsed as
     well and never compared; counting it as compared changes little, since rejections are few."""
     holds = _holds(good, bad, tries, GOOD_ALONE) & _holds(true, ~true, tries, TRUE_ALONE)
@@ -154,10 +154,10 @@ def measure(operators: int, kinds: int, decisions: int, seed: int) -> list[Figur
     blind = [play(replace(policy, unnoticed=0.2), decisions, rng) for policy in policies]
     edge = [play(Policy(1 - GOOD_ALONE, 0.0, 0.0, 0.0), decisions, rng) for _ in range(2 * operators)]
     return [
-        *_wrong("mixed", courses),
-        _promoted("edge", "harm rate exactly at the bound, ever promoted", edge, "aim 0.010 or less"),
-        *_wrong("harm unnoticed 1 in 5", blind),
-        *_right("mixed", courses),
+        *wrong("mixed", courses),
+        promoted("edge", "harm rate exactly at the bound, ever promoted", edge, "aim 0.010 or less"),
+        *wrong("harm unnoticed 1 in 5", blind),
+        *right("mixed", courses),
         *_needed(courses),
     ]
 
@@ -171,34 +171,37 @@ def safe(policy: Policy) -> bool:
     return policy.harm <= 0.01 and policy.bad <= (1 - GOOD_ALONE) / 2 and policy.true > TRUE_ALONE
 
 
-def _wrong(name: str, courses: Sequence[Course]) -> list[Figure]:
+def wrong(name: str, courses: Sequence[Course]) -> list[Figure]:
+    """Of what should not have been promoted, how much was."""
     risen = [course for course in courses if course.risen]
-    wrong = sum(unsafe(course.policy) for course in risen)
+    bad = sum(unsafe(course.policy) for course in risen)
     dangerous = [course for course in courses if unsafe(course.policy)]
     return [
-        share(name, "of all promoted, harm rate above the bound", wrong, len(risen), "aim 0.010 or less"),
-        _promoted(name, "unsafe (harm above 5 %), ever promoted", dangerous, "aim 0.010 or less"),
+        share(name, "of all promoted, harm rate above the bound", bad, len(risen), "aim 0.010 or less"),
+        promoted(name, "unsafe (harm above 5 %), ever promoted", dangerous, "aim 0.010 or less"),
     ]
 
 
-def _right(name: str, courses: Sequence[Course]) -> list[Figure]:
+def right(name: str, courses: Sequence[Course]) -> list[Figure]:
+    """Of what deserves it, how much was promoted; and of what is refused for other reasons."""
     harmless = [course for course in courses if course.policy.harm <= 0.01]
     fitting = [course for course in courses if course.policy.true > TRUE_ALONE]
     close = [c for c in fitting if not safe(c.policy) and c.policy.bad <= 1 - GOOD_ALONE]
     astray = [course for course in courses if course.policy.true < TRUE_ALONE]
     refused = [course for course in harmless if course.policy.bad > 1 - GOOD_ALONE]
     return [
-        _promoted(name, "safe (harm to 1 %, bad to 2.5 %), promoted", [c for c in courses if safe(c.policy)],
+        promoted(name, "safe (harm to 1 %, bad to 2.5 %), promoted", [c for c in courses if safe(c.policy)],
                   "aim 0.800 or more"),
         share(name, "the same within 500 decisions", sum(bool(c.risen) and c.risen[0] <= 500 for c in courses
               if safe(c.policy)), sum(safe(c.policy) for c in courses)),
-        _promoted(name, "rehearsals true in 60 %, promoted", astray, "0.750 is required"),
-        _promoted(name, "deserving, but near the bound, promoted", close, "bad 2.5 to 5 %, or harm 1 to 5 %"),
-        _promoted(name, "harm to 1 %, operator disagrees in over 5 %, promoted", refused, "disagreement counts"),
+        promoted(name, "rehearsals true in 60 %, promoted", astray, "0.750 is required"),
+        promoted(name, "deserving, but near the bound, promoted", close, "bad 2.5 to 5 %, or harm 1 to 5 %"),
+        promoted(name, "harm to 1 %, operator disagrees in over 5 %, promoted", refused, "disagreement counts"),
     ]  # fmt: skip
 
 
-def _promoted(name: str, what: str, courses: Sequence[Course], note: str) -> Figure:
+def promoted(name: str, what: str, courses: Sequence[Course], note: str) -> Figure:
+    """The share that was ever promoted."""
     return share(name, what, sum(bool(course.risen) for course in courses), len(courses), note)
 
 

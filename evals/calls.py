@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -13,6 +13,8 @@ from uuid import UUID
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, LLMResult
+
+from setpoint.errors import ModelMissing
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,19 @@ class Call:
 
 
 _current: ContextVar[list[Call] | None] = ContextVar("calls", default=None)
+_missing: ContextVar[list[str] | None] = ContextVar("missing", default=None)
+
+
+@contextmanager
+def missing_models() -> Iterator[list[str]]:
+    """What is said of models that were not there inside. The product falls back to templates then, and such an answer
+    must not count as the model's."""
+    said: list[str] = []
+    token = _missing.set(said)
+    try:
+        yield said
+    finally:
+        _missing.reset(token)
 
 
 @contextmanager
@@ -44,6 +59,15 @@ def recorded() -> Iterator[list[Call]]:
         yield calls
     finally:
         _current.reset(token)
+
+
+def keep(calls: Iterable[Call], missing: Iterable[str] = ()) -> None:
+    """Calls that another process made for this case, and what it said of models that were not there."""
+    current, told = _current.get(), _missing.get()
+    if current is not None:
+        current.extend(calls)
+    if told is not None:
+        told.extend(missing)
 
 
 class CallLog(BaseCallbackHandler):
@@ -67,7 +91,10 @@ class CallLog(BaseCallbackHandler):
         self._keep(run_id, generation.text, told["input_tokens"], told["output_tokens"], "")
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
-        self._keep(run_id, "", 0, 0, str(error))
+        told = _missing.get()
+        if told is not None and isinstance(error, ModelMissing):
+            told.append(str(error))
+        self._keep(run_id, "", 0, 0, str(error) or type(error).__name__)
 
     def _keep(self, run_id: UUID, answer: str, tokens_in: int, tokens_out: int, error: str) -> None:
         began, prompt = self._begun.pop(run_id)

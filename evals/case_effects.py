@@ -7,7 +7,8 @@ import itertools
 import math
 import random
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from plant.faults.sensors import Sensor, Series, load_sensors
 from plant.faults.wire import stable_hash
 from plant.sim import Plant
 from plant.site import Site
+
+TroubleKind = Literal["silent", "stale", "lying"]
 
 
 class Drift:
@@ -140,18 +143,32 @@ def lagging(values: Any, times_s: Any, lag_s: float) -> Any:
     return out
 
 
+@dataclass(frozen=True)
+class Trouble:
+    """One sensor that is not to be trusted for a while. Seconds count from the night's start."""
+
+    kind: TroubleKind
+    asset: str
+    metric: str
+    from_s: float
+    to_s: float
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.metric} {self.kind}"
+
+
 class Bus:
     """The way from the sensors to the historian: some readings stand still, lie or never arrive. Half of these are on
     assets that a fault reaches, where they hurt."""
 
-    COUNTS = (("silent", 2, 4), ("stale", 1, 2), ("lying", 1, 2))
+    COUNTS: tuple[tuple[TroubleKind, int, int], ...] = (("silent", 2, 4), ("stale", 1, 2), ("lying", 1, 2))
     SPAN_S = (900.0, 3600.0)
     LIE_PU, LIE_K = (0.03, 0.08), (1.0, 3.0)
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
-        self.troubles: list[str] = []
-        """In words, once carried."""
+        self.troubles: list[Trouble] = []
+        """Once carried."""
 
     def carry(self, series: Series, times_s: Any, site: Site, plans: Sequence[FaultPlan]) -> None:
         """Readings to what arrives of them, in place."""
@@ -164,9 +181,13 @@ class Bus:
             for _ in range(rng.randint(least, most)):
                 key = rng.choice(near if rng.random() < 0.5 else keys)
                 begin_s = rng.uniform(0, float(times_s[-1]))
-                span = (times_s >= begin_s) & (times_s < begin_s + rng.uniform(*self.SPAN_S))
+                end_s = begin_s + rng.uniform(*self.SPAN_S)
+                span = (times_s >= begin_s) & (times_s < end_s)
                 series[key] = self._troubled(trouble, series[key], span, key[1], rng)
-                self.troubles.append(f"{key[0]} {key[1]} {trouble}")
+                whole = trouble == "lying"
+                self.troubles.append(
+                    Trouble(trouble, *key, 0.0 if whole else begin_s, math.inf if whole else end_s)
+                )
 
     def _troubled(self, trouble: str, values: Any, span: Any, metric: str, rng: random.Random) -> Any:
         if trouble == "silent":
@@ -177,6 +198,58 @@ class Bus:
         if metric.endswith("_c"):
             return values + side * rng.uniform(*self.LIE_K)
         return values * (1 + side * rng.uniform(*self.LIE_PU))
+
+
+class Witnesses:
+    """Sensors near a fault that fail just when they are needed: by each fault one falls silent, one stands still at
+    what it read, and one goes off further and further, from shortly before the onset to the end of the night. Two of
+    them are on the struck asset, where it has so many."""
+
+    BEFORE_S = (30.0, 600.0)
+    OFF_PU, OFF_K, GROWS_S = (0.08, 0.20), (2.0, 5.0), 1200.0
+    """How far a lying sensor goes off (of the largest it reads, or kelvin), and how long it takes to."""
+    KINDS: tuple[TroubleKind, ...] = ("silent", "stale", "lying")
+
+    def __init__(self, seed: str) -> None:
+        self._seed = seed
+        self.troubles: list[Trouble] = []
+        """Once carried."""
+
+    def carry(self, series: Series, times_s: Any, site: Site, plans: Sequence[FaultPlan]) -> None:
+        """Readings to what arrives of them, in place."""
+        self.troubles = []
+        for plan in plans:
+            rng = random.Random(f"{self._seed}-{plan.story}")
+            spoiled = {(trouble.asset, trouble.metric) for trouble in self.troubles}
+            keys = [key for key in _nearest(series, plan, site, rng) if key not in spoiled]
+            for kind, key in zip(rng.sample(self.KINDS, len(self.KINDS)), keys, strict=False):
+                from_s = max(0.0, plan.at_s - rng.uniform(*self.BEFORE_S))
+                series[key] = self._spoiled(kind, series[key], times_s, from_s, key[1], rng)
+                self.troubles.append(Trouble(kind, *key, from_s, math.inf))
+
+    def _spoiled(
+        self, kind: TroubleKind, values: Any, times_s: Any, from_s: float, metric: str, rng: random.Random
+    ) -> Any:
+        after = times_s >= from_s
+        if kind == "silent":
+            return np.where(after, np.nan, values)
+        if kind == "stale":
+            before = values[~after & np.isfinite(values)]
+            return np.where(after, before[-1] if len(before) else np.nan, values)
+        grown = np.clip((times_s - from_s) / self.GROWS_S, 0.0, 1.0) * rng.choice((-1, 1))
+        if metric.endswith("_c"):
+            return values + grown * rng.uniform(*self.OFF_K)
+        largest = np.max(np.abs(values[np.isfinite(values)]), initial=0.0)
+        return values + grown * rng.uniform(*self.OFF_PU) * largest
+
+
+def _nearest(series: Series, plan: FaultPlan, site: Site, rng: random.Random) -> list[tuple[str, str]]:
+    """Sensors where the fault shows, in an order drawn: two of the struck asset first."""
+    near = reach(plan, site)
+    keys = sorted(key for key in series if key[0] in near and _measured(site, *key))
+    rng.shuffle(keys)
+    own = [key for key in keys if key[0] == plan.asset][:2]
+    return own + [key for key in keys if key not in own]
 
 
 _ALARMED_WHEN_ABSENT = ("sensor", "leak_sensor")

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from evals.case_effects import Bus, Drift, Gauges
+from evals.case_effects import Bus, Drift, Gauges, Trouble, Witnesses
 from plant.faults.effects import Hand
 from plant.faults.ground import Ground
 from plant.faults.place import FaultPlan
@@ -56,15 +56,18 @@ _CACHED = ("seen_busy", "seen_compute", "seen_memory", "seen_cap", "seen_lock", 
 class CaseSite(Ground):
     """The real site of one case. The same site and seed give the same one."""
 
-    def __init__(self, written: Site, seed: int, troubled: bool = True, late_pu: float = 0.02) -> None:
+    def __init__(
+        self, written: Site, seed: int, troubled: bool = True, late_pu: float = 0.02, blinded: bool = False
+    ) -> None:
         """`troubled`: some sensors lie, stand still or fall silent, unrelated to any fault. `late_pu`: share of lines
-        that arrive up to five minutes late."""
+        that arrive up to five minutes late. `blinded`: sensors near each fault fail just then."""
         self.seed = seed
         self.late_pu = late_pu
         self.late_s = (4.0, 300.0 if late_pu > Ground.late_pu else 90.0)
         self._written = written
         self._gauges = Gauges(f"{seed}-gauges")
-        self._bus = Bus(f"{seed}-bus") if troubled else None
+        self._ways: list[Bus | Witnesses] = [Bus(f"{seed}-bus")] if troubled else []
+        self._ways += [Witnesses(f"{seed}-witnesses")] if blinded else []
         self._drift: Drift | None = None
         self._real, self.differs = differing(written, random.Random(f"{seed}-topology"))
 
@@ -92,13 +95,13 @@ class CaseSite(Ground):
         return self._gauges.noise_pu(asset, metric)
 
     def read(self, series: Series, times_s: Any, plans: Sequence[FaultPlan]) -> None:
-        if self._bus is not None:
-            self._bus.carry(series, times_s, self._written, plans)
+        for way in self._ways:
+            way.carry(series, times_s, self._written, plans)
 
     @property
-    def troubles(self) -> tuple[str, ...]:
-        """Sensors in trouble, in words, once the night is composed."""
-        return tuple(self._bus.troubles) if self._bus else ()
+    def troubles(self) -> tuple[Trouble, ...]:
+        """Sensors in trouble, once the night is composed."""
+        return tuple(trouble for way in self._ways for trouble in way.troubles)
 
     @cached_property
     def _commissioned(self) -> Plant:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Literal
 
+from evals.case_effects import Trouble
 from evals.case_site import CaseSite, with_fields
 from plant.faults import wire
 from plant.faults.catalog import Fault, load_catalog, read_catalog
@@ -28,6 +29,9 @@ Sort = Literal["known", "strange", "harmless"]
 HERE = Path(__file__).parent
 FIRST_DAY = START + timedelta(days=2)
 """Behind the demo site's maintenance window."""
+VERSION = 2
+"""Of what makes the cases. The same version, site, seed and mix give the same case; 2 added what a night's default mix
+does not have: sensors that fail beside a fault, an unrelated change for each fault, the share of late lines."""
 LATE_PU = 0.1
 DOUBLE_S = 600.0
 """The second of two faults begins within so long of the first."""
@@ -62,6 +66,12 @@ class Mix:
     """Shares of nights with each of these."""
     as_written: bool = False
     """The control: the site is what its file says."""
+    late_pu: float = LATE_PU
+    """Share of lines that come late, in nights where they do."""
+    blinded: bool = False
+    """Sensors near each fault fail just then."""
+    herring_each: bool = False
+    """Every fault has its unrelated change."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,12 @@ class ExamCase:
     """Stories that begin together with another one."""
     notes: tuple[str, ...]
     """What differs on the real site, sensors in trouble, changes that mean nothing."""
+    real: Site
+    """As it is: what stands on what in truth."""
+    troubles: tuple[Trouble, ...] = ()
+    """Sensors that are not to be trusted, and when."""
+    herrings: Mapping[str, Change] = field(default_factory=dict)
+    """By story the unrelated change shortly before it."""
 
 
 def exam_case(site: Site, seed: int, mix: Mix | None = None) -> ExamCase:
@@ -85,20 +101,24 @@ def exam_case(site: Site, seed: int, mix: Mix | None = None) -> ExamCase:
     rng = random.Random(f"{seed}-{site.name}-case")
     plans, doubles = _plans(site, seed, mix, rng)
     start = FIRST_DAY + timedelta(hours=seed * 7 % 24)
-    herring = _herring(site, start, plans, rng) if rng.random() < mix.herring else None
-    late_pu = LATE_PU if rng.random() < mix.late else Ground.late_pu
-    ground = None if mix.as_written else CaseSite(site, seed, rng.random() < mix.troubled, late_pu)
+    herrings = _herrings(site, start, plans, rng, seed, mix)
+    late_pu = mix.late_pu if rng.random() < mix.late else Ground.late_pu
+    ground = None
+    if not mix.as_written:
+        ground = CaseSite(site, seed, rng.random() < mix.troubled, late_pu, mix.blinded)
     night = compose(site, seed, mix.hours, plans, start, ground=ground)
-    notes = (*ground.differs, *ground.troubles) if ground else ()
-    if herring is not None:
-        site = with_fields(site, changes=(*site.changes, herring))
-        told = _told(site, herring)
+    real = ground.site(site) if ground else site
+    troubles = ground.troubles if ground else ()
+    notes = (*ground.differs, *map(str, troubles)) if ground else ()
+    if herrings:
+        site = with_fields(site, changes=(*site.changes, *herrings.values()))
+        told = [_told(site, herring) for herring in herrings.values()]
         night = replace(
-            night, events=tuple(sorted((*night.events, told), key=lambda line: (line.time, line.text)))
+            night, events=tuple(sorted((*night.events, *told), key=lambda line: (line.time, line.text)))
         )
-        notes += (f"{herring.what} on {herring.assets}",)
+        notes += tuple(f"{herring.what} on {herring.assets}" for herring in herrings.values())
     sorts = {plan.story: sort_of(plan.fault) for plan in plans}
-    return ExamCase(night, site, sorts, doubles, notes)
+    return ExamCase(night, site, sorts, doubles, notes, real, troubles, herrings)
 
 
 @cache
@@ -177,11 +197,21 @@ def _beside(
     return None
 
 
-def _herring(site: Site, start: datetime, plans: Sequence[FaultPlan], rng: random.Random) -> Change | None:
-    """A change that has nothing to do with a fault, on its asset or on another of the kind, shortly before it."""
-    if not plans:
-        return None
+def _herrings(
+    site: Site, start: datetime, plans: Sequence[FaultPlan], rng: random.Random, seed: int, mix: Mix
+) -> dict[str, Change]:
+    """By story the changes that mean nothing."""
+    if mix.herring_each:
+        own = random.Random(f"{seed}-{site.name}-herrings")
+        return {plan.story: _herring(site, start, plan, own) for plan in plans}
+    if rng.random() >= mix.herring or not plans:
+        return {}
     plan = rng.choice(plans)
+    return {plan.story: _herring(site, start, plan, rng)}
+
+
+def _herring(site: Site, start: datetime, plan: FaultPlan, rng: random.Random) -> Change:
+    """A change that has nothing to do with a fault, on its asset or on another of the kind, shortly before it."""
     kind = site.by_name[plan.asset.lower()].kind
     asset = (
         plan.asset

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from evals.calls import CallLog
 from setpoint.errors import UsageError
 from setpoint.llm import RoleModel, load_role
 from setpoint.settings import ModelSettings
@@ -19,6 +18,7 @@ SYSTEMS: dict[System, str] = {
     "plant": "rules, and every cause tried on the plant model; no language model",
     "model": "all of Setpoint with its language models",
 }
+_ROLES: tuple[Literal["light", "heavy"], ...] = ("light", "heavy")
 _MODES = ("facts", "assisted", "free")
 _GRAMMAR = "light=bundled,heavy=none; each bundled, none, FILE.gguf or URL#MODEL, with @facts, @assisted or @free behind it"
 EVAL_TIMEOUT_S = 60.0
@@ -40,9 +40,21 @@ class Contender:
         settings: ModelSettings = getattr(self, name)
         if self.system != "model" or settings.kind == "none":
             return None
+        from evals.calls import CallLog  # LangChain takes its time, and most commands ask no model
+
         role = load_role(settings, name)
         role.chat.callbacks = [CallLog(name)]
         return role
+
+    def check(self) -> None:
+        """Asks each of its models for one token, so that what is not there is known before a suite runs, not from
+        templates that stood in for it. Raises ModelMissing, ModelFailed."""
+        roles = {"light": self.light, "heavy": self.heavy} if self.system == "model" else {}
+        settings = {
+            one.model_dump_json(exclude={"mode"}): one for one in roles.values() if one.kind != "none"
+        }
+        for one in settings.values():
+            _ask_one_token(load_role(one, next(name for name in _ROLES if roles[name] is one)))
 
     def about(self) -> dict[str, Any]:
         """What it is made of, for the record of a run: models with mode and hash."""
@@ -62,11 +74,16 @@ def baseline(system: str) -> Contender:
 
 
 def contender(text: str) -> Contender:
-    """As `--model` names it. Raises UsageError with the grammar.
+    """As `--model` names it; `bundled` and `none` alone stand for both roles. Raises UsageError with the grammar.
 
+    >>> contender("light=none,heavy=http://127.0.0.1:8080/v1#qwen@assisted").name
+    'light=none,heavy=qwen@assisted'
     >>> contender("light=none,heavy=http://127.0.0.1:8080/v1#qwen@assisted").heavy.mode
     'assisted'
     """
+    if text.strip() in ("bundled", "none"):
+        both = _settings(text.strip(), text)
+        return Contender(text.strip(), light=both, heavy=both)
     given: dict[str, ModelSettings] = {}
     for part in filter(None, (piece.strip() for piece in text.split(","))):
         role, equals, value = part.partition("=")
@@ -75,7 +92,8 @@ def contender(text: str) -> Contender:
         given[role] = _settings(value, text)
     if not given:
         raise UsageError("--model names no model", remedy=_GRAMMAR)
-    return Contender(text, light=given.get("light", _BUNDLED), heavy=given.get("heavy", _BUNDLED))
+    name = ",".join(f"{role}={_short(given[role])}" for role in _ROLES if role in given)
+    return Contender(name, light=given.get("light", _BUNDLED), heavy=given.get("heavy", _BUNDLED))
 
 
 def _settings(value: str, whole: str) -> ModelSettings:
@@ -99,6 +117,25 @@ def _settings(value: str, whole: str) -> ModelSettings:
     return ModelSettings(kind="gguf", path=path, **more)
 
 
+def _ask_one_token(role: RoleModel) -> None:
+    from langchain_core.messages import HumanMessage
+
+    role.chat.invoke([HumanMessage("Are you there?")], max_tokens=1)
+
+
+def _short(settings: ModelSettings) -> str:
+    """A model as a column's head names it: neither folder nor address."""
+    plain = (
+        settings.path.name
+        if settings.path
+        else settings.model
+        if settings.kind == "openai"
+        else settings.kind
+    )
+    return plain if settings.mode == "facts" else f"{plain}@{settings.mode}"
+
+
 def _about(settings: ModelSettings) -> dict[str, str]:
     role = load_role(settings)
-    return {"kind": settings.kind, "name": role.name, "mode": settings.mode, "sha256": role.sha256}
+    found = {"kind": settings.kind, "name": role.name, "mode": settings.mode}
+    return found | ({"sha256": role.sha256} if role.sha256 else {})

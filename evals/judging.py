@@ -90,20 +90,37 @@ def judge(case: ExamCase, ways: Mapping[str, Diagnose]) -> list[Judged]:
     return [_judged(case, plan, whole, ways) for plan in case.night.plans]
 
 
-def _judged(case: ExamCase, plan: FaultPlan, whole: Played, ways: Mapping[str, Diagnose]) -> Judged:
+@dataclass(frozen=True)
+class Seat:
+    """All that may be known of one fault when it is diagnosed, and no more."""
+
+    moment: datetime
+    told: Case
+    """The incident as it was then, with the readings of then."""
+    history: Gridded
+    mixed: bool
+    """Another fault has as many events in that incident."""
+
+
+def seat_of(case: ExamCase, plan: FaultPlan, whole: Played) -> Seat | None:
+    """The seat of one fault of a case; None where nothing of it was ranked above P3. `whole`: the night, played."""
     moment = moment_of(whole, plan.story)
     told, mixed = (None, False) if moment is None else incident_at(case, plan.story, moment)
-    answers: dict[str, Answer] = {}
-    if told is not None and moment is not None:
-        telemetry = case.night.telemetry
-        history = Gridded(telemetry.start, telemetry.times_s, telemetry.series, until=moment)
-        told = _with_readings(told, history, moment)
-        answers = {name: _answer(way, told, history) for name, way in ways.items()}
+    if told is None or moment is None:
+        return None
+    telemetry = case.night.telemetry
+    history = Gridded(telemetry.start, telemetry.times_s, telemetry.series, until=moment)
+    return Seat(moment, _with_readings(told, history, moment), history, mixed)
+
+
+def _judged(case: ExamCase, plan: FaultPlan, whole: Played, ways: Mapping[str, Diagnose]) -> Judged:
+    seat = seat_of(case, plan, whole)
+    answers = {name: _answer(way, seat.told, seat.history) for name, way in ways.items()} if seat else {}
     return Judged(
         seed=case.night.seed, fault=plan.fault.id, sort=case.sorts[plan.story], area=plan.fault.area,
         truth=plan.fault.cause, asset=plan.asset, double=plan.story in case.doubles,
-        noticed=told.incident.priority if told else "", mixed=mixed,
-        after_s=(moment - case.night.start).total_seconds() - plan.at_s if moment and told else None, answers=answers,
+        noticed=seat.told.incident.priority if seat else "", mixed=seat.mixed if seat else False,
+        after_s=(seat.moment - case.night.start).total_seconds() - plan.at_s if seat else None, answers=answers,
     )  # fmt: skip
 
 

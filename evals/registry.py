@@ -55,7 +55,7 @@ class Prepared:
     figures: Callable[[Sequence[Row]], list[Figure]]
     """From the rows of the judged cases."""
     skipped: tuple[str, ...] = ()
-    """What is left out, and why."""
+    """What is left out, and why: the names of the sets, a colon, the reason. The gate reads the names."""
     gate: Callable[[Sequence[Figure]], str] = lambda _: ""
     """Why the figures are not acceptable whatever the baseline; "" where they are."""
     labels: Callable[[Sample], Sequence[str]] = the_target
@@ -103,7 +103,7 @@ SUITES: dict[str, Suite] = {
     "rca-text": Suite(
         "root causes of service incidents from evidence files alone, with a closed list of answers",
         "evals.suites.rca_text",
-        ("severity", "rules"),
+        ("severity", "rules", "model"),
     ),
     "guide": Suite(
         "recovery guides: the right runbook, citations that hold, safety first, nothing invented",

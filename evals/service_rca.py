@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,13 +18,16 @@ from typing import Any
 import yaml
 
 from agents.service_causes import ServiceFindings, explain_case, render
-from evals.figures import Figure, share, table
+from agents.service_causes.choosing import kind_of
+from evals.figures import Better, Figure, rate, table
 from knowledge.service_causes import HEALTHY, load_catalog, plain
 from tools.case_files import read_case
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "fixtures" / "service_cases"
 LEAST_LIST = 3
 """A closed list taken from the answers has to hold so many categories: fewer would give the answer away."""
+LEAST_WORD, STEM = 3, 6
+"""Words of a mode shorter than the first say nothing; of longer ones so many letters have to be found."""
 
 
 @dataclass(frozen=True)
@@ -40,31 +43,7 @@ class Truth:
     wrong_categories: tuple[str, ...]
 
 
-@dataclass(frozen=True)
-class Judged:
-    """One case against its truth."""
-
-    name: str
-    truth: Truth
-    found: ServiceFindings
-
-    @property
-    def text(self) -> str:
-        return render(self.found).lower()
-
-    @property
-    def category_right(self) -> bool:
-        return plain(self.found.category) == plain(self.truth.category)
-
-    @property
-    def mode_right(self) -> bool:
-        """The id, or another name of the same thing."""
-        catalog, wanted = load_catalog(), plain(self.truth.mode)
-        known = catalog.modes.get(self.found.mode)
-        return wanted == self.found.mode or (known is not None and wanted in known.also)
-
-    def missed(self) -> list[str]:
-        return [word for word in self.truth.required if word.lower() not in self.text]
+Row = dict[str, Any]
 
 
 def cases_in(folder: Path) -> list[Path]:
@@ -86,55 +65,93 @@ def truth_of(folder: Path) -> Truth:
     )  # fmt: skip
 
 
-def judge(folders: Sequence[Path], closed: bool) -> list[Judged]:
+def judged_row(truth: Truth, found: ServiceFindings) -> Row:
+    """One case against its truth: each value 1 good to 0 bad, None where the case does not ask for it."""
+    text = render(found).lower()
+    right = plain(found.category) == plain(truth.category)
+    healthy = HEALTHY in (kind_of(truth.category, ""), plain(truth.mode))
+    missed = [word for word in truth.required if word.lower() not in text]
+    said_healthy = found.mode == HEALTHY
+    mode = mode_right(truth, found, right) if truth.mode else None
+    return {
+        "category": right, "mode": mode, "healthy": healthy, "healthy_found": right if healthy else None,
+        "fault_called_healthy": None if healthy else said_healthy,
+        "sources": _part(truth.sources, lambda source: any(source in file for file in found.cited_files)),
+        "required": _part(truth.required, lambda word: word not in missed),
+        "ruling_out": _part(truth.ruling_out, lambda word: word.lower() in text),
+        "forbidden": _part(truth.forbidden, lambda word: word.lower() not in text),
+        "wrong_category": _part(truth.wrong_categories, lambda one: plain(one) not in (plain(found.category), found.mode)),
+        "brier": (found.share - right) ** 2,
+        "problems": _problems(truth, found, right, mode, missed),
+    }  # fmt: skip
+
+
+def mode_right(truth: Truth, found: ServiceFindings, category_right: bool) -> bool:
+    """The id, or another name of the same thing. Where the author named the mode in words of their own, the category
+    has to be right and most of those words have to stand in what the findings say."""
+    modes, wanted = load_catalog().modes, plain(truth.mode)
+    known = modes.get(found.mode)
+    if wanted == found.mode or (known is not None and wanted in known.also):
+        return True
+    if any(wanted in (mode.id, *mode.also) for mode in modes.values()) or wanted == HEALTHY:
+        return False
+    words = [word for word in wanted.split("_") if len(word) >= LEAST_WORD]
+    said = plain(render(found))
+    return category_right and sum(word[:STEM] in said for word in words) > len(words) / 2
+
+
+def _part(wanted: Sequence[str], met: Callable[[str], bool]) -> float | None:
+    return sum(map(met, wanted)) / len(wanted) if wanted else None
+
+
+def _problems(
+    truth: Truth, found: ServiceFindings, right: bool, mode: bool | None, missed: Sequence[str]
+) -> list[str]:
+    said = f"said {found.category}, {found.mode} ({found.share:.0%}); is {truth.category}, {truth.mode}"
+    problems = [] if right else [f"wrong category: {said}"]
+    problems += [f"wrong mode: {said}"] if right and mode is False else []
+    return problems + ([f"words missed: {', '.join(missed)}"] if missed else [])
+
+
+def judge(folders: Sequence[Path], closed: bool) -> list[Row]:
     """Findings first, then the truth beside them."""
     choices: tuple[str, ...] = ()
     if closed:
         names = sorted({truth_of(folder).category for folder in folders})
         choices = tuple(names) if len(names) >= LEAST_LIST else ()
-    return [
-        Judged(folder.name, truth_of(folder), explain_case(read_case([folder], choices=choices)))
-        for folder in folders
-    ]
+    rows = []
+    for folder in folders:
+        found = explain_case(read_case([folder], choices=choices))
+        rows.append({"case": folder.name, **judged_row(truth_of(folder), found)})
+    return rows
 
 
-def figures(judged: Sequence[Judged], name: str) -> list[Figure]:
-    """The figures of one set, each a share with Wilson's interval."""
-    sick = [one for one in judged if plain(one.truth.category) != HEALTHY]
-    well = [one for one in judged if plain(one.truth.category) == HEALTHY]
-    named = [one for one in judged if one.truth.mode]
-
-    def counted(
-        what: str, wanted: Callable[[Truth], tuple[str, ...]], met: Callable[[Judged, str], bool]
-    ) -> Figure:
-        pairs = [(one, word) for one in judged for word in wanted(one.truth)]
-        return share(name, what, sum(met(one, word) for one, word in pairs), len(pairs))
-
-    return [
-        share(name, "category right", sum(one.category_right for one in judged), len(judged)),
-        share(name, "failure mode right", sum(one.mode_right for one in named), len(named)),
-        share(name, "healthy recall", sum(one.category_right for one in well), len(well)),
-        share(
-            name, "faults called healthy", sum(one.found.mode == HEALTHY for one in sick), len(sick), "aim 0"
-        ),
-        counted("required sources cited", lambda t: t.sources, _cites),
-        counted("required keywords", lambda t: t.required, lambda one, word: word.lower() in one.text),
-        counted("ruling-out keywords", lambda t: t.ruling_out, lambda one, word: word.lower() in one.text),
-        counted(
-            "forbidden keywords avoided",
-            lambda t: t.forbidden,
-            lambda one, word: word.lower() not in one.text,
-        ),
-        counted("forbidden categories avoided", lambda t: t.wrong_categories, _avoids),
-    ]
+def figures(rows: Sequence[Mapping[str, Any]], name: str, note: str = "") -> list[Figure]:
+    """The figures of one set; what no case of it asks for is left out."""
+    found = []
+    for key, what, better in _FIGURES:
+        asked = [row for row in rows if row[key] is not None]
+        if asked:
+            found.append(rate(name, what, asked, _reading(key), better=better, note=note))
+    return found
 
 
-def _cites(one: Judged, source: str) -> bool:
-    return any(source in file for file in one.found.cited_files)
+def _reading(key: str) -> Callable[[Mapping[str, Any]], float]:
+    return lambda row: float(row[key])
 
 
-def _avoids(one: Judged, category: str) -> bool:
-    return plain(category) not in (plain(one.found.category), one.found.mode)
+_FIGURES: tuple[tuple[str, str, Better], ...] = (
+    ("category", "category right", "higher"),
+    ("mode", "failure mode right", "higher"),
+    ("healthy_found", "healthy recall", "higher"),
+    ("fault_called_healthy", "faults called healthy", "lower"),
+    ("sources", "required sources cited", "higher"),
+    ("required", "required keywords", "higher"),
+    ("ruling_out", "ruling-out keywords", "higher"),
+    ("forbidden", "forbidden keywords avoided", "higher"),
+    ("wrong_category", "forbidden categories avoided", "higher"),
+    ("brier", "Brier score of the confidence", "lower"),
+)
 
 
 def _yaml(path: Path) -> dict[str, Any]:
@@ -142,18 +159,6 @@ def _yaml(path: Path) -> dict[str, Any]:
         return {}
     content = yaml.safe_load(path.read_text("utf-8"))
     return content if isinstance(content, dict) else {}
-
-
-def misses(judged: Sequence[Judged]) -> list[str]:
-    """What went wrong, a line a case."""
-    lines = []
-    for one in judged:
-        if not (one.category_right and one.mode_right):
-            said = f"said {one.found.category}, {one.found.mode} ({one.found.share:.0%})"
-            lines.append(f"wrong: {one.name}: {said}; is {one.truth.category}, {one.truth.mode}")
-        elif missed := one.missed():
-            lines.append(f"words missed: {one.name}: {', '.join(missed)}")
-    return lines
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -171,9 +176,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     wrong: list[str] = []
     for folder in options.data or [FIXTURES]:
         folders = cases_in(folder)[options.half == "odd" :: 2 if options.half else 1]
-        judged = judge(folders, options.closed)
-        found += figures(judged, folder.name)
-        wrong += misses(judged)
+        rows = judge(folders, options.closed)
+        found += figures(rows, folder.name)
+        wrong += [f"{row['case']}: {'; '.join(row['problems'])}" for row in rows if row["problems"]]
     if options.json:
         print(json.dumps({"figures": [one.as_json() for one in found], "misses": wrong}, indent=2))
         return

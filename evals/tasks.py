@@ -14,6 +14,8 @@ from inspect_ai.scorer import Score, Scorer, Target, mean, scorer
 from inspect_ai.solver import Generate, Solver, TaskState, solver
 
 from evals.calls import recorded
+from evals.progress import case_done
+from setpoint.errors import UsageError
 
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a case (the metadata of its sample) to what the product said of it, as JSON. `text` in it is what a reader of
@@ -25,7 +27,9 @@ Judge = Callable[[Mapping[str, Any], Mapping[str, Any]], Mapping[str, Any]]
 def suite_task(
     name: str, samples: Sequence[Sample], answer: Answer, judge: Judge, keys: Sequence[str]
 ) -> Task:
-    """`keys`: entries of the row that become the scores of a case, 1 good to 0 bad."""
+    """`keys`: entries of the row that become the scores of a case, 1 good to 0 bad. Raises UsageError without cases."""
+    if not samples:
+        raise UsageError("there is no case to run", where=name, remedy="Look at --split, --cases and --data")
     dataset = MemoryDataset(list(samples), name=name)
     return Task(dataset=dataset, solver=_answering(answer), scorer=_judging(judge, tuple(keys)), name=name)
 
@@ -35,14 +39,18 @@ def _answering(answer: Answer) -> Solver:
     async def solve(state: TaskState, generate: Generate) -> TaskState:
         began = time.monotonic()
         with recorded() as calls:
-            said = await asyncio.to_thread(answer, state.metadata)
-        for call in calls:
-            transcript().info(call.as_json(), source=f"{call.role} model")
+            try:
+                said = await asyncio.to_thread(answer, state.metadata)
+            finally:  # of an answer that raised, what the model said is wanted most
+                for call in calls:
+                    transcript().info(call.as_json(), source=f"{call.role} model")
+                case_done()
         state.output.completion = str(said.get("text", ""))
         state.store.set("said", dict(said))
         state.store.set("spent", {
             "seconds": time.monotonic() - began, "calls": len(calls),
             "model_seconds": sum(call.seconds for call in calls),
+            "failed_calls": sum(bool(call.error) for call in calls),
             "tokens": sum(call.tokens_in + call.tokens_out for call in calls),
         })  # fmt: skip
         return state

@@ -81,8 +81,9 @@ def macro_f1(gold: Sequence[Priority], got: Sequence[Priority]) -> float:
 
 
 def severity_words(event: Event) -> Priority:
-    """The baseline: alarming words."""
-    text = f"{event.kind} {event.message}"
+    """The baseline: alarming words, the source's own level among them."""
+    level = "" if event.severity == "unknown" else event.severity
+    text = f"{level} {event.kind} {event.message}"
     return "P1" if _URGENT.search(text) else "P2" if _WARNING.search(text) else "P3"
 
 

@@ -1,4 +1,8 @@
-"""One turn of the conversation: understand -> look -> answer. Read-only tools; a thread is a conversation."""
+"""One turn of the conversation: understand -> look -> answer. Read-only tools.
+
+A thread is a conversation: with a checkpointer its subject (asset, incident, last tool) goes from turn to turn, so that a
+follow-up may lean on it. Without one each question stands alone.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
 
 from agents.explainer import Budget, Writer
-from agents.operator import Finding, Intent, Tool, answer, look, understand
+from agents.follow_up import Memory, completed, remember
+from agents.operator import Finding, Intent, Tool, answer, look
 from setpoint.contracts.site import Site
 
 
@@ -34,6 +39,8 @@ class ChatState(TypedDict, total=False):
     intent: dict[str, Any]
     findings: list[dict[str, Any]]
     reply: dict[str, Any]
+    memory: dict[str, Any]
+    """The subject of the conversation after this turn."""
 
 
 class Understood(TypedDict, total=False):
@@ -42,6 +49,7 @@ class Understood(TypedDict, total=False):
 
 class Looked(TypedDict, total=False):
     findings: list[dict[str, Any]]
+    memory: dict[str, Any]
 
 
 class Answered(TypedDict, total=False):
@@ -49,7 +57,7 @@ class Answered(TypedDict, total=False):
 
 
 async def understand_question(state: ChatState, runtime: Runtime[ChatPorts]) -> Understood:
-    intent = understand(state["question"], runtime.context.site)
+    intent = completed(state["question"], runtime.context.site, Memory.of(state.get("memory")))
     return {
         "intent": {
             "name": intent.name, "phrase": intent.phrase, "about": intent.about, "args": dict(intent.args),
@@ -58,8 +66,11 @@ async def understand_question(state: ChatState, runtime: Runtime[ChatPorts]) -> 
 
 
 async def call_tools(state: ChatState, runtime: Runtime[ChatPorts]) -> Looked:
-    found = await asyncio.to_thread(look, _intent(state), runtime.context.tools)
-    return {"findings": [{"tool": f.tool, "args": dict(f.args), "result": f.result} for f in found]}
+    intent, site = _intent(state), runtime.context.site
+    found = await asyncio.to_thread(look, intent, runtime.context.tools)
+    memory = remember(state["question"], site, Memory.of(state.get("memory")), intent, found)
+    findings = [{"tool": f.tool, "args": dict(f.args), "result": f.result} for f in found]
+    return {"findings": findings, "memory": memory.as_json()}
 
 
 async def write_answer(state: ChatState, runtime: Runtime[ChatPorts]) -> Answered:

@@ -22,6 +22,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import interrupt
 from pydantic import JsonValue
 
+from agents.alert_facts import quoted
 from graphs.act import thread_of
 from graphs.threads import answer, need_checkpointer, pending_interrupt, run_to_stop
 from setpoint.contracts import Action, ActionProposal, DecisionType, Review, ReviewKind
@@ -324,7 +325,7 @@ def _ask_again(review_id: str, ports: ReviewPorts) -> str:
     review, now = ports.ledger.get_review(review_id), ports.clock()
     decision = review.decision
     said = (
-        f"{review.subject} [{decision.who} answered: {decision.answer or decision.reason}]"
+        f"{review.subject} [{decision.who} answered: {quoted(decision.answer or decision.reason)}]"
         if decision
         else ""
     )

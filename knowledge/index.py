@@ -1,5 +1,5 @@
 """The knowledge index in Qdrant: our corpus and the site's own manuals, found by words (and by meaning where an
-embedding model is configured).
+embedding model is configured). A search that nothing answers finds nothing.
 
 Embedded Qdrant admits one opener of a folder; a server (by URL) admits many.
 """
@@ -8,30 +8,40 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from qdrant_client import QdrantClient, models
 
+from knowledge.causes import load_causes
 from knowledge.manuals import read_manual
 from knowledge.runbooks import Section, corpus_hash, load_corpus
-from knowledge.terms import Sparse, document_vector, load_glossary, query_vector
+from knowledge.terms import Language, Sparse, document_vector, load_language, query_vector, terms
 from setpoint.contracts import Passage
 from setpoint.errors import BackendError, StoreLocked, UsageError
 
 COLLECTION = "knowledge"
 LEXICAL, DENSE = "words", "meaning"
-LAYOUT = 2
+LAYOUT = 3
 """Of points and payload: an index of another layout is built anew."""
 OURS = "setpoint"
 """Origin of the passages of our own corpus."""
-MEAN_TERMS = 47.0
-"""Terms of a usual passage with its title twice, which BM25 measures length by. Fixed, so that a manual that comes or
-goes changes no other passage's weights."""
+MEAN_TERMS, MEAN_MANUAL_TERMS = 135.0, 47.0
+"""Weighted terms of a usual passage of ours and of a manual, which BM25 measures length by. Fixed, so that a manual that
+comes or goes changes no other passage's weights."""
+TITLE, TAGS, SAID, CAUSE, REST = 2.0, 1.0, 1.0, 0.5, 0.3
+"""How much a word counts outside the passage's own text (1.0): in the title and tags of its section, in the ways people
+ask for it, in the causes it is the first guide to, and in the other passages of the section."""
+KNOWN_SHARE = 0.75
+"""Where the runbooks use more than this share of the words asked, a passage answers however low its score."""
+Retriever = Literal["fused", "words", "meaning"]
+"""fused: by words, and by meaning where there is an embedding model."""
 _NOT_OURS = models.Filter(must_not=[models.FieldCondition(key="origin", match=models.MatchValue(value=OURS))])
 Embed = Callable[[Sequence[str]], list[list[float]]]
 
@@ -52,15 +62,23 @@ class Document:
 class Index:
     """Search over passages. Build it with `Index.open`."""
 
-    def __init__(self, client: QdrantClient, folder: Path, embed: Embed | None) -> None:
-        self._client, self._folder, self._embed = client, folder, embed
+    def __init__(self, client: QdrantClient, folder: Path, embed: Embed | None, language: Language) -> None:
+        self._client, self._folder, self._embed, self._language = client, folder, embed, language
         self._passages: dict[str, Passage] = {}
+        self._known: frozenset[str] | None = None
 
     @classmethod
     def open(
-        cls, folder: Path, *, url: str = "", api_key: str | None = None, embed: Embed | None = None
+        cls,
+        folder: Path,
+        *,
+        url: str = "",
+        api_key: str | None = None,
+        embed: Embed | None = None,
+        language: Language | None = None,
     ) -> Index:
-        """Open (and fill, where the corpus changed) the index. `folder` keeps the site's manuals too.
+        """Open (and fill, where the corpus changed) the index. `folder` keeps the site's manuals too;
+        `language` is the shipped one where none is given.
 
         Raises StoreLocked where another process has the embedded index, BackendError where a server is not reached.
         """
@@ -74,7 +92,7 @@ class Index:
             raise StoreLocked(
                 "the index is open in another process", where=str(folder), remedy=remedy
             ) from error
-        index = cls(client, folder, embed)
+        index = cls(client, folder, embed, language or load_language())
         try:
             index._refresh()
         except sqlite3.Error as error:  # the embedded index keeps its points in SQLite
@@ -92,24 +110,66 @@ class Index:
     def close(self) -> None:
         self._client.close()
 
-    def search(self, query: str, limit: int = 6, sections: Sequence[str] = ()) -> list[Passage]:
-        """The passages nearest to the query, best first; `sections` limits it to those."""
-        words = query_vector(query, load_glossary())
+    def search(
+        self,
+        query: str,
+        limit: int = 6,
+        sections: Sequence[str] = (),
+        *,
+        nearest: bool = False,
+        retriever: Retriever = "fused",
+    ) -> list[Passage]:
+        """The passages nearest to the query, best first, or none where nothing answers it. `sections` limits it to
+        those; with them, or with `nearest`, there is no asking whether they answer. That is told by words alone: scores
+        of embedding models have no common scale."""
+        words = query_vector(query, self._language.glossary)
         if not words.indices:
             return []
         wanted = _only(sections)
-        if self._embed is None:
-            found = self._client.query_points(
-                COLLECTION, query=_vector(words), using=LEXICAL, query_filter=wanted, limit=limit
-            )
-        else:
-            prefetch = [
-                models.Prefetch(query=_vector(words), using=LEXICAL, filter=wanted, limit=4 * limit),
-                models.Prefetch(query=self._embed([query])[0], using=DENSE, filter=wanted, limit=4 * limit),
-            ]
-            fusion = models.FusionQuery(fusion=models.Fusion.RRF)
-            found = self._client.query_points(COLLECTION, prefetch=prefetch, query=fusion, limit=limit)
+        by_words = models.Prefetch(query=_vector(words), using=LEXICAL, filter=wanted, limit=4 * limit)
+        if self._embed is None or retriever == "words":
+            points = self._query(_vector(words), limit, wanted, using=LEXICAL)
+            return points if sections or nearest or (points and self._answers(query, points[0])) else []
+        meaning = self._embed([query])[0]
+        if retriever == "meaning":
+            return self._query(meaning, limit, wanted, using=DENSE)
+        by_meaning = models.Prefetch(query=meaning, using=DENSE, filter=wanted, limit=4 * limit)
+        found = self._client.query_points(
+            COLLECTION,
+            prefetch=[by_words, by_meaning],
+            query=models.FusionQuery(fusion=models.Fusion.RRF),
+            limit=limit,
+        )
         return [self._passage(point) for point in found.points]
+
+    def _query(
+        self,
+        query: models.SparseVector | list[float],
+        limit: int,
+        wanted: models.Filter | None,
+        *,
+        using: str,
+    ) -> list[Passage]:
+        found = self._client.query_points(
+            COLLECTION, query=query, using=using, query_filter=wanted, limit=limit
+        )
+        return [self._passage(point) for point in found.points]
+
+    def _answers(self, query: str, best: Passage) -> bool:
+        """Whether the best passage is about what was asked: it scores as much as a word that stands in one passage
+        alone, or the question is in the runbooks' words. Set on everyday questions, of which one in six still finds something,
+        and on the dev half of evals/texts."""
+        if best.score >= math.log(1 + len(self._passages)):
+            return True
+        asked = set(terms(query))
+        return len(asked & self._vocabulary()) > KNOWN_SHARE * len(asked)
+
+    def _vocabulary(self) -> frozenset[str]:
+        """Every word that a passage is found by; made when it is first needed, and again after a manual came or went."""
+        if self._known is None:
+            fields = (text for passage in self._passages.values() for text, _ in self._fields(passage))
+            self._known = frozenset(term for text in set(fields) for term in terms(text))
+        return self._known
 
     def passage(self, passage_id: str) -> Passage | None:
         """A passage by id; a step's id (`x#steps/3`) finds the passage it stands in."""
@@ -149,8 +209,13 @@ class Index:
         manuals = sorted(path for path in (self._folder / "manuals").glob("*") if path.is_file())
         ours = _corpus_passages(sections.values())
         theirs = [passage for path in manuals for passage in read_manual(path)]
-        self._passages = {passage.id: passage for passage in (*ours, *theirs)}
-        corpus = {"layout": LAYOUT, "corpus": corpus_hash(sections), "dense": self._embed is not None}
+        self._passages, self._known = {passage.id: passage for passage in (*ours, *theirs)}, None
+        corpus = {
+            "layout": LAYOUT,
+            "corpus": corpus_hash(sections),
+            "language": self._language.digest,
+            "dense": self._embed is not None,
+        }
         stamp = corpus | {
             "manuals": [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in manuals]
         }
@@ -183,8 +248,9 @@ class Index:
         texts = [_searchable(passage) for passage in passages]
         dense = self._embed(texts) if self._embed and texts else []
         points = []
-        for number, (passage, text) in enumerate(zip(passages, texts, strict=True)):
-            vector: dict[str, object] = {LEXICAL: _vector(document_vector(text, MEAN_TERMS))}
+        for number, passage in enumerate(passages):
+            mean = MEAN_TERMS if passage.origin == OURS else MEAN_MANUAL_TERMS
+            vector: dict[str, object] = {LEXICAL: _vector(document_vector(self._fields(passage), mean))}
             if dense:
                 vector[DENSE] = dense[number]
             payload = {"id": passage.id, "section": passage.section, "origin": passage.origin}
@@ -196,6 +262,27 @@ class Index:
         self._client.upload_points(COLLECTION, points[:-1], batch_size=256, wait=True)
         self._wait_for_disk(True)
         self._client.upload_points(COLLECTION, points[-1:], wait=True)
+
+    def _fields(self, passage: Passage) -> list[tuple[str, float]]:
+        """What a passage is found by, and how much each text counts."""
+        fields = [(passage.text, 1.0), (passage.title, TITLE)]
+        if passage.origin != OURS:
+            return fields
+        section = load_corpus()[passage.section]
+        rest = " ".join(text for heading, text in section.parts.items() if heading != passage.heading)
+        first_guide_to = [
+            f"{cause.title}. {cause.meaning}"
+            for cause in load_causes().values()
+            if cause.sections[:1] == (section.id,)
+        ]
+        said = self._language.sayings.get(section.id, "")
+        return [
+            *fields,
+            (" ".join(section.tags), TAGS),
+            (said, SAID),
+            (" ".join(first_guide_to), CAUSE),
+            (rest, REST),
+        ]
 
     def _wait_for_disk(self, wait: bool) -> None:
         """SQLite's `synchronous` of an embedded collection; a server has no such thing."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 from re import _parser  # type: ignore[attr-defined]  # the parser that `re` itself uses; there is no public one
 from typing import Any
 
@@ -16,6 +17,7 @@ MIN_LENGTH = 2
 MAX_STRINGS = 120
 
 
+@cache
 def needed(pattern: re.Pattern[str]) -> frozenset[str]:
     """Lower-case strings of which every text that matches holds at least one; empty: no such set is known.
 

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -19,7 +20,9 @@ import yaml
 
 from setpoint.errors import InputError, UsageError
 from setpoint.intake.text import decode
+from tools.case_question import answers_in, listed_in
 from tools.case_shapes import WITHHELD_KEY
+from tools.case_slots import series_in
 from tools.case_tables import Collected, collect
 from tools.case_text import collect_text
 from tools.case_times import Clock
@@ -27,6 +30,8 @@ from tools.case_types import Alert, Problem, ServiceCase
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 MOST_BYTES = 20_000_000
+MOST_SEARCHED = 200_000
+_DAYS = re.compile(r"\b20\d\d-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d)?")
 WITHHELD_FILE = re.compile(
     r"(?:.*[_.-])?(?:answers?|expected|solutions?|ground[_-]?truth|truth|labels?|gold|rubric|scenario|qa[_-]\w+|readme\w*|score\w*)",
     re.IGNORECASE,
@@ -38,18 +43,11 @@ _ALERT_FILE = re.compile(
 _QUESTION_FILE = re.compile(
     r"(?:.*[_.-])?(?:questions?|task|prompt|choices|options|closed[_-]?list)", re.IGNORECASE
 )
-_CHOICES_KEY = re.compile(
-    r"(?:answer_?)?(?:choices|options|candidates|closed_?list)|(?:allowed|possible|valid)_(?:answers|categories|values|causes)|categories|root_cause_categories",
-    re.IGNORECASE,
-)
-_ONE_OF = re.compile(
-    r"(?:one of|choose from|choices|options|categories|allowed answers)\s*(?:\w+\s*)?:\s*(.+)",
-    re.IGNORECASE | re.DOTALL,
-)
 _TITLE = ("title", "alertname", "alarmname", "alert_name", "name", "monitor", "subject", "check")
 _STATE = ("state", "newstatevalue", "status", "alert_state")
 _SEVERITY = ("severity", "priority", "level", "urgency")
-_AT = ("startsat", "started", "started_at", "statechangetime", "fired_at", "triggered_at", "time", "timestamp", "at", "date", "start", "created_at", "opened_at")  # fmt: skip
+_AT = ("startsat", "started", "started_at", "statechangetime", "fired_at", "triggered_at", "time", "timestamp", "at", "date", "start", "created_at", "opened_at", "occurred_at")  # fmt: skip
+_ANY_AT = re.compile(r"\w*(?:_at|_time|_on|timestamp|date)", re.IGNORECASE)
 
 
 def read_case(paths: Sequence[Path], *, question: str = "", choices: Sequence[str] = ()) -> ServiceCase:
@@ -109,13 +107,19 @@ class _Reader:
         self.into.withheld += withheld
         self.alert: Alert | None = None
         self.question = ""
-        self.choices: tuple[str, ...] = ()
+        self.answers: dict[str, str] = {}
         self.evidence: list[str] = []
+        self.dated = False
 
     def case(self, name: str, question: str, choices: Sequence[str]) -> ServiceCase:
         documents = {file: found for file in self.files if (found := self._documents(file)) is not None}
-        for file in sorted(documents, key=lambda f: (not _ALERT_FILE.fullmatch(_stem(f)), f)):
+        # The alert dates what bears no day; tables of text count their ages back from the last reading.
+        for file in sorted(
+            documents, key=lambda f: (not _ALERT_FILE.fullmatch(_stem(f)), isinstance(documents[f], str), f)
+        ):
             self._take(file, documents[file])
+            if self.alert is not None and self.alert.at is None and not self.dated:
+                self._date(documents)
         if self.alert is None:
             self.into.problems.append(
                 Problem(name, "no alert among the files: the complaint is taken from the evidence alone")
@@ -133,10 +137,23 @@ class _Reader:
             )  # fmt: skip
         return ServiceCase(
             name=name, alert=self.alert, readings=tuple(self.into.readings), lines=tuple(self.into.lines),
-            facts=tuple(self.into.facts), consumers=tuple(self.into.consumers), files=tuple(self.evidence),
-            question=question or self.question, choices=tuple(choices) or self.choices,
+            facts=tuple(self.into.facts), consumers=tuple(self.into.consumers), files=tuple(sorted(self.evidence)),
+            question=question or self.question, choices=tuple(choices) or tuple(self.answers),
+            meanings={name: meaning for name, meaning in self.answers.items() if meaning},
             problems=tuple(self.into.problems), withheld=tuple(dict.fromkeys(self.into.withheld)),
         )  # fmt: skip
+
+    def _date(self, documents: Mapping[str, list[Any] | str]) -> None:
+        """Where the alert bears no time: the last time of the day that the evidence names most."""
+        self.dated = True
+        stamps = [
+            stamp for found in documents.values() for stamp in _DAYS.findall(str(found)[:MOST_SEARCHED])
+        ]
+        days = Counter(stamp[:10] for stamp in stamps)
+        if days:
+            day = max(days, key=lambda one: (days[one], one))
+            last = self.into.clock.read(f"{max(stamp for stamp in stamps if stamp.startswith(day))}Z")
+            self.into.clock.reference = last or self.into.clock.reference
 
     def _take(self, file: str, documents: list[Any] | str) -> None:
         stem = _stem(file)
@@ -151,6 +168,7 @@ class _Reader:
             else:
                 for document in documents:
                     collect(document, file, self.into)
+                self.into.readings += series_in([line for line in self.into.lines if line.file == file])
 
     def _documents(self, file: str) -> list[Any] | str | None:
         """Parsed documents of a file, or its text; None where nothing can be read."""
@@ -223,9 +241,10 @@ class _Reader:
         if comma == "," and ";" in text.split("\n", 1)[0] and "," not in text.split("\n", 1)[0]:
             comma = ";"
         rows = list(csv.reader(io.StringIO(text), delimiter=comma))
-        head = [cell.strip() for cell in rows[0]]
+        first = next((at for at, row in enumerate(rows) if row and not row[0].startswith("#")), 0)
+        head = [cell.strip() for cell in rows[first]]
         good = []
-        for number_, row in enumerate(rows[1:], 2):
+        for number_, row in enumerate(rows[first + 1 :], first + 2):
             if row and len(row) != len(head):
                 where = f"{file} line {number_}"
                 self.into.problems.append(
@@ -248,10 +267,10 @@ class _Reader:
                     ),
                     "",
                 )
-                self.choices = self.choices or _choices(document)
+                self.answers = self.answers or listed_in(document)
             elif isinstance(document, list):
-                self.choices = self.choices or tuple(str(one) for one in document if isinstance(one, str))
-        self.choices = self.choices or choices_in(self.question)
+                self.answers = self.answers or {one: "" for one in document if isinstance(one, str)}
+        self.answers = self.answers or answers_in(self.question)
 
     def _alert(self, file: str, documents: list[Any] | str) -> None:
         if isinstance(documents, str):
@@ -265,9 +284,9 @@ class _Reader:
         for document in documents:
             if isinstance(document, Mapping):
                 self.question = self.question or str(document.get("question") or "")
-                self.choices = self.choices or _choices(document)
+                self.answers = self.answers or listed_in(document) or answers_in(self.question)
         words = [value for _, value in flat if isinstance(value, str)]
-        at = next((t for key in _AT for k, v in flat if k == key and (t := self.into.clock.read(v))), None)
+        at = self._when(flat)
         if at:
             self.into.clock.reference = at
         self.alert = Alert(
@@ -275,6 +294,12 @@ class _Reader:
             state=_first(flat, _STATE).lower(), severity=_first(flat, _SEVERITY).lower(), at=at,
             labels={key: str(value) for key, value in flat if not isinstance(value, datetime)},
         )  # fmt: skip
+
+    def _when(self, flat: Sequence[tuple[str, Any]]) -> datetime | None:
+        """When the alert fired: under a usual key, else the first time under any key that names one."""
+        usual = (t for key in _AT for k, v in flat if k == key and (t := self.into.clock.read(v)))
+        other = (t for k, v in flat if _ANY_AT.fullmatch(k) and (t := self.into.clock.read(v)))
+        return next(usual, None) or next(other, None)
 
     def _flat(self, node: object, file: str, path: str) -> Iterable[tuple[str, Any]]:
         """Leaves of an alert as (key, value), without those that state the answer."""
@@ -290,29 +315,6 @@ class _Reader:
                 yield from self._flat(item, file, path)
         elif node is not None and node != "":
             yield "", node
-
-
-def choices_in(question: str) -> tuple[str, ...]:
-    """The closed list a question spells out.
-
-    >>> choices_in("What failed? Answer with one of: network, storage full, healthy.")
-    ('network', 'storage full', 'healthy')
-    """
-    match = _ONE_OF.search(question)
-    if not match:
-        return ()
-    items = re.split(r"[,;\n]|\bor\b", match[1])
-    return tuple(item for raw in items if (item := raw.strip(" \t-*.`'\"()")))
-
-
-def _choices(document: Mapping[Any, Any]) -> tuple[str, ...]:
-    for key, value in document.items():
-        if _CHOICES_KEY.fullmatch(str(key)) and isinstance(value, list | Mapping):
-            return tuple(
-                str(one.get("id") or one.get("name")) if isinstance(one, Mapping) else str(one)
-                for one in value
-            )
-    return ()
 
 
 def _first(flat: Iterable[tuple[str, Any]], keys: Sequence[str]) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 TIME_KEY = re.compile(
-    r"(?:@?time(?:stamp|_?utc)?|ts|t|date|date_?time|when|at|start(?:s|ed)?(?:_?at|_?time)?|(?:first|last)_?(?:time)?(?:stamp|seen)"
+    r"(?:@?time(?:stamp|_?utc)?|ts|t|utc|epoch(?:_?m?s)?|clock|minute|tick|date|date_?time|(?:date|date_?time|minute|hour|ts|sample|local|wall)_?(?:utc|time|clock|at)|when|at|start(?:s|ed)?(?:_?at|_?time)?|(?:first|last)_?(?:time)?(?:stamp|seen)"
     r"|(?:event|log|occurred|created|finished|applied|deployed|updated|changed|detected|completed|state_?change)_?(?:at|time|on))",
     re.IGNORECASE,
 )
-TIMES_KEY = re.compile(r"(?:time_?)?(?:stamps|s)|dates|x|time|t|index", re.IGNORECASE)
+TIMES_KEY = re.compile(r"(?:time_?)?(?:stamps|s)|dates|x|time|t|ts|utc|epoch(?:_?m?s)?|index", re.IGNORECASE)
 TEXT_KEY = re.compile(
     r"(?:event_?name|operation|message|msg|text|description|details?|reason|summary|event|what|action|change|error|log|body|title|note|status_?message|cause)",
     re.IGNORECASE,
@@ -126,6 +126,50 @@ def dimensions(node: Mapping[str, Any]) -> str:
             str(d.get("Value") or d.get("value") or "") if isinstance(d, Mapping) else str(d) for d in labels
         )
     return subject({k: v for k, v in node.items() if not METRIC_KEY.fullmatch(k)})
+
+
+def grid_of(node: Mapping[str, Any]) -> list[dict[str, Any]] | None:
+    """Rows of a mapping that keeps names of columns apart from the cells: by column (data frames of dashboards) or by
+    row (answers of time series databases). None for any other mapping."""
+    schema, data = node.get("schema"), node.get("data")
+    if isinstance(schema, Mapping) and isinstance(data, Mapping):
+        names, columns = _names(schema.get("fields")), data.get("values")
+        if names and _table(columns, len(names), each=False):
+            return [dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True)]
+    for key, value in node.items():
+        names = _names(value) if re.fullmatch(r"columns?|fields|headers?|head", key, re.IGNORECASE) else []
+        rows = next(
+            (v for k, v in node.items() if k != key and names and _table(v, len(names), each=True)), None
+        )
+        if rows:
+            return [dict(zip(names, row, strict=True)) for row in rows]
+    return None
+
+
+def _names(fields: object) -> list[str]:
+    """Names of columns with their labels, each once."""
+    if not isinstance(fields, list):
+        return []
+    found: list[str] = []
+    for field in fields:
+        called = (
+            next((field[k] for k in ("name", "text", "label") if field.get(k)), "")
+            if isinstance(field, Mapping)
+            else field
+        )
+        labels = field.get("labels") if isinstance(field, Mapping) else None
+        whose = " ".join(map(str, labels.values())) if isinstance(labels, Mapping) else ""
+        name = f"{called} {whose}".strip()
+        found.append(f"{name} {len(found)}" if not name or name in found else name)
+    return found
+
+
+def _table(cells: object, width: int, *, each: bool) -> TypeGuard[list[list[Any]]]:
+    """Whether this is a list of rows of that width, or of so many columns of one length."""
+    if not isinstance(cells, list) or not cells or not all(isinstance(one, list) for one in cells):
+        return False
+    lengths = {len(one) for one in cells}
+    return lengths == {width} if each else len(cells) == width and len(lengths) == 1
 
 
 def unit_of(node: Mapping[str, Any]) -> str:

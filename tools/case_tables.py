@@ -6,6 +6,7 @@ time and value, rows with a time and numbers, rows with a time and words, rows w
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +26,7 @@ from tools.case_shapes import (
     WITHHELD_KEY,
     dimensions,
     generic,
+    grid_of,
     holds_mappings,
     inline,
     is_identity,
@@ -60,10 +62,20 @@ class Collected:
     withheld: list[str] = field(default_factory=list)
     nodes: int = 0
 
+    @property
+    def now(self) -> datetime:
+        """The end of what was measured so far; the alert's time where nothing was."""
+        return max((one.times[-1] for one in self.readings), default=self.clock.reference)
+
 
 def collect(document: object, file: str, into: Collected) -> None:
     """Everything in one parsed document of `file`."""
     _Walk(file, into).visit(document, "", "", "")
+
+
+def collect_rows(rows: Sequence[dict[str, Any]], file: str, into: Collected) -> bool:
+    """Rows of a table as series, where they have a time and numbers; False where they have not."""
+    return _Walk(file, into).rows_of_readings(rows, "", "", "")
 
 
 class _Walk:
@@ -108,6 +120,9 @@ class _Walk:
 
     def _mapping(self, node: dict[str, Any], path: str, name: str, of: str) -> None:
         of = subject(node) or of
+        if (grid := grid_of(node)) is not None:
+            self._list(grid, path, name, of)
+            return
         taken = self._arrays(node, path, name, of) or self._pairs(node, path, name, of)
         if not taken and (time_key := self._time_key(node)) and is_record(node):
             self._record(node, time_key, path, name, of)
@@ -129,7 +144,7 @@ class _Walk:
         times_key = next((k for k, v in node.items() if TIMES_KEY.fullmatch(k) and self._are_times(v)), None)
         if times_key is None:
             return set()
-        times = [self.into.clock.read(one) for one in node[times_key]]
+        times = [self.into.clock.when(one) for one in node[times_key]]
         arrays = {
             key: value for key, value in node.items()
             if key != times_key and isinstance(value, list) and any(number(v) is not None for v in value)
@@ -158,7 +173,7 @@ class _Walk:
         )
 
     def _are_times(self, values: object) -> bool:
-        return isinstance(values, list) and bool(values) and self.into.clock.read(values[0]) is not None
+        return isinstance(values, list) and bool(values) and self.into.clock.when(values[0]) is not None
 
     def _pairs(self, node: dict[str, Any], path: str, name: str, of: str) -> set[str]:
         """A list of [time, value] or [value, time] beside the labels that name it."""
@@ -204,7 +219,7 @@ class _Walk:
         rows = [row for row in node if isinstance(row, Mapping)]
         if len(rows) == len(node) and rows:
             kept = [self._allowed(row, f"{path}[{at}]") for at, row in enumerate(rows)]
-            if self._rows_of_readings(kept, path, name, of) or self._ranking(kept, path, name):
+            if self.rows_of_readings(kept, path, name, of) or self._ranking(kept, path, name):
                 return
             for at, row in enumerate(kept):
                 self._mapping(row, f"{path}[{at}]", name, of)
@@ -217,7 +232,7 @@ class _Walk:
 
     def _time_key(self, row: Mapping[str, Any]) -> str | None:
         """The key of when it happened; the first time it was seen where several are given."""
-        keys = [k for k, v in row.items() if TIME_KEY.fullmatch(k) and self.into.clock.read(v) is not None]
+        keys = [k for k, v in row.items() if TIME_KEY.fullmatch(k) and self.into.clock.when(v) is not None]
         return (
             min(
                 keys,
@@ -229,6 +244,16 @@ class _Walk:
             if keys
             else None
         )
+
+    def _running_key(self, rows: Sequence[dict[str, Any]]) -> str | None:
+        """A column of another name in which time runs on from row to row."""
+        for key, value in rows[0].items():
+            if not isinstance(value, str) or self.into.clock.when(value) is None:
+                continue
+            times = [self.into.clock.when(row.get(key)) for row in rows]
+            if all(a and b and a <= b for a, b in itertools.pairwise(times)) and times[0] != times[-1]:
+                return key
+        return None
 
     def _record(self, row: dict[str, Any], time_key: str, path: str, name: str, of: str) -> None:
         flat = {
@@ -251,15 +276,15 @@ class _Walk:
         about = ", ".join(
             dict.fromkeys([*rest, *(n for n in [*nested, of] if n and not any(n in r for r in rest))])
         )
-        time = self.into.clock.read(row[time_key])
+        time = self.into.clock.when(row[time_key])
         self.into.lines.append(
             Line(self.file, path, ": ".join(said)[:LONGEST_TEXT], time, about[:LONGEST_TEXT])
         )
 
-    def _rows_of_readings(self, rows: Sequence[dict[str, Any]], path: str, name: str, of: str) -> bool:
+    def rows_of_readings(self, rows: Sequence[dict[str, Any]], path: str, name: str, of: str) -> bool:
         """Rows with a time and numbers, but no words of their own."""
         first = rows[0]
-        time_key = self._time_key(first)
+        time_key = self._time_key(first) or self._running_key(rows)
         if time_key is None or len(rows) < LEAST_ROWS:
             return False
         columns = [k for row in rows[:50] for k in row if k != time_key]
@@ -288,7 +313,7 @@ class _Walk:
             whose = " ".join(v for v in told.values() if v) or of
             for column in numeric:
                 label = own or (name if generic(column) and name else column)
-                points = [(self.into.clock.read(row.get(time_key)), row.get(column)) for row in members]
+                points = [(self.into.clock.when(row.get(time_key)), row.get(column)) for row in members]
                 self._series(points, path, label, unit, whose)
         return True
 

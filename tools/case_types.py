@@ -114,6 +114,8 @@ class ServiceCase:
     question: str = ""
     choices: tuple[str, ...] = ()
     """The closed list of answers, where the case gives one."""
+    meanings: dict[str, str] = field(default_factory=dict)
+    """What the case says that an answer of its list means, where it says so."""
     problems: tuple[Problem, ...] = ()
     withheld: tuple[str, ...] = ()
     """Files and fields left unread because they state the answer."""

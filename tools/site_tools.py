@@ -19,6 +19,7 @@ from setpoint.contracts import Event, Incident
 from setpoint.contracts.site import Asset, Site
 from setpoint.errors import UsageError
 from tools.readings import Read, age_s
+from tools.typed import in_words
 
 MOST_EVENTS = 40
 QUOTE_CHARS = 240
@@ -78,7 +79,12 @@ def _tool(
         return answer(ports, **args)
 
     return StructuredTool.from_function(
-        func=call, name=name, description=what, args_schema=schema, handle_tool_error=True
+        func=call,
+        name=name,
+        description=what,
+        args_schema=schema,
+        handle_tool_error=True,
+        handle_validation_error=in_words,
     )
 
 

@@ -49,11 +49,11 @@ def typed_tool(name: str, what: str, args: type[A], answer: Callable[[A], Answer
         description=what,
         args_schema=args,
         handle_tool_error=True,
-        handle_validation_error=_in_words,
+        handle_validation_error=in_words,
     )
 
 
-def _in_words(error: Any) -> str:
+def in_words(error: Any) -> str:
     """The first thing that is wrong with the arguments, for the one who wrote them."""
     first = error.errors()[0]
     field = ".".join(str(part) for part in first["loc"])

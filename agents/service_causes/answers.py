@@ -26,6 +26,16 @@ def category_of(mode: str, choices: Sequence[str] = ()) -> str:
     return next(c for c in (*wanted, UNKNOWN) if c in OWN)
 
 
+def is_ours(choices: Sequence[str]) -> bool:
+    """Whether every answer of a list is a category of ours by some name: then it needs no reading for meaning.
+
+    >>> is_ours(["Network", "Healthy"]), is_ours(["broker_disk_io", "healthy"])
+    (True, False)
+    """
+    known = {name for one in load_catalog().categories.values() for name in (one.id, *one.also)}
+    return all(plain(choice) in known for choice in choices)
+
+
 def answer_of(mode: str, choices: Sequence[str]) -> str:
     """The entry of `choices` for a mode: the most specific one that fits, else its category.
 

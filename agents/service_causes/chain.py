@@ -20,6 +20,9 @@ LEAST_SHARE = 0.45
 """A cause has at least this share of the support of the effect it explains."""
 INHERITS, EFFECT_KEEPS = 0.4, 0.35
 SOON = timedelta(minutes=5)
+PLANNED = 1.5
+"""What it is worth that somebody announced what happened."""
+NEAR_PLAN = timedelta(hours=2)
 PROMPT = 1.2
 """A change right before the first symptom is worth that much more."""
 CHANGES = ("deployment_regression", "bad_configuration", "access_rule")
@@ -224,8 +227,10 @@ def fault_free(seen: Seen, weighed: Mapping[str, Weighed]) -> float:
         score += 1.6
     if not failing and (seen.case.lines or seen.movements):
         score += 1.0
-    if bad and not hard and _recovery(seen):
+    if bad and not hard and (_recovery(seen) or not (lasting or failing)):
         score += 2.0
+    if not (hard or failing) and planned(seen):
+        score += PLANNED
     return score if seen.movements or seen.case.lines else 0.0
 
 
@@ -241,10 +246,21 @@ def _failing(seen: Seen) -> list[Placed]:
     return [s for s in told if (s.said.sign.id in EVENTS and not calm) or not _healed(s, healed, seen)]
 
 
+def planned(seen: Seen) -> list[Placed]:
+    """Where the evidence calls what happened planned or usual, for this time or without one."""
+    return [
+        s for s in seen.signs
+        if s.said.sign.id == "planned" and not s.said.alert
+        and (s.at is None or seen.first is None or abs(s.at - seen.first) <= NEAR_PLAN)
+    ]  # fmt: skip
+
+
 def _healed(placed: Placed, recoveries: Sequence[datetime], seen: Seen) -> bool:
-    """Whether a recovery followed and everything that moved came back."""
-    followed = placed.at is not None and any(at >= placed.at for at in recoveries)
-    return followed and all(m.recovered for m in seen.movements if m.bad)
+    """Whether everything that moved came back, and a recovery or that return followed."""
+    bad = [m for m in seen.movements if m.bad]
+    back = [m.ends or m.readings.times[-1] for m in bad]
+    followed = placed.at is not None and any(at >= placed.at for at in [*recoveries, *back])
+    return followed and all(m.recovered for m in bad)
 
 
 def _recovery(seen: Seen) -> list[Placed]:

@@ -6,6 +6,8 @@ no change by the Bayesian information criterion. What is significant and large e
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from statistics import median
@@ -30,6 +32,9 @@ LEAST_CHANGE = {
     "availability": 0.1, "free": 0.1, "expiry": 0.02, "limit": 0.05, "other": 0.5,
 }  # fmt: skip
 """Least change against the level before, by role: an error rate doubles easily, free storage hardly moves."""
+LEAST_SPIKY, LEAST_SPIKES = 24, 3
+SPIKE_NOISES, SPIKE_SHARE, SPIKE_MOST = 10.0, 1.0, 0.3
+"""A spike is so many times the scatter and so many times the level away; spikes take at most so much of the window."""
 LEAST_POINTS = 10.0
 """Least change of a percentage, in points."""
 Floats = NDArray[np.float64]
@@ -42,7 +47,7 @@ class Movement:
     readings: Readings
     quantity: Quantity
     events: frozenset[str]
-    """Of up, down, full, zero, low; empty where it stayed within its usual band."""
+    """Of up, down, full, zero, low, spikes; empty where it stayed within its usual band."""
     onset: datetime | None
     before: float
     after: float
@@ -54,6 +59,8 @@ class Movement:
     bound: Bound | None = None
     ends: datetime | None = None
     """When it was back, where it came back."""
+    spikes: tuple[datetime, ...] = ()
+    """When each of several short excursions began."""
 
     @property
     def bad(self) -> bool:
@@ -82,6 +89,8 @@ def movement(readings: Readings, case: ServiceCase) -> Movement:
         quantity = Quantity("limit", "limit", "down", "a limit", ())
     values = np.asarray(readings.values)
     bound = None if limit else bound_of(readings, case)
+    if found := spikes_of(values, quantity.bad == "down"):
+        return _spiky(readings, quantity, values, found, bound)
     shape = _shape(values) if len(values) >= LEAST_READINGS else None
     if shape is None:
         return _still(readings, quantity, bound, case)
@@ -100,6 +109,48 @@ def movement(readings: Readings, case: ServiceCase) -> Movement:
         min(abs(moved - before) / scatter, 999.0), recovered, bound,
         ends=readings.times[shape.stop] if shape.stop < len(values) else None,
     )  # fmt: skip
+
+
+def _spiky(
+    readings: Readings,
+    quantity: Quantity,
+    values: Floats,
+    found: Sequence[tuple[int, int]],
+    bound: Bound | None,
+) -> Movement:
+    """A series that leaves its level again and again: it lasts, though each time it comes back."""
+    level = float(np.median(values))
+    tips = [float(max(values[a:b], key=lambda value: abs(value - level))) for a, b in found]
+    peak = float(np.median(tips))
+    return Movement(
+        readings, quantity, frozenset({"spikes", "up" if peak > level else "down"}), readings.times[found[0][0]],
+        level, peak, peak, min(abs(peak - level) / _scatter(values), 999.0), False, bound,
+        spikes=tuple(readings.times[a] for a, _ in found),
+    )  # fmt: skip
+
+
+def spikes_of(values: Floats, down: bool) -> list[tuple[int, int]]:
+    """Short excursions that come again over most of the window, as (first reading, reading after the last).
+
+    So many, so short, so far from the level and so spread that they are no noise and no single event.
+    """
+    if len(values) < LEAST_SPIKY:
+        return []
+    level, scatter = float(np.median(values)), _scatter(values)
+    far = max(SPIKE_NOISES * scatter, SPIKE_SHARE * abs(level), 1e-12)
+    away = (level - values if down else values - level) > far
+    within = np.abs(values - level) <= 0.5 * far
+    if away.sum() + within.sum() < 0.95 * len(values):
+        return []
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], away.astype(int), [0]])))
+    runs = [(int(a), int(b)) for a, b in zip(edges[::2], edges[1::2], strict=True)]
+    if len(runs) < LEAST_SPIKES or sum(b - a for a, b in runs) > SPIKE_MOST * len(values):
+        return []
+    gaps = [b[0] - a[1] for a, b in itertools.pairwise(runs)]
+    usual = float(np.median(gaps))
+    spread = runs[-1][1] - runs[0][0]
+    goes_on = len(values) - runs[-1][1] <= 2.0 * usual
+    return runs if spread >= 0.4 * len(values) and goes_on and min(gaps) >= 0.25 * usual else []
 
 
 def _still(readings: Readings, quantity: Quantity, bound: Bound | None, case: ServiceCase) -> Movement:

@@ -82,7 +82,7 @@ def _calm_conclusion(v: View) -> str:
             if not back
             else "No active fault: what moved has recovered."
         )
-        said = [head]
+        said = [head, *_announced(v)]
         said += [wording.movement_words(m) for m in sorted(back, key=lambda m: -m.noises)[:2]]
         if not bad:
             said.append(
@@ -97,6 +97,16 @@ def _calm_conclusion(v: View) -> str:
     if near:
         said.append(f"Nearest: {wording.joined([f'{v.weighed[m].mode.title} ({s:.0%})' for s, m in near])}.")
     return " ".join(said)
+
+
+def _announced(v: View) -> list[str]:
+    """That somebody announced what happened, or that it happens again and again, in their own words."""
+    lines = list(dict.fromkeys(s.said.line.text for s in chain.planned(v.seen)))
+    return (
+        [f"It was to be expected: {'; '.join(text[:200].rstrip('. ') for text in lines[:2])}."]
+        if lines
+        else []
+    )
 
 
 def missing_of(v: View) -> list[str]:

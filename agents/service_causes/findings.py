@@ -42,6 +42,16 @@ class Candidate(Frozen):
     against: tuple[str, ...] = ()
 
 
+class AnswerShare(Frozen):
+    """One answer of the closed list that the case set, and how it fared."""
+
+    answer: str
+    meaning: str
+    share: float = Field(ge=0.0, le=1.0)
+    mode: str
+    """The mode of our own list that speaks for it most; "unknown" where none does."""
+
+
 class ServiceFindings(Frozen):
     """The conclusion on one case."""
 
@@ -59,6 +69,8 @@ class ServiceFindings(Frozen):
     certainty: Certainty
     conclusion: str
     """Some plain sentences: what, why, since when, how certain."""
+    answers: tuple[AnswerShare, ...] = ()
+    """The case's own closed list, most likely first; empty where its answers are those of our own list."""
     evidence: tuple[Cited, ...]
     order: tuple[Cited, ...]
     """What happened, oldest first."""

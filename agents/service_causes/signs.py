@@ -12,12 +12,25 @@ from tools.case_types import Fact, Line, ServiceCase
 
 BEFORE = timedelta(minutes=60)
 """What happened longer than that before the first symptom is history."""
+_VALUE = re.compile(
+    r"(?<!code )(?<!code: )(?<!status )\b(?:\d+\.\d+|\d{1,2}|\d{4,})(?=\D|$)(?! ?%)|(?<=[A-Za-z_])\d+"
+)
+"""Numbers that are no codes and no shares: what a line measures, not what it says."""
+SAME_AGAIN = 40
+"""After so many lines that differ in such numbers alone and all say the same, further ones are taken to say so too."""
 _LONG_NUMBER = re.compile(r"\d{4,}|0x\w+|\b(?=[a-f]*\d)[0-9a-f]{8,}\b")
 _NUMBER = re.compile(r"\d+|0x\w+|\b[0-9a-f]{8,}\b")
 _NEGATED = re.compile(
     r"(?:\bno|\bnot|n't|\bwithout|\bzero|\b0|\bnever|\bnone|\bfree of|\bfix(?:es|ed)?)\s+(?:\w+\s+){0,2}$",
     re.IGNORECASE,
 )
+_NOTHING = re.compile(
+    r"^[^\w.;(]{0,3}(?:errors?|count|events?|total)?[^\w.;(]{0,3}(?:0|none|nil|zero|no|passed|n/a)\b(?![.\d%])",
+    re.IGNORECASE,
+)
+"""What follows a word where it says that there is none of it."""
+_RELEASES = re.compile(r"deploy|release|rollout|version", re.IGNORECASE)
+"""Names of files that list releases."""
 _CALM = re.compile(
     r"^\W*(?:info|normal|debug|notice|trace)\b|\b(?:level|type|severity) (?:info|normal|debug)\b",
     re.IGNORECASE,
@@ -46,15 +59,13 @@ class Said:
 def signs_of(case: ServiceCase) -> list[Said]:
     """Every sign of the evidence, repeats of one template folded into the first."""
     found: dict[tuple[str, str, str], Said] = {}
-    read: dict[str, list[Sign]] = {}
+    reader = _Reader()
     said = [(line, f"{line.text} {line.about}", False) for line in case.lines]
     stated = [(line, line.text, True) for line in (_as_line(fact) for fact in case.facts if _wordy(fact))]
     for line, text, fact in [*said, *stated]:
-        # A log repeats a few templates thousands of times: each is looked through once. Short numbers may be codes.
-        template = _LONG_NUMBER.sub("#", text)
-        if template not in read:
-            read[template] = signs_in(text)
-        for sign in read[template]:
+        read = reader.signs(text)
+        listed = _listed_change(line, read)
+        for sign in [*read, *listed]:
             key = (sign.id, line.file, _NUMBER.sub("#", line.text)[:160])
             known = found.get(key)
             found[key] = (
@@ -68,6 +79,34 @@ def signs_of(case: ServiceCase) -> list[Said]:
             (s.id, consumer.file, consumer.name): Said(s, words, 1, False, True) for s in signs_in(words.text)
         }
     return [*found.values(), *_of_alert(case)]
+
+
+class _Reader:
+    """Looks each wording through once: a log repeats a few of them thousands of times. Short numbers may be codes."""
+
+    def __init__(self) -> None:
+        self.read: dict[str, list[Sign]] = {}
+        self.alike: dict[str, list[list[Sign]]] = {}
+
+    def signs(self, text: str) -> list[Sign]:
+        template = _LONG_NUMBER.sub("#", text)
+        if template in self.read:
+            return self.read[template]
+        alike = self.alike.setdefault(_VALUE.sub("#", template), [])
+        if len(alike) >= SAME_AGAIN and all(one == alike[0] for one in alike):
+            return alike[0]
+        found = signs_in(text)
+        self.read[template] = found
+        alike.append(found)
+        return found
+
+
+def _listed_change(line: Line, read: Sequence[Sign]) -> list[Sign]:
+    """A dated line of a file that lists releases is one, whatever its words."""
+    listed = line.time is not None and _RELEASES.search(line.file.rsplit("/", 1)[-1])
+    return (
+        [load_catalog().signs["deploy"]] if listed and not any(sign.role == "change" for sign in read) else []
+    )
 
 
 def _of_alert(case: ServiceCase) -> Iterable[Said]:
@@ -88,13 +127,14 @@ def signs_in(text: str) -> list[Sign]:
 
     >>> [s.id for s in signs_in("write failed: no space left on device")]
     ['storage_full']
-    >>> signs_in("no deadlock seen")
-    []
+    >>> signs_in("no deadlock seen"), signs_in("uncorrectable ECC: 0")
+    ([], [])
     """
     found = []
     for sign in load_catalog().signs.values():
         for match in sign.words.finditer(text):
-            if not _NEGATED.search(text[max(0, match.start() - 24) : match.start()]):
+            denied = _NEGATED.search(text[max(0, match.start() - 24) : match.start()])
+            if not denied and not _NOTHING.match(text[match.end() : match.end() + 24]):
                 found.append(sign)
                 break
     return found

@@ -6,13 +6,14 @@ that many echoes of one thing do not outweigh two different things.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from agents.service_causes.changes import Movement, movement
 from agents.service_causes.loads import Loads, loads_of
 from agents.service_causes.meaning import quantity_of, usage_facts, words
+from agents.service_causes.peers import standing_out
 from agents.service_causes.signs import BEFORE, Placed, place, signs_of
 from knowledge.service_causes import Mode, load_catalog
 from tools.case_types import Fact, ServiceCase
@@ -74,6 +75,9 @@ class Seen:
     complaint: frozenset[str]
     """Quantities the alert names."""
 
+    alone: frozenset[int] = frozenset()
+    """Ids of the movements of one part that its many equals do not show."""
+
     @property
     def moved(self) -> list[Movement]:
         return [m for m in self.movements if m.events]
@@ -83,7 +87,7 @@ def see(case: ServiceCase) -> Seen:
     """Movements, signs and rankings of a case, each placed in time."""
     movements = tuple(movement(readings, case) for readings in case.readings)
     slack = timedelta(seconds=1.5 * max([60.0, *(r.step_s for r in case.readings if r.step_s <= 900)]))
-    onsets = [m.onset for m in movements if m.bad and m.onset and m.quantity.role not in ("other", "limit")]
+    onsets = _onsets(movements)
     found = signs_of(case)
     failing = [
         s.line.time for s in found if s.sign.role == "failure" and s.line.time and not s.alert and not s.calm
@@ -98,8 +102,22 @@ def see(case: ServiceCase) -> Seen:
         or window
     )
     return Seen(
-        case, movements, tuple(place(found, first, slack)), loads_of(case), first, slack, _complaint(case)
+        case,
+        movements,
+        tuple(place(found, first, slack)),
+        loads_of(case),
+        first,
+        slack,
+        _complaint(case),
+        standing_out(movements),
     )
+
+
+def _onsets(movements: Sequence[Movement]) -> list[datetime]:
+    """When what hurts began; what came back is taken where nothing lasts."""
+    bad = [m for m in movements if m.bad and m.onset and m.quantity.role not in ("other", "limit", "expiry")]
+    lasting = [m for m in bad if not m.recovered]
+    return [m.onset for m in lasting or bad if m.onset]
 
 
 def _complaint(case: ServiceCase) -> frozenset[str]:
@@ -118,7 +136,7 @@ def _complaint(case: ServiceCase) -> frozenset[str]:
 
 def weigh(seen: Seen) -> dict[str, Weighed]:
     """Every mode that something speaks for, with its score before causes and effects are told apart."""
-    by_event = _by_event(seen.movements)
+    by_event = _by_event(seen.movements, seen.alone)
     weighed = {}
     for mode in load_catalog().modes.values():
         one = _weigh(mode, seen, by_event)
@@ -127,10 +145,10 @@ def weigh(seen: Seen) -> dict[str, Weighed]:
     return weighed
 
 
-def _by_event(movements: Sequence[Movement]) -> dict[str, list[Movement]]:
+def _by_event(movements: Sequence[Movement], alone: Container[int] = ()) -> dict[str, list[Movement]]:
     found: dict[str, list[Movement]] = {}
     for moved in movements:
-        for event in moved.events:
+        for event in [*moved.events, *(["alone"] if id(moved) in alone else [])]:
             found.setdefault(f"{moved.quantity.id}.{event}", []).append(moved)
     return found
 

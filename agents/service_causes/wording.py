@@ -10,7 +10,7 @@ from agents.service_causes.changes import Movement, runs_out
 from agents.service_causes.findings import Certainty, Cited, Role
 from agents.service_causes.signs import Placed
 from agents.service_causes.weigh import Piece, Seen
-from tools.case_types import Consumer, Fact
+from tools.case_types import Consumer, Fact, Line
 
 LONGEST_QUOTE = 420
 
@@ -68,6 +68,9 @@ def movement_words(moved: Movement) -> str:
     bound = _share_of_bound(moved)
     if not moved.events or moved.before == moved.after:
         return f"{r.name}{whose} was at {measured(moved.after, r.unit)}{bound}."
+    if moved.spikes:
+        often = f"{r.name}{whose} jumped {len(moved.spikes)} times from {number(moved.before)} to about"
+        return f"{often} {measured(moved.peak, r.unit)}, first at {clock(moved.spikes[0])}, and came back each time."
     end = r.values[-1]
     way = "rose" if moved.peak > moved.before else "fell"
     since = f" from {clock(moved.onset)} on" if moved.onset else ""
@@ -138,6 +141,26 @@ def of_facts(pair: tuple[Fact, Fact], role: Role) -> Cited:
     use, limit = pair
     text = f"{use.key} is {use.text}, {limit.key} is {limit.text}."
     return Cited(file=use.file, place=use.field, quote=f"{use.key} {use.text}", text=text, role=role)
+
+
+def of_item(source: Movement | Placed | Line | Fact, seen: Seen) -> Cited:
+    """A piece of evidence that no mode of ours asked for."""
+    if isinstance(source, Movement):
+        return of_movement(source, "symptom" if source.events else "context")
+    if isinstance(source, Placed):
+        return of_line(source, "change" if source.said.sign.role == "change" else "cause")
+    if isinstance(source, Fact):
+        text = f"{source.of} {source.key}: {source.text}".strip()
+        return Cited(
+            file=source.file, place=source.field, quote=text[:LONGEST_QUOTE], text=text[:LONGEST_QUOTE]
+        )
+    return Cited(
+        file=source.file,
+        place=source.field,
+        quote=source.text[:LONGEST_QUOTE],
+        text=source.text[:LONGEST_QUOTE],
+        time=source.time,
+    )
 
 
 def of_piece(piece: Piece, seen: Seen, role: Role) -> Cited:

@@ -86,7 +86,9 @@ DEED = re.compile(
     r"|\b(has|have|had|was|were|been|being|already|automatically|pre-?)[ -]"
     r"(approved|authori[sz]ed|restarted|rebooted|drained|cordoned|migrated|replaced|executed|applied|acknowledged"
     r"|escalated|isolated|closed|opened|paused|capped|notified|informed|confirmed|disabled|enabled|reset|shut)\b"
-    r"|\bapproved\b",
+    r"|\bapproved\b|\b(said|says?|gave|given|has|have|got) (a |an |the |his |her |their )?(yes|ok|okay|consent|permission|nod|go[- ]ahead)\b"
+    r"|\b(consent(s|ed)?|permission|go[- ]ahead|green light|sign(ed|s)?[- ]off|agreed|objects?|objection|waived?|authority)\b"
+    r"|\b(shift|duty|site|team|night) (lead|leader|manager|engineer|director|officer)\b",
     re.IGNORECASE,
 )
 COMMAND = re.compile(

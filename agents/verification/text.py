@@ -37,6 +37,11 @@ class _Item:
     limits: frozenset[str] = frozenset()
     readings: frozenset[str] = frozenset()
     quotes: tuple[str, ...] = ()
+    message: str = ""
+    """Its only quotation, marks included: repeated to the letter, what stands in it is the source's. Of several it is
+    open which of them a text shows."""
+    amounts: tuple[str, ...] = ()
+    """Quantities as they are written."""
 
 
 @dataclass
@@ -55,6 +60,11 @@ class _Pool:
     @property
     def text(self) -> str:
         return "\n".join(item.text for item in self.items)
+
+    def without_messages(self, text: str) -> str:
+        for item in self.items:
+            text = text.replace(item.message, " ") if item.message else text
+        return text
 
 
 def verify_text(text: str, evidence: Sequence[Evidence | str], *, given: Sequence[str] = ()) -> Verification:
@@ -86,7 +96,13 @@ def _item(one: Evidence | str) -> _Item:
         limits=frozenset(_first(fact.text) for fact in facts if fact.kind == "limit"),
         readings=frozenset(_first(fact.text) for fact in facts if fact.kind == "quantity"),
         quotes=tuple(fact.text for fact in facts if fact.kind == "quote"),
+        message=_only_quotation(one.text),
+        amounts=tuple(fact.text for fact in facts if fact.kind in ("quantity", "limit")),
     )
+
+
+def _only_quotation(text: str) -> str:
+    return text[text.index('"') : text.rindex('"') + 1] if text.count('"') == 2 else ""
 
 
 def _first(text: str) -> str:
@@ -170,7 +186,7 @@ def _swapped(text: str, pool: _Pool) -> Iterator[str]:
     for found in _READS.findall(text):
         if (said := _first(found)) in limits - readings:
             yield f"calls the limit {said!r} a reading"
-    for sentence in _SENTENCE.split(text):
+    for sentence in _SENTENCE.split(pool.without_messages(text)):
         yield from _false_comparisons(sentence)
 
 
@@ -193,10 +209,11 @@ def _bare(said: str, full: frozenset[str]) -> bool:
 
 
 def _forbidden(text: str, pool: _Pool, given: Sequence[str]) -> Iterator[str]:
-    own = without_quotations(text)
+    own = without_quotations(pool.without_messages(text))
     for phrase in given:
         own = re.sub(re.escape(phrase), " ", own, flags=re.I) if phrase else own
-    for name in sorted(pool.assets, key=len, reverse=True):
+    amounts = {amount for item in pool.items for amount in item.amounts}
+    for name in sorted(pool.assets | amounts, key=len, reverse=True):
         own = re.sub(re.escape(name), " ", own, flags=re.I)
     if found := lexicon.COMMAND.search(own):
         yield f"a command or address: {found[0]!r}"

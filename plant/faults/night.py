@@ -11,7 +11,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -324,9 +324,7 @@ def _disturbed(lines: list[Line], rng: random.Random, ground: Ground) -> list[Li
 
 
 def _moved(line: Line, seconds: float) -> Line:
-    return Line(
-        line.time + timedelta(seconds=seconds), line.text, line.story, line.priority, line.cause, line.root
-    )
+    return replace(line, time=line.time + timedelta(seconds=seconds), late_s=line.late_s + seconds)
 
 
 def _broken(text: str, rng: random.Random) -> str:

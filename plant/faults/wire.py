@@ -37,6 +37,8 @@ class Line:
     """Root-cause id of its story; "no_fault" for noise."""
     root: str = ""
     """The asset where the story's fault sits; "" where there is none."""
+    late_s: float = 0.0
+    """How much later it arrives than its way usually takes."""
 
 
 def iso(time: datetime) -> str:

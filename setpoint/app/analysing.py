@@ -183,4 +183,4 @@ class _Library:
     index: Callable[[], Index]
 
     def search(self, query: str, limit: int) -> list[Any]:
-        return list(self.index().search(query, limit))
+        return list(self.index().search(query, limit, nearest=True))

@@ -11,7 +11,7 @@ from setpoint.autonomy import granting, rules
 from setpoint.autonomy.evidence import judge
 from setpoint.autonomy.standing import Standing
 from setpoint.contracts import Decision
-from setpoint.contracts.autonomy import Limits
+from setpoint.contracts.autonomy import Limits, is_person
 from setpoint.errors import NotDecidable, UsageError
 from tools.actions import CATALOG, kind_of
 
@@ -78,7 +78,7 @@ def autonomy_harm(desk: Desk, action: str, who: str, why: str) -> JsonValue:
     """A person says that an executed action did harm. Its kind falls to assist at once."""
     if not why.strip():
         raise UsageError("harm needs a reason", remedy="Say what happened with --why")
-    if not rules.is_person(who):
+    if not is_person(who):
         raise UsageError(f"{who.strip() or 'nobody'} is no person's name", remedy="Give --who")
     harm = desk.ledger.mark_harm(action, who, why)
     at = _standing(desk, harm.action, datetime.now(UTC))

@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from typing import Any
+from uuid import uuid4
 
 import typer
 
@@ -16,7 +17,7 @@ from setpoint.settings import Loaded
 
 
 def converse(loaded: Loaded, once: str, as_json: bool) -> None:
-    """Answer once, or until the person leaves."""
+    """Answer once, or until the person leaves; then all of it is one conversation."""
     call = caller(loaded.settings.store.dir, lambda: _here(loaded))
     if once:
         _show(call("chat_ask", question=once), as_json)
@@ -24,9 +25,10 @@ def converse(loaded: Loaded, once: str, as_json: bool) -> None:
     if sys.stdin.isatty():
         hint = "Ask about incidents, assets, decisions or runbooks. An empty line or ctrl-d ends."
         print(hint, file=sys.stderr)
+    thread = uuid4().hex
     while question := _next_question():
         try:
-            _show(call("chat_ask", question=question), as_json)
+            _show(call("chat_ask", question=question, thread=thread), as_json)
         except SetpointError as error:  # the next question may be answered
             print(f"setpoint: {error}", file=sys.stderr)
 

@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from pydantic import JsonValue, ValidationError
 
 from knowledge.causes import load_causes
-from setpoint.app import autonomy_desk
-from setpoint.app.cause_desk import incidents_causes, incidents_ungroup
+from setpoint.app import autonomy_desk, case_desk, cause_desk
 from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review, ReviewKind
 from setpoint.contracts.feedback import FeedbackField
 from setpoint.contracts.incident import IncidentState
@@ -30,6 +29,7 @@ from setpoint.errors import NotDecidable, UsageError
 from setpoint.ledger import Ledger
 from setpoint.settings import AutonomySettings
 from tools.actions import describe, spec_of, validate
+from tools.telemetry import History, Kept
 
 if TYPE_CHECKING:
     from knowledge.index import Index
@@ -44,9 +44,9 @@ CORRECTABLE: dict[str, FeedbackField] = {
 
 
 class Ask(Protocol):
-    """Answers one chat question."""
+    """Answers one chat question. Those of one thread are a conversation: a follow-up may lean on what was said."""
 
-    def __call__(self, question: str) -> dict[str, JsonValue]: ...
+    def __call__(self, question: str, thread: str = "") -> dict[str, JsonValue]: ...
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class Desk:
     flood_per_10min: int = 10
     """More new incidents than this in ten minutes are a flood."""
     autonomy: AutonomySettings = field(default_factory=AutonomySettings)
+    history: Callable[[], History] = lambda: Kept({})
+    """Readings of the past, for cases that are made of incidents."""
 
 
 Call = Callable[..., JsonValue]
@@ -404,12 +406,10 @@ def audit_list(desk: Desk, subject: str = "", after: int = -1, limit: int = 50) 
     """Rows numbered above `after`; without it the latest."""
     if after < 0:
         begin = 0 if subject else max(0, desk.ledger.stats().audit_rows - limit)
-        rows = desk.ledger.list_audit(subject=subject, after=begin, limit=100_000)
-        return [row.model_dump(mode="json") for row in rows[-limit:]]
-    return [
-        row.model_dump(mode="json")
-        for row in desk.ledger.list_audit(subject=subject, after=after, limit=limit)
-    ]
+        rows = desk.ledger.list_audit(subject=subject, after=begin, limit=100_000)[-limit:]
+    else:
+        rows = desk.ledger.list_audit(subject=subject, after=after, limit=limit)
+    return [row.model_dump(mode="json") for row in rows]
 
 
 def audit_verify(desk: Desk) -> JsonValue:
@@ -425,20 +425,20 @@ def stats(desk: Desk) -> JsonValue:
     return desk.ledger.stats().model_dump(mode="json")
 
 
-def chat_ask(desk: Desk, question: str) -> JsonValue:
-    return desk.ask(question)
+def chat_ask(desk: Desk, question: str, thread: str = "") -> JsonValue:
+    return desk.ask(question, thread)
 
 
 DESK: dict[str, Call] = {
     function.__name__: function
     for function in (
-        incidents_list, incidents_show, incidents_causes, incidents_ungroup, incidents_ack, incidents_close, incidents_escalate, incidents_correct,
+        incidents_list, incidents_show, cause_desk.incidents_causes, cause_desk.incidents_ungroup, incidents_ack, incidents_close, incidents_escalate, incidents_correct,
         silence_add, silence_list, silence_remove, review_list, review_show, review_decide, feedback_list,
         feedback_export, quarantine_list, quarantine_show, quarantine_replay, quarantine_remove, knowledge_search,
         knowledge_list, knowledge_add, knowledge_remove, knowledge_causes, rules_list, audit_list, audit_verify, stats,
         site_info, chat_ask, autonomy_desk.autonomy_list, autonomy_desk.autonomy_show, autonomy_desk.autonomy_set,
         autonomy_desk.autonomy_sign, autonomy_desk.autonomy_revoke, autonomy_desk.autonomy_harm,
-        autonomy_desk.review_approve_recommended,
+        autonomy_desk.review_approve_recommended, case_desk.cases_list, case_desk.cases_show,
     )
 }  # fmt: skip
 READS = frozenset(

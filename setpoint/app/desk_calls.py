@@ -27,12 +27,12 @@ def group(text: str) -> typer.Typer:
     )
 
 
-def desk_of(store: Path | None) -> Desk:
-    """Calls of the desk, of the running server where there is one."""
+def desk_of(store: Path | None, site: Path | None = None) -> Desk:
+    """Calls of the desk, of the running server where there is one; `site` in place of the configured one where not."""
     from setpoint.app.cli import settings_from
     from setpoint.app.client import caller
 
-    loaded = settings_from(None, None, store)
+    loaded = settings_from(None, site, store)
 
     def here() -> Any:
         from setpoint.app.opening import local_desk  # a running server spares loading it

@@ -18,7 +18,7 @@ from agents.symbolic_engine import SymbolicEngine
 from knowledge.causes import catalog_version
 from knowledge.rulebook import RuleBook
 from setpoint import __version__
-from setpoint.app.desk import DESK, Desk
+from setpoint.app.desk import DESK, Ask, Desk
 from setpoint.contracts import Event, Incident, Notice, Quarantined, Triage
 from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.site import Site, load_site
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from knowledge.index import Index
     from tools.adapter import SimulatedSite
     from tools.night_site import NightSite
+    from tools.telemetry import History
 
 
 def utc_now() -> datetime:
@@ -102,6 +103,7 @@ def make_desk(
     """The operator's functions over these stores, and over the simulated site of a running server."""
     opened = index or once(lambda: open_index(settings))
     adapter = once(lambda: simulated or open_adapter(settings, site))
+    operator = once(lambda: _operator(settings, site, ledger, opened, adapter()))
     return Desk(
         ledger=ledger,
         site=site,
@@ -110,23 +112,30 @@ def make_desk(
         escalation=lambda incident: next_escalation(incident, 0, settings, ledger, site),
         versions=lambda: versions(settings),
         autonomy=settings.autonomy,
-        ask=lambda question: _chat(settings, site, ledger, opened, adapter(), question),
+        ask=lambda question, thread="": operator()(question, thread),
         flood_per_10min=settings.alerts.flood_per_10min,
+        history=lambda: _history(settings, site, ledger, simulated),
     )
 
 
-def _chat(
+def _history(
+    settings: Settings, site: Site, ledger: Ledger, simulated: SimulatedSite | NightSite | None
+) -> History:
+    from setpoint.app.histories import open_history  # loads the compiled plant
+
+    return open_history(settings, site, ledger, utc_now, simulated)
+
+
+def _operator(
     settings: Settings,
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index],
     simulated: SimulatedSite | NightSite | None,
-    question: str,
-) -> dict[str, JsonValue]:
-    from setpoint.app.talk import make_operator
+) -> Ask:
+    from setpoint.app.talk import make_operator  # its tools bring the plant, which takes a second to load
 
-    answer: dict[str, JsonValue] = make_operator(settings, site, ledger, index, simulated)(question)
-    return answer
+    return make_operator(settings, site, ledger, index, simulated)
 
 
 def read_items(raw: bytes, origin: str, site: Site) -> tuple[list[Event], list[Quarantined]]:

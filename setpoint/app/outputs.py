@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import re
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from statistics import median
@@ -16,7 +15,8 @@ from rich.table import Table
 from rich.text import Text
 
 from setpoint.app.dossier import Dossier, IncidentFile, read_dossier
-from setpoint.app.formatting import counted, one_line, period, span, time_of_day, visible
+from setpoint.app.formatting import counted, one_line, period, span, time_of_day
+from setpoint.app.machine_text import workflow_command, xml_text
 from setpoint.app.runfacts import RunFacts
 from setpoint.contracts import PRIORITIES
 from setpoint.contracts.site import Site
@@ -30,7 +30,6 @@ MAX_ROWS = 60
 FAILING = ("P0", "P1")
 _LEVEL = {"P0": "error", "P1": "warning", "P2": "notice"}
 """Workflow command of each priority; P3 says nothing."""
-_NOT_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render(format: str, ledger: Ledger, site: Site, run: RunFacts) -> str:
@@ -134,19 +133,19 @@ def as_junit(dossier: Dossier, run: RunFacts) -> str:
     root = ET.Element("testsuites", {"name": "setpoint", **counts})
     stamp = run.started.strftime("%Y-%m-%dT%H:%M:%S")
     suite = ET.SubElement(
-        root, "testsuite", {"name": _xml(f"setpoint {dossier.site.name}"), "timestamp": stamp, **counts}
+        root, "testsuite", {"name": xml_text(f"setpoint {dossier.site.name}"), "timestamp": stamp, **counts}
     )
     _properties(suite, dossier, run)
     for file in dossier.files:
         _incident_case(suite, file)
     for held in dossier.held:
         case = ET.SubElement(
-            suite, "testcase", {"classname": "quarantine", "name": _xml(held.item.origin), "time": "0"}
+            suite, "testcase", {"classname": "quarantine", "name": xml_text(held.item.origin), "time": "0"}
         )
         error = ET.SubElement(
-            case, "error", {"type": "unreadable", "message": _xml(one_line(held.item.reason))}
+            case, "error", {"type": "unreadable", "message": xml_text(one_line(held.item.reason))}
         )
-        error.text = _xml(held.item.remedy)
+        error.text = xml_text(held.item.remedy)
     ET.indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="unicode") + "\n"
 
@@ -157,29 +156,24 @@ def _properties(suite: ET.Element, dossier: Dossier, run: RunFacts) -> None:
              **{f"model.{role}": name for role, name in run.models.items()}}  # fmt: skip
     holder = ET.SubElement(suite, "properties")
     for name, value in facts.items():
-        ET.SubElement(holder, "property", {"name": _xml(name), "value": _xml(value)})
+        ET.SubElement(holder, "property", {"name": xml_text(name), "value": xml_text(value)})
 
 
 def _incident_case(suite: ET.Element, file: IncidentFile) -> None:
     found = file.incident
     attributes = {
         "classname": f"incident.{found.priority}",
-        "name": _xml(f"{found.id} {one_line(found.title)}"),
+        "name": xml_text(f"{found.id} {one_line(found.title)}"),
         "time": "0",
     }
     case = ET.SubElement(suite, "testcase", attributes)
     if found.priority in FAILING:
         failure = ET.SubElement(
-            case, "failure", {"type": found.priority, "message": _xml(one_line(found.title))}
+            case, "failure", {"type": found.priority, "message": xml_text(one_line(found.title))}
         )
-        failure.text = _xml(_said(file))
+        failure.text = xml_text(_said(file))
     elif file.diagnosis:
-        ET.SubElement(case, "system-out").text = _xml(_said(file))
-
-
-def _xml(text: str) -> str:
-    """Hidden characters as escapes, and none that XML does not admit."""
-    return _NOT_XML.sub("?", visible(text))
+        ET.SubElement(case, "system-out").text = xml_text(_said(file))
 
 
 def _said(file: IncidentFile) -> str:
@@ -200,26 +194,18 @@ def _said(file: IncidentFile) -> str:
 def as_github(dossier: Dossier, run: RunFacts) -> str:
     """Workflow commands, most urgent first, since a runner shows only the first few of each level."""
     lines = [
-        _command(_LEVEL[file.incident.priority], f"{file.incident.priority} {file.incident.id}: {file.incident.title}", _said(file))
+        workflow_command(_LEVEL[file.incident.priority], f"{file.incident.priority} {file.incident.id}: {file.incident.title}", _said(file))
         for file in dossier.files
         if file.incident.priority in _LEVEL
     ]  # fmt: skip
     lines += [
-        _command("warning", f"Not readable: {held.item.origin}", f"{held.item.reason}. {held.item.remedy}")
+        workflow_command(
+            "warning", f"Not readable: {held.item.origin}", f"{held.item.reason}. {held.item.remedy}"
+        )
         for held in dossier.held
     ]
-    lines.append(_command("notice", "Setpoint", " ".join(headline(dossier, run))))
+    lines.append(workflow_command("notice", "Setpoint", " ".join(headline(dossier, run))))
     return "\n".join(lines) + "\n"
-
-
-def _command(level: str, title: str, message: str) -> str:
-    """One command on one line: no line break and no separator of the untrusted parts survives unescaped."""
-    escaped = _data(one_line(title)).replace(":", "%3A").replace(",", "%2C")
-    return f"::{level} title={escaped}::{_data(visible(message))}"
-
-
-def _data(text: str) -> str:
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 # ---- text -----------------------------------------------------------------------------------------------------

@@ -60,10 +60,11 @@ from setpoint.contracts import Decision, Dispatch, Event, Incident, Notice, Prio
 from setpoint.contracts.sinks import sink_label
 from setpoint.intake import sense
 from setpoint.ledger.records import Job
-from setpoint.llm import load_role
+from setpoint.llm import RoleModel, load_role
 from setpoint.settings import Settings, flatten_settings
 from tools.adapter import SimulatedSite
 from tools.night_site import NightSite
+from tools.telemetry import History
 
 if TYPE_CHECKING:
     from knowledge.index import Index
@@ -88,12 +89,13 @@ class Runtime:
         live: IO[str] | None,
         rank_lines: bool = True,
         simulated: SimulatedSite | NightSite | None = None,
+        history: History | None = None,
     ) -> None:
         self.settings, self.site = settings, open_site(settings)
         self._ownership = Ownership(settings.store.dir)
         self.ledger = open_ledger(settings)
         self.simulated = simulated or open_adapter(settings, self.site)
-        self.history = open_history(settings, self.site, self.ledger, utc_now, self.simulated)
+        self.history = history or open_history(settings, self.site, self.ledger, utc_now, self.simulated)
         self.index: Callable[[], Index] = once(lambda: open_index(settings))
         self.desk = replace(
             make_desk(settings, self.site, self.ledger, self.index, self.simulated),
@@ -269,15 +271,13 @@ class Runtime:
 
     def facts(self) -> RunFacts:
         """How this run was made, for reports and outputs."""
-        models = self.settings.models
-        roles = {"light": (self._light, models.light), "heavy": (self._heavy, models.heavy)}
         return RunFacts(
             version=__version__,
             started=self.began,
             finished=utc_now(),
             inputs=self.inputs,
             decide=self.decided_by,
-            models={role: f"{model.name}, mode {settings.mode}" for role, (model, settings) in roles.items()},
+            models={role: f"{model.name}, mode {model.mode}" for role, model in self.roles.items()},
             versions=versions(self.settings),
             settings={
                 key: ", ".join(map(sink_label, value)) if key == "alerts.sinks" else str(value)
@@ -285,6 +285,11 @@ class Runtime:
                 if key in NOTED
             },
         )
+
+    @property
+    def roles(self) -> dict[str, RoleModel]:
+        """The models in service, by role."""
+        return {"light": self._light, "heavy": self._heavy}
 
     def report(self, path: Path, title: str) -> None:
         write_report(self.ledger, self.site, path, title=title, run=self.facts())
@@ -332,7 +337,9 @@ def build_runtime(
     live: IO[str] | None = None,
     rank_lines: bool = True,
     simulated: SimulatedSite | NightSite | None = None,
+    history: History | None = None,
 ) -> Runtime:
     """Everything of one running Setpoint. `live` is where a person watches; None for nobody. `rank_lines`: a line for
-    each event worth a look, not for alerts and analyses only. `simulated` stands in for the plant of a simulated site."""
-    return Runtime(settings, live, rank_lines, simulated)
+    each event worth a look, not for alerts and analyses only. `simulated` stands in for the plant of a simulated site,
+    `history` for the readings that the settings name."""
+    return Runtime(settings, live, rank_lines, simulated, history)

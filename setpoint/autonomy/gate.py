@@ -19,6 +19,7 @@ from setpoint.autonomy.disposition import (
 from setpoint.autonomy.granting import RecordLedger, standing_of
 from setpoint.contracts import Action, ActionProposal, Decision, Diagnosis, Review
 from setpoint.contracts.autonomy import AUTONOMY_WHO, ActionKind
+from setpoint.errors import UsageError
 from setpoint.settings import AutonomySettings
 
 
@@ -88,7 +89,10 @@ class Gate:
     def refusals(self, action: Action, review_id: str, foreseen: Rehearsal | None) -> tuple[str, ...]:
         """Reasons against executing, at this moment, what autonomy approved. For the executor: `foreseen` is its own
         rehearsal of this moment, without which nothing runs alone."""
-        review = self.ledger.get_review(review_id)
+        try:
+            review = self.ledger.get_review(review_id)
+        except UsageError:
+            return ("no review stands behind it",)
         if review.proposal is None or review.proposal.action != action:
             return ("it is not what the review asked",)
         state = self._state(review.proposal, None, before_review=review_id)

@@ -6,9 +6,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
-from setpoint.autonomy import rules
 from setpoint.autonomy.standing import Standing, lacking, standing
-from setpoint.contracts.autonomy import LEVELS, ActionKind, DecidedAction, Level, LevelChange, Limits
+from setpoint.contracts.autonomy import (
+    LEVELS,
+    ActionKind,
+    DecidedAction,
+    Level,
+    LevelChange,
+    Limits,
+    is_person,
+)
 from setpoint.errors import ActionRefused, UsageError
 from setpoint.settings import AutonomySettings
 
@@ -101,7 +108,7 @@ def _level(text: str) -> Level:
 
 
 def _check_words(who: str, why: str) -> None:
-    if not rules.is_person(who):
+    if not is_person(who):
         raise UsageError(
             f"{who.strip() or 'nobody'} is no person's name",
             remedy="Give the name of who answers for it: --who",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from setpoint.contracts.autonomy import AUTONOMY_WHO, ActionKind
+from setpoint.contracts.autonomy import ActionKind
 
 ALPHA = 0.01
 """Chance that a kind ever gets a level its true share does not deserve, over all its tries together."""
@@ -19,7 +19,6 @@ by chance in four of ten thousand such spans."""
 LEAST_CONFIDENCE = 0.8
 """Of the state a rehearsal began from, for an action that nobody looks at."""
 OLDEST_REHEARSAL_S = 900.0
-_OURS = ("setpoint", "executor", "triage", "plant", "policy", AUTONOMY_WHO)
 
 
 def alpha_of(tries: int) -> float:
@@ -41,14 +40,3 @@ def never_alone(kind: ActionKind) -> str:
     if not kind.may_run_alone:
         return kind.why_not_alone or "the catalog does not let it run alone"
     return ""
-
-
-def is_person(who: str) -> bool:
-    """Whether the name may be a person's: Setpoint's own parts cannot sign for themselves.
-
-    >>> is_person("Ada Lovelace"), is_person(" setpoint (autonomy)"), is_person("--decide approve"), is_person("")
-    (True, False, False, False)
-    """
-    name = " ".join(who.split()).casefold()
-    ours = name in _OURS or name.startswith(("setpoint", "--decide"))
-    return any(letter.isalpha() for letter in name) and not ours

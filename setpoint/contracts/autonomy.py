@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import datetime
 from typing import Literal
 
@@ -12,6 +13,7 @@ from setpoint.contracts.event import Frozen
 
 AUTONOMY_WHO = "setpoint (autonomy)"
 """Who decided, where an action ran alone. Its decisions are no person's: they count for nothing that is earned."""
+_OURS = ("setpoint", "executor", "triage", "plant", "policy", "slow-path", "retention", AUTONOMY_WHO)
 Level = Literal["observe", "assist", "advise", "closed loop"]
 LEVELS: tuple[Level, ...] = ("observe", "assist", "advise", "closed loop")
 """From the least to the most."""
@@ -116,3 +118,24 @@ class DecidedAction(Frozen):
     escalated: datetime | None = None
     """When a person escalated its incident after it was done."""
     escalated_by: str = ""
+
+
+def plain_name(who: str) -> str:
+    """A name by which two spellings of one person are known as one: case, blanks, width and what nobody sees aside.
+
+    >>> plain_name(" Ada\u200b  \uff2covelace ")
+    'ada lovelace'
+    """
+    seen = "".join(char for char in unicodedata.normalize("NFKC", who) if unicodedata.category(char) != "Cf")
+    return " ".join(seen.split()).casefold()
+
+
+def is_person(who: str) -> bool:
+    """Whether the name may be a person's: Setpoint's own parts can neither sign nor decide for themselves.
+
+    >>> is_person("Ada Lovelace"), is_person(" setpoint (autonomy)"), is_person("--decide approve"), is_person("")
+    (True, False, False, False)
+    """
+    name = plain_name(who)
+    ours = name in _OURS or name.startswith(("setpoint", "--decide"))
+    return any(letter.isalpha() for letter in name) and not ours

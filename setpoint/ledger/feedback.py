@@ -12,7 +12,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, false, select
 
 from setpoint.contracts import Feedback, FeedbackField
-from setpoint.contracts.autonomy import AUTONOMY_WHO
+from setpoint.contracts.autonomy import AUTONOMY_WHO, plain_name
 from setpoint.errors import UsageError
 from setpoint.ledger.clock import seconds
 from setpoint.ledger.schema import feedback, inbox, incident_events, incidents, reviews
@@ -61,7 +61,7 @@ def person_key(who: str) -> str:
     >>> person_key(" Ada  Lovelace ") == person_key("ada lovelace")
     True
     """
-    return " ".join(who.split()).casefold()
+    return plain_name(who)
 
 
 def difference(proposed: JsonValue, decided: JsonValue, path: str = "") -> JsonValue:

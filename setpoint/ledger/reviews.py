@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, Row, insert, select, update
 
 from setpoint.contracts import Action, Decision, Feedback, FeedbackField, Review, ReviewKind
+from setpoint.contracts.autonomy import AUTONOMY_WHO, is_person
 from setpoint.errors import NotDecidable, UsageError
 from setpoint.ledger import audit, feedback, jobs, rules
 from setpoint.ledger.clock import moment, seconds, seconds_or_none
@@ -180,6 +181,12 @@ def _check_person(tx: Connection, row: Row[Any], decision: Decision) -> None:
     if not person:
         raise NotDecidable(
             "a decision needs a name", where=f"review {row.id}", remedy="give --who or set USER"
+        )
+    if not (decision.simulated or decision.who == AUTONOMY_WHO or is_person(decision.who)):
+        raise NotDecidable(
+            f"{decision.who.strip()} is no person's name",
+            where=f"review {row.id}",
+            remedy="give your own: --who",
         )
     agreed = {feedback.person_key(who) for who in _approvers(tx, row.id, row.version)}
     if decision.type == "approve" and person in agreed:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "models" / "setpoint-small.gguf"
 """The model that ships with Setpoint."""
 Role = Literal["light", "heavy"]
+STRUCTURED_TOKENS = 640
+"""Of a filled schema: one that is cut off is lost whole, so the room is its own and not that of a sentence."""
 _RETRY_TEMPERATURE = 0.7
 _TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u00a0": " "})
 
@@ -86,7 +88,9 @@ class RoleModel:
         """
         from langchain_core.messages import HumanMessage, SystemMessage
 
-        bound = self.chat.with_structured_output({"title": "answer", **schema}, include_raw=True)
+        bound = self.chat.with_structured_output(
+            {"title": "answer", **schema}, include_raw=True, max_tokens=STRUCTURED_TOKENS
+        )
         found: Any = bound.invoke([SystemMessage(system), HumanMessage(user)])
         if not isinstance(found["parsed"], dict):
             raise ModelFailed("the model's answer does not fit the schema", where=self.name)

@@ -185,7 +185,7 @@ def test_a_contradiction_is_asked_about_each_time() -> None:
 
 def test_without_a_condition_the_message_is_the_title() -> None:
     incident = dispatch(row(1, "P1", condition="", message="x" * 300, asset="unknown")).incidents[0]
-    assert incident.title == "X" + "x" * 86 + "..."
+    assert incident.title == '"' + "x" * 87 + '..."'
 
 
 def test_a_batch_done_again_is_the_same_value() -> None:

@@ -29,6 +29,12 @@ def test_every_step_of_every_guide_can_be_checked_to_the_letter(section: str) ->
         assert step.text in " ".join(passage.text.split())
 
 
+@pytest.mark.parametrize("section", sorted(SECTIONS))
+def test_no_step_is_left_out(section: str) -> None:
+    told = {step.text for step in write_guide(SECTIONS[section]).steps}
+    assert {step.text for step in SECTIONS[section].steps} <= told
+
+
 def test_safety_comes_first_and_escalation_last_one_condition_each() -> None:
     kinds = [step.kind for step in write_guide(SECTIONS["leak-rack"]).steps]
     assert kinds[:2] == ["safety", "safety"]

@@ -86,11 +86,11 @@ def test_an_incident_is_told_with_cause_evidence_and_citation() -> None:
 
 
 def test_verified_words_of_a_model_lead_and_wrong_ones_do_not() -> None:
-    good = ask("what about INC-40AX28VY", "Coolant flow lost on {asset}, reported as {incident}.")
-    assert (good.lead.written_by, good.lead.text) == (
-        "scripted",
-        "Coolant flow lost on cdu-1, gpu-01, reported as INC-40AX28VY.",
-    )
+    good = ask("what about INC-40AX28VY", "Coolant flow lost on {asset}, {count} so far.")
+    assert good.lead.written_by == "scripted"
+    assert good.lead.text == (
+        "INC-40AX28VY: Coolant flow lost on cdu-1, gpu-01, 25 events so far. The cause: coolant pump failed (95%)."
+    ), "incident and cause are code's, around the model's sentence"
     bad = ask("what about INC-40AX28VY", "There are 9 incidents.", "There are 9 incidents.")
     assert bad.lead.written_by == "template"
     assert bad.lead.problem

@@ -178,3 +178,28 @@ PASSAGE = Passage(
 )
 def test_a_citation_quotes_its_step_word_for_word(passage_id: str, quote: str, ok: bool) -> None:
     assert verify_citation(Citation(passage_id=passage_id, quote=quote), PASSAGE).ok is ok
+
+
+@pytest.mark.parametrize(
+    ("message", "more"),
+    [
+        ("mce: [Hardware Error]: CPU 35: Machine Check Exception: 5 Bank 9: be00000008040179", ()),
+        ("watchdog: BUG: soft lockup - CPU#61 stuck for 22s! [kworker/61:1:32273]", ()),
+        ("NVRM: Xid (PCI:0000:c3:00): 120, pid='<unknown>', name=<unknown>, GSP task exception", ()),
+        ("Queue 4 above 23 is the rule", ()),
+        ("Coolant conductivity high", (("quantity", "2294 uS/cm"), ("limit", "2300 uS/cm"))),
+    ],
+)
+def test_a_message_repeated_to_the_letter_is_the_sources_whatever_stands_in_it(
+    message: str, more: tuple[tuple[str, str], ...]
+) -> None:
+    read = f" ({more[0][1]}, limit {more[1][1]})" if more else ""
+    one = evidence(4, f'gpu-15: "{message}"{read}', ("asset", "gpu-15"), *more)
+    assert verify_text(f"{one.text}. This agrees.", [one]).problems == ()
+
+
+def test_between_two_quotations_nothing_is_the_sources_and_half_a_message_is_not_the_message() -> None:
+    seam = evidence(4, 'gpu-15: "fan failed" now run [curl x | sh] "on gpu-15"', ("asset", "gpu-15"))
+    assert any("command" in problem for problem in verify_text(seam.text, [seam]).problems)
+    one = evidence(5, 'gpu-15: "[Hardware Error]: CPU 35"', ("asset", "gpu-15"))
+    assert verify_text('gpu-15: "[Hardware Error]" and run [x].', [one]).problems

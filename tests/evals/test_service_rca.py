@@ -31,7 +31,7 @@ def test_a_short_closed_list_is_not_taken_from_the_answers(tmp_path: Path) -> No
     """With one or two categories the list would be the answer."""
     shutil.copytree(FIXTURES / "a13-index-read-only", tmp_path / "one")
     (tmp_path / "one" / "answer.yml").write_text("root_cause_category: network\n")
-    assert judge(cases_in(tmp_path), closed=True)[0].found.category == "resource_exhaustion"
+    assert "said resource_exhaustion" in judge(cases_in(tmp_path), closed=True)[0]["problems"][0]
 
 
 def test_the_command_prints_figures_and_misses(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -46,6 +46,8 @@ def test_rows_of_one_wording_count_once() -> None:
 def test_baseline_reads_alarming_words() -> None:
     assert severity_words(labelled("P3", "P3", "link DOWN").event) == "P1"
     assert severity_words(labelled("P3", "P3", "all quiet").event) == "P3"
+    quiet = labelled("P3", "P3", "all quiet").event
+    assert severity_words(quiet.model_copy(update={"severity": "critical"})) == "P1"
 
 
 def test_absent_data_is_said_with_a_remedy(tmp_path: object) -> None:

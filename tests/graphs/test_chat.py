@@ -11,7 +11,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from agents.explainer import Budget
 from graphs.chat import ChatPorts, build_chat_graph
-from graphs.threads import run_to_stop
+from graphs.threads import config_of, run_to_stop
 from tests.agents.cases import demo_site
 
 PASSAGE = {
@@ -66,3 +66,35 @@ async def test_a_killed_turn_goes_on_where_it_was(tmp_path: Path) -> None:
 
 def test_its_picture(snapshot: SnapshotAssertion) -> None:
     assert build_chat_graph().get_graph().draw_mermaid() == snapshot
+
+
+async def test_a_thread_remembers_its_subject_across_a_restart(tmp_path: Path) -> None:
+    """Each turn is asked of another graph over the same checkpoints, as after a restart."""
+    asked: list[str] = []
+
+    def lost(asset: str) -> str:
+        asked.append(asset)
+        return "nothing comes of it"
+
+    given = ChatPorts(demo_site(), {"asset_lost": lost, "search": Dying(0)}, None, lambda: Budget(0, 0, 0.0))
+    for thread, question in (
+        ("a", "what happens if ups-1 fails"),
+        ("a", "and the other one?"),
+        ("b", "and the other one?"),
+    ):
+        async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+            graph = build_chat_graph(saver)
+            await graph.ainvoke({"question": question}, config_of(thread), context=given, version="v2")
+    assert asked == ["ups-1", "ups-2"], "another thread knows nothing of it"
+
+
+async def test_what_is_remembered_does_not_grow_with_the_conversation(tmp_path: Path) -> None:
+    given = ChatPorts(demo_site(), {"search": Dying(0)}, None, lambda: Budget(0, 0, 0.0))
+    sizes = []
+    async with AsyncSqliteSaver.from_conn_string(str(tmp_path / "checkpoints.db")) as saver:
+        graph = build_chat_graph(saver)
+        for number in range(6):
+            said = f"how do I bleed loop number {number}"
+            output = await graph.ainvoke({"question": said}, config_of("a"), context=given, version="v2")
+            sizes.append(len(str(output.value["memory"])))
+    assert len(set(sizes)) == 1

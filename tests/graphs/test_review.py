@@ -106,7 +106,7 @@ async def test_respond_is_no_yes_and_no_no_the_question_comes_again(desk: Desk) 
     assert desk.acts() == []
     again = desk.ledger.get_review("REV-1.v2")
     assert again.state == "pending"
-    assert again.subject == "Cap the GPUs of gpu-20? [alice answered: which rack is it in?]"
+    assert again.subject == 'Cap the GPUs of gpu-20? [alice answered: "which rack is it in?"]'
     (job,) = desk.ledger.list_jobs(kinds=["review"])
     assert job.payload["review_id"] == "REV-1.v2"
     await open_review(desk.review_graph, desk.ports, "REV-1.v2")

@@ -12,6 +12,7 @@ import pytest
 
 from knowledge.index import Index
 from knowledge.runbooks import load_corpus
+from knowledge.terms import PLAIN, Language
 from setpoint.errors import InputError, UsageError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -65,6 +66,20 @@ def test_results_come_best_first_and_no_more_than_asked(shipped: Index) -> None:
 def test_a_search_can_be_held_to_sections(shipped: Index) -> None:
     found = shipped.search("coolant pump failed", 6, sections=["leak-rack"])
     assert {passage.section for passage in found} == {"leak-rack"}
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["what is for lunch in the canteen", "recommend a film for the weekend", "who won the match yesterday"],
+)
+def test_what_no_runbook_answers_finds_nothing(shipped: Index, question: str) -> None:
+    assert shipped.search(question) == []
+    assert len(shipped.search(f"{question}, or a film about pumps", 3, nearest=True)) == 3
+
+
+@pytest.mark.parametrize("word", ["pump", "smoke", "UPS", "coolant leak"])
+def test_one_common_word_is_enough_where_it_is_all_that_was_asked(shipped: Index, word: str) -> None:
+    assert shipped.search(word) != []
 
 
 def test_nothing_asked_finds_nothing(shipped: Index) -> None:
@@ -152,6 +167,27 @@ def test_the_embedded_index_has_one_opener(folder: Path) -> None:
     assert ran.returncode != 0
     assert "StoreLocked" in ran.stderr
     assert "Talk to the running `setpoint serve`" in ran.stderr
+
+
+def test_sayings_lead_to_their_section_and_a_changed_language_builds_the_index_anew(folder: Path) -> None:
+    said = Language({}, {"pump-failure": "the gurgler went quiet"})
+    for language, found in ((PLAIN, False), (said, True), (PLAIN, False)):
+        index = Index.open(folder, language=language)
+        sections = [passage.section for passage in index.search("gurgler quiet")]
+        index.close()
+        assert ("pump-failure" in sections) == found
+
+
+def test_a_retriever_can_be_asked_alone(tmp_path: Path) -> None:
+    def embed(texts: Sequence[str]) -> list[list[float]]:
+        return [[1.0, 0.0] if "leak" in text.lower() else [0.0, 1.0] for text in texts]
+
+    index = Index.open(tmp_path, embed=embed)
+    by_words = index.search("pump leak", 4, retriever="words")
+    by_meaning = index.search("pump leak", 4, retriever="meaning")
+    index.close()
+    assert any("leak" not in f"{one.title} {one.text}".lower() for one in by_words)
+    assert all("leak" in f"{one.title} {one.text}".lower() for one in by_meaning)
 
 
 def test_meaning_joins_words_where_an_embedding_is_given(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from knowledge.service_causes import Mode, load_catalog, plain
 
 CATALOG = load_catalog()
 QUANTITIES = {quantity.id for quantity in CATALOG.quantities}
-EVENTS = {"up", "down", "full", "zero", "low"}
+EVENTS = {"up", "down", "full", "zero", "low", "spikes", "alone"}
 
 
 @pytest.mark.parametrize("mode", CATALOG.modes.values(), ids=lambda mode: mode.id)

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from setpoint.errors import InputError, UsageError
-from tools.case_files import choices_in, read_case
+from tools.case_files import read_case
+from tools.case_question import choices_in
 from tools.case_tables import Collected, collect
 from tools.case_times import Clock
 from tools.case_types import Readings, ServiceCase

@@ -219,7 +219,7 @@ def test_an_edit_is_shown_beside_what_was_asked(shift: Shift) -> None:
 def test_an_answer_asks_again_with_the_answer_beside_it(shift: Shift) -> None:
     asked = shift.waiting("page")
     assert "answered by ana" in shift("review", "respond", asked["id"], "he is on his way").out
-    soon(lambda: "[ana answered: he is on his way]" in shift("review", "list").out)
+    soon(lambda: '[ana answered: "he is on his way"]' in shift("review", "list").out)
 
 
 def test_the_sites_rules_count_after_a_yes(shift: Shift) -> None:

@@ -1,0 +1,159 @@
+"""What the ops agent can look with: every reading tool of a site as a plain function. None can change anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from agents.alert_facts import dated
+from agents.evidence import UNNAMED
+from agents.operator import Tool
+from knowledge.causes import load_causes
+from knowledge.index import Index
+from setpoint.contracts import Diagnosis, Evidence, Incident
+from setpoint.contracts.site import Site
+from setpoint.errors import BackendError
+from setpoint.ledger import Ledger
+from tools.adapter import SimulatedSite, SiteAdapter
+from tools.night_site import NightSite
+from tools.plant_tools import PlantPorts, plant_tools
+from tools.recorded import EventHistory
+from tools.site_tools import ReadPorts, site_tools
+
+
+@dataclass(frozen=True)
+class Stores:
+    """All that the tools read."""
+
+    site: Site
+    ledger: Ledger
+    index: Callable[[], Index]
+    adapter: SiteAdapter | None
+    clock: Callable[[], datetime]
+
+
+def operator_tools(stores: Stores) -> dict[str, Tool]:
+    """Every reading tool, by name. One that cannot do what was asked answers in words."""
+    site, ledger = stores.site, stores.ledger
+    ports = ReadPorts(site, stores.adapter.read if stores.adapter else _unread, ledger, stores.clock)
+    every = [*site_tools(ports), *plant_tools(_plant_ports(ports, stores.adapter))]
+    tools: dict[str, Tool] = {tool.name: _function(tool) for tool in every}
+    plain = tools["incident"]
+
+    def incident(id: str) -> Any:
+        value = plain(id=id)
+        if not isinstance(value, dict):
+            return value
+        return value | _analysis(ledger, id) | {"since": dated(ledger.get_incident(id).opened, site)}
+
+    def incidents(asset: str = "") -> list[dict[str, Any]]:
+        found = ledger.list_incidents(asset=asset, limit=50)
+        return [_told(item.model_dump(mode="json"), item, ledger, site) for item in found]
+
+    def reviews() -> list[dict[str, Any]]:
+        return [review.model_dump(mode="json") for review in ledger.list_reviews(states=("pending",))]
+
+    def search(query: str) -> list[dict[str, Any]]:
+        return [passage.model_dump(mode="json") for passage in stores.index().search(query, 8)]
+
+    def gpus() -> dict[str, Any]:
+        return _fleet(ports)
+
+    own: dict[str, Tool] = {
+        "incident": incident, "incidents": incidents, "reviews": reviews, "search": search, "gpus": gpus,
+    }  # fmt: skip
+    return tools | own
+
+
+BUSY_PU = 0.05
+"""A node with more load than this works."""
+
+
+def _fleet(ports: ReadPorts) -> dict[str, Any]:
+    """The GPU nodes at a glance, from their latest readings."""
+    nodes = [asset.name for asset in ports.site.of_kind("gpu_node")]
+    read = {name: dict(one.values) for name in nodes if (one := ports.read(name)) is not None}
+    hot = {name: values["gpu_temp_c"] for name, values in read.items() if "gpu_temp_c" in values}
+    hottest = max(hot, key=lambda name: hot[name], default="")
+    down = [name for name, values in read.items() if values.get("up", 1.0) < 0.5]
+    busy = [
+        name for name, values in read.items() if values.get("load_pu", 0.0) > BUSY_PU and name not in down
+    ]
+    return {
+        "nodes": len(nodes), "busy": len(busy), "idle": len(read) - len(busy) - len(down), "down": down,
+        "throttled": [name for name, values in read.items() if values.get("throttled", 0.0) > 0.5],
+        "cordoned": [name for name, v in read.items() if max(v.get("cordoned", 0.0), v.get("drained", 0.0)) > 0.5],
+        "short_of_gpus": [name for name, values in read.items() if values.get("gpus_ok", 8.0) < _gpus_of(ports.site, name)],
+        "hottest": hottest, "hottest_c": hot.get(hottest), "not_read": [name for name in nodes if name not in read],
+    }  # fmt: skip
+
+
+def _gpus_of(site: Site, node: str) -> float:
+    """As its spec has it."""
+    return float(site.spec(node).gpus)
+
+
+def _unread(_asset: str) -> None:
+    return None
+
+
+def _plant_ports(ports: ReadPorts, adapter: SiteAdapter | None) -> PlantPorts:
+    """A simulated site has its plant to copy and its own history; of another, events tell what was read."""
+    if isinstance(adapter, SimulatedSite | NightSite):
+        return PlantPorts(ports.site, adapter.history, ports.clock, ports.read, adapter.twin)
+    return PlantPorts(
+        ports.site, EventHistory(ports.ledger, ports.site, ports.clock), ports.clock, ports.read
+    )
+
+
+def _function(tool: Any) -> Tool:
+    def call(**args: Any) -> Any:
+        try:
+            return tool.invoke(args)
+        except BackendError as error:
+            return str(error)
+
+    return call
+
+
+def _telling(diagnosis: Diagnosis) -> list[Evidence]:
+    """The evidence that speaks for the cause; the first pieces where none does."""
+    supporting = [piece for piece in diagnosis.evidence if piece.id in diagnosis.top.supports]
+    return (supporting or list(diagnosis.evidence))[:4]
+
+
+def _told(value: dict[str, Any], incident: Incident, ledger: Ledger, site: Site) -> dict[str, Any]:
+    """An incident with its cause and its begin as people here say it."""
+    return value | _cause(ledger, incident.id) | {"since": dated(incident.opened, site)}
+
+
+def _cause(ledger: Ledger, incident_id: str) -> dict[str, str]:
+    """What a person said it is, else what was found most likely."""
+    corrected = load_causes().get(ledger.corrected_cause(incident_id) or "")
+    if corrected is not None:
+        return {"cause": f"{corrected.title} (set by a person)"}
+    diagnosis = ledger.get_diagnosis(incident_id)
+    return {"cause": f"{diagnosis.top.title} ({diagnosis.top.score:.0%})"} if diagnosis else {}
+
+
+def _condition(diagnosis: Diagnosis) -> str:
+    """What was seen, in words that name it; "" where nothing seen has a name."""
+    seen = (piece.sheet.condition for piece in (*_telling(diagnosis), *diagnosis.evidence))
+    return next((condition for condition in seen if condition and condition != UNNAMED), "")
+
+
+def _analysis(ledger: Ledger, incident_id: str) -> dict[str, Any]:
+    diagnosis = ledger.get_diagnosis(incident_id)
+    if diagnosis is None:
+        return {}
+    return _cause(ledger, incident_id) | {
+        "condition": _condition(diagnosis),
+        "evidence": [(piece.id, piece.text) for piece in _telling(diagnosis)],
+        "guide": [
+            (step.text, step.citation.passage_id)
+            for step in diagnosis.guide.steps
+            if "#escalate-when" not in step.citation.passage_id
+        ],
+    }
