@@ -104,7 +104,7 @@ def test_the_first_thing_is_the_first_step_or_while_open_a_check() -> None:
 @pytest.mark.parametrize("section", sorted(SECTIONS))
 def test_the_first_thing_holds_no_fact(section: str) -> None:
     for certainty in ("clear", "open"):
-        said = first_thing(SECTIONS[section], certainty)  # type: ignore[arg-type]
+        said = first_thing(SECTIONS[section], certainty)
         assert not any(char.isdigit() or char in "{}`?" for char in said)
 
 

@@ -12,7 +12,7 @@ import pytest
 from agents.alert_facts import Case, case_of
 from agents.alerter import first_notice
 from evals.alert_cases import CHANGES, case_in, cases, changed
-from evals.alert_judging import missing, mistakes, reason_of, unfaithful, unseen_mistakes
+from evals.alert_judging import first_step, missing, mistakes, reason_of, unfaithful, unseen_mistakes
 from evals.registry import Ask
 from evals.suites import alert
 from setpoint.contracts import Notice
