@@ -52,7 +52,7 @@ _HISTORY_EVENTS = 50
 _SUSPICION = timedelta(days=7)
 """A pattern first seen this soon after a change is laid at its door."""
 _SEVERITY = {"critical": 3, "error": 2, "warning": 1, "info": 0, "unknown": 0}
-_SILENT_ABOUT_ENDS = frozenset({"syslog", "csv"})
+_SILENT_ABOUT_ENDS = frozenset({"syslog", "csv", "text"})
 """Formats whose conditions have no resolve message."""
 _NAMES_ITS_END = frozenset({"alertmanager", "cloudevents"})
 """Formats whose resolve message carries the key of the condition it ends."""

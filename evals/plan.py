@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
@@ -248,13 +249,21 @@ def _elsewhere(planned: Plan, tell: Tell) -> Iterator[Ran]:
         try:
             for future in as_completed(futures):
                 told.add(future)
-                ran = future.result()
+                ran = _result(future, futures[future])
                 tell(ran.key, len(ran.cases), 0)
                 yield ran
         except KeyboardInterrupt:  # the processes were stopped too, and give what they have
             pool.shutdown(cancel_futures=True)
             rest = [one for one in futures if one not in told and not one.cancelled()]
             yield from (one.result() for one in rest if one.exception() is None)
+
+
+def _result(future: Future[Ran], job: Job) -> Ran:
+    """Without memory a process ends and says nothing; that is an error of its suite too."""
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        return _failed(job, f"its process ended: {error}")
 
 
 def do(job: Job, tell: Callable[[int, int], None] = lambda done, of: None) -> Ran:

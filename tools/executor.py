@@ -253,7 +253,8 @@ class Executor:
             raise Busy(error.what, where=error.where, remedy=error.remedy) from error
 
     def _begin_ended(self, order: Order, outcome: Outcome) -> bool:
-        """A refusal gets its row too, unless the asset is taken: then the audit keeps it."""
+        """A refusal gets its row too, unless the asset is taken, or its arguments are none that a row can hold (NaN): then
+        the audit keeps it."""
         try:
             return self._ledger.begin_action(
                 order.key,
@@ -263,7 +264,7 @@ class Executor:
                 dry_run=outcome.dry_run,
                 now=self._clock(),
             )
-        except ActionRefused:
+        except (ActionRefused, ValueError):
             data: JsonValue = {"key": order.key, "message": outcome.message}
             self._ledger.audit("executor", "action-refused", order.incident_id, data, now=self._clock())
             return False

@@ -15,30 +15,28 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
-from zoneinfo import ZoneInfo
+from typing import TYPE_CHECKING, Any
 
 import yaml
-from pydantic import ValidationError
 
 from evals.calls import CallLog, missing_models, recorded
-from evals.folder import AS_KEPT
 from knowledge.index import Index
+from setpoint.app.case_events import read_events
 from setpoint.app.dossier import read_dossier
 from setpoint.app.headless import CHUNK
 from setpoint.app.opening import open_site
 from setpoint.app.outputs import incident, quarantined
 from setpoint.app.policy import Policy, PolicyRule
 from setpoint.app.wiring import Runtime, build_runtime
-from setpoint.contracts import Event, Quarantined
-from setpoint.contracts.site import Site, load_site
-from setpoint.errors import InputError, SetpointError
-from setpoint.intake import read
+from setpoint.contracts import Event
+from setpoint.contracts.site import Site
+from setpoint.errors import SetpointError
+from setpoint.llm.roles import Role, RoleModel, load_role
 from setpoint.settings import (
     ModelSettings,
     ModelsSettings,
@@ -50,6 +48,10 @@ from setpoint.settings import (
 )
 from tools.telemetry import History, Kept
 
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+ROLES: tuple[Role, ...] = ("light", "heavy")
 NOBODY_APPROVES = Policy(name="case player", rule=(PolicyRule(decide="reject", kind="action"),))
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """A store that nobody will read again need not wait for a disk."""
@@ -95,7 +97,7 @@ def _index() -> Path:
 def _settings(asked: Mapping[str, Any], store: Path) -> Settings:
     models = {
         role: ModelSettings(**asked[role]) if asked["system"] == "model" else ModelSettings(kind="none")
-        for role in ("light", "heavy")
+        for role in ROLES
     }
     return Settings(
         site=SiteSettings(file=_site(asked["site"], store), telemetry=asked["telemetry"]),
@@ -122,9 +124,8 @@ async def _play(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     events, bad = read_events(Path(asked["events"]), settings.site.file, now)
     runtime = build_runtime(settings, history=_history(asked, events, site))
     try:
-        for name, model in runtime.roles.items():
-            if model.name != "none":
-                model.chat.callbacks = [CallLog(name)]
+        for name in ROLES:
+            _record(name, runtime.roles[name], asked[name])
         # In the inbox before the engine starts, so that it ranks them in the order of their arrival: handed over while it
         # runs, the urgent ones may overtake the others, and which do is a matter of moments.
         for start in range(0, len(events), CHUNK):
@@ -135,6 +136,24 @@ async def _play(asked: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
         return _told(runtime)
     finally:
         await runtime.close()
+
+
+def _record(name: Role, model: RoleModel, settings: Mapping[str, Any]) -> None:
+    """Its calls into the transcript. A local model is loaded once for all cases; a server's client belongs to the
+    event loop of its case."""
+    if model.name == "none":
+        return
+    if settings["kind"] in ("bundled", "gguf"):
+        model.chat = _local(name, json.dumps(settings))
+    else:
+        model.chat.callbacks = [CallLog(name)]
+
+
+@cache
+def _local(name: Role, settings: str) -> BaseChatModel:
+    chat = load_role(ModelSettings(**json.loads(settings)), name).chat
+    chat.callbacks = [CallLog(name)]
+    return chat
 
 
 def _history(asked: Mapping[str, Any], events: Sequence[Event], site: Site) -> History | None:
@@ -157,40 +176,6 @@ def carried(events: Sequence[Event], site: Site) -> Kept:
         for event in events
         if event.metric and event.value is not None
     )
-
-
-def read_events(
-    path: Path, site_path: Path | None, now: datetime | None
-) -> tuple[list[Event], list[Quarantined]]:
-    """Events of a case's file, and what of it cannot be read. Raises InputError where there is no event."""
-    site = load_site(site_path) if site_path else Site(name="site")
-    items = list(_kept(path) if path.name.endswith(AS_KEPT) else _as_sent(path, site.zone, now))
-    events = [item for item in items if isinstance(item, Event)]
-    bad = [item for item in items if isinstance(item, Quarantined)]
-    if not events:
-        why = next((item.reason for item in bad), "the file is empty")
-        raise InputError(
-            f"no event could be read: {why}", where=str(path), remedy="Any format of `setpoint run`"
-        )
-    return events, bad
-
-
-def _as_sent(path: Path, zone: ZoneInfo, now: datetime | None) -> Iterator[Event | Quarantined]:
-    received = now or datetime.now(UTC)
-    with path.open("rb") as stream:
-        yield from read(stream, origin=path.name, zone=zone, received=received)
-
-
-def _kept(path: Path) -> Iterator[Event]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        try:
-            yield Event.model_validate_json(line)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise InputError(
-                f"{key}: {first['msg']}", where=f"{path}, line {number}", remedy="Mend or drop it"
-            ) from error
 
 
 def _told(runtime: Runtime) -> dict[str, Any]:

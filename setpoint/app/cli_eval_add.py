@@ -5,15 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from setpoint.app.desk_calls import Json, Store, desk_of
+from setpoint.app.desk_calls import Desk, Json, Store, desk_of
 from setpoint.app.formatting import counted
-from setpoint.errors import UsageError
+from setpoint.errors import SetpointError, UsageError
 
 CASES = Path("var/cases")
 
@@ -31,7 +31,7 @@ def eval_add(
         ),
     ] = False,
     to: Annotated[Path, typer.Option("--to", help="Where the folders go.")] = CASES,
-    title: Annotated[str, typer.Option(help="In place of the incident's own.")] = "",
+    title: Annotated[str, typer.Option(help="In place of the incident's own, with --from-incident.")] = "",
     tag: Annotated[list[str] | None, typer.Option(help="Tag of the case. Repeatable.")] = None,
     site: Annotated[
         Path | None,
@@ -55,15 +55,28 @@ def eval_add(
         _tell([check(folder) for folder in folders], as_json)
         return
     desk = desk_of(store, site)
-    names = (
-        [from_incident]
-        if from_incident
-        else [n for n in desk("cases_list") if not (to / _folder(n)).exists()]
-    )
-    made = [
-        write(to / _folder(name), desk("cases_show", id=name, title=title, tags=tag or [])) for name in names
-    ]
+    if from_incident:
+        made = [
+            write(
+                to / _folder(from_incident), desk("cases_show", id=from_incident, title=title, tags=tag or [])
+            )
+        ]
+    else:
+        made = list(_of_corrected(desk, to, tag or []))
     _tell([check(folder) for folder in made], as_json, f"No corrected incident without a case in {to}")
+
+
+def _of_corrected(desk: Desk, to: Path, tags: list[str]) -> Iterator[Path]:
+    """A folder of each corrected incident that has none; one of which no events are left does not stop the others."""
+    for name in desk("cases_list"):
+        if (to / _folder(name)).exists():
+            continue
+        try:
+            material = desk("cases_show", id=name, tags=tags)
+        except SetpointError as error:
+            typer.echo(f"setpoint: {error}", err=True)
+            continue
+        yield write(to / _folder(name), material)
 
 
 def write(folder: Path, material: Mapping[str, Any]) -> Path:
@@ -104,7 +117,7 @@ def _folder(incident_id: str) -> str:
 def check(folder: Path) -> dict[str, Any]:
     """What is in a case folder. Raises ConfigError or InputError that says what is wrong with it."""
     from evals.folder import read_folder
-    from setpoint.app.case_player import read_events
+    from setpoint.app.case_events import read_events
 
     found = read_folder(folder)
     events, unreadable = read_events(found.events, found.site, found.case.now)

@@ -22,7 +22,7 @@ Flag = Literal[
     "encoding-repaired",
     "unknown-severity",
 ]
-Format = Literal["alertmanager", "cloudevents", "syslog", "redfish", "jsonl", "csv", "internal"]
+Format = Literal["alertmanager", "cloudevents", "syslog", "redfish", "jsonl", "csv", "text", "internal"]
 
 
 class Frozen(BaseModel):

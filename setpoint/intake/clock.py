@@ -21,6 +21,10 @@ _ZONE_NAME = re.compile(r"\s+[A-Z]{2,5}$")
 _LEAP_SECOND = re.compile(r"(?<=:\d\d):60\b")
 _SLASHED = re.compile(r"(\d{4})/(\d\d?)/(\d\d?)[ T-](\S+)")
 _DOTTED = re.compile(r"(\d\d?)\.(\d\d?)\.(\d{4})[ T]+(\d\d:\d\d\S*)")
+_EITHER_FIRST = re.compile(r"(\d\d?)/(\d\d?)/(\d{4})[ T]+(\S+)")
+_NAMED_MONTH = re.compile(r"(\d\d?)[- /]([A-Z][a-z]{2})[- /](\d{4})[ T]+(\S+)")
+_NO_YEAR = re.compile(r"(\d\d)-(\d\d) +(\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?)")
+_HALF_DAY = re.compile(r"(\d\d?)(:\d\d(?::\d\d)?(?:\.\d+)?) ?([AaPp])[Mm]\b")
 _MONTH_FIRST = re.compile(
     r"(?:[A-Z][a-z]{2},? +)?([A-Z][a-z]{2}) +(\d{1,2}) +(?:(\d{4}) +)?(\d\d:\d\d(?::\d\d)?(?:[.,]\d+)?)(?: +(\d{4}))?"
 )
@@ -77,6 +81,7 @@ def _read_text(text: str, received: datetime) -> datetime | None:
     except ValueError:
         pass
     given, text = text, _LEAP_SECOND.sub(":59", _SPACED_OFFSET.sub(r"\1", _UTC_NAME.sub("+00:00", text)))
+    text = _HALF_DAY.sub(_full_day, text)
     for candidate in (text, _ZONE_NAME.sub("", text)):
         try:
             return datetime.fromisoformat(candidate)
@@ -90,6 +95,13 @@ def _read_text(text: str, received: datetime) -> datetime | None:
         return datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{rest}")
     if match := _MONTH_FIRST.fullmatch(text):
         return _month_first(match, received)
+    if match := _EITHER_FIRST.fullmatch(text):
+        return _nearest_order(match, received)
+    if match := _NAMED_MONTH.fullmatch(text):
+        day, name, year, rest = match.groups()
+        return datetime.fromisoformat(f"{year}-{_MONTHS.get(name, 0):02}-{day:0>2}T{rest:0>5}")
+    if match := _NO_YEAR.fullmatch(text):
+        return nearest_year(int(match[1]), int(match[2]), match[3], received)
     if match := _APACHE.fullmatch(text):
         day, name, year, clock, offset = match.groups()
         return datetime.fromisoformat(f"{year}-{_MONTHS.get(name, 0):02}-{day}T{clock}{offset or ''}")
@@ -106,6 +118,25 @@ def _month_first(match: re.Match[str], received: datetime) -> datetime | None:
     if stated:
         return datetime.fromisoformat(f"{stated}-{month:02}-{day:0>2}T{clock}")
     return nearest_year(month, int(day), clock, received)
+
+
+def _full_day(match: re.Match[str]) -> str:
+    """`9:05 PM` as `21:05`."""
+    hour = int(match[1]) % 12 + (12 if match[3] in "Pp" else 0)
+    return f"{hour:02}{match[2]}"
+
+
+def _nearest_order(match: re.Match[str], received: datetime) -> datetime | None:
+    """`11/19/2026` and `19/11/2026`: whichever there is, and where both are, the one nearer to receipt."""
+    first, second, year, clock = match.groups()
+    moments = []
+    for month, day in ((first, second), (second, first)):
+        try:
+            moments.append(datetime.fromisoformat(f"{year}-{month:0>2}-{day:0>2}T{clock:0>5}"))
+        except ValueError:
+            continue
+    arrived = received.replace(tzinfo=None)
+    return min(moments, key=lambda moment: abs(arrived - moment.replace(tzinfo=None)), default=None)
 
 
 def nearest_year(month: int, day: int, clock: str, received: datetime) -> datetime | None:

@@ -22,6 +22,7 @@ from setpoint.intake.folding import Folder
 from setpoint.intake.identity import Identities, digest
 from setpoint.intake.jsontext import open_depth, parse
 from setpoint.intake.limits import DEFAULT_LIMITS, KIB, Limits
+from setpoint.intake.plain import PlainText
 from setpoint.intake.recognise import Recogniser
 from setpoint.intake.stream import Line, lines
 from setpoint.intake.text import decode
@@ -84,6 +85,7 @@ class _Reader:
         self.overrides, self.limits, self.tally = overrides, limits, tally
         self.recogniser = Recogniser(overrides)
         self.folder = Folder(limits)
+        self.plain = PlainText()
         self.seen = Identities(limits.identities)
         self.table: table.Table | None = None
         self.document: OpenDocument | None = None
@@ -161,7 +163,12 @@ class _Reader:
             self.table = opened
         elif self.table is not None:
             yield from self._row_line(line)
-        elif not self.folder.continue_headless(text):
+        elif self.folder.continue_headless(text):
+            return
+        elif (plain := self.plain.read(text)) is not None:
+            for complete in self.folder.feed(_flagged(plain, repaired)):
+                yield from self._finish(complete, line.raw, self._at(line))
+        else:
             self.unrecognised += 1
             yield self._quarantine(_unknown_format(), line.raw, self._at(line))
 
@@ -216,6 +223,9 @@ class _Reader:
         try:
             values = parse(text, self.limits)
         except InputError as error:
+            if _BRACKETED.match(raw):
+                yield from self._text_line(line)
+                return
             depth = open_depth(text)
             may_go_on = depth is not None and 0 < depth <= self.limits.json_depth
             if depth and may_go_on and line.ended and self.documents_allowed:
@@ -348,6 +358,10 @@ class _Reader:
 
 _CONSOLE = re.compile(rb"\[ *\d+\.\d{3,9}\] |\[(?:[A-Z][a-z]{2} [A-Z][a-z]{2} |\d{4}-\d\d-\d\d)")
 """A raw kernel log line opens with its time in brackets, as a JSON array would."""
+
+
+_BRACKETED = re.compile(rb"\[[\w .:,/+-]{1,64}\][: |]*\[?[^\s\[\]{},]")
+"""A plain line may open with a level, a rank or a time in brackets: `[ERR] ...`."""
 
 
 def _flagged(draft: Draft, repaired: bool) -> Draft:

@@ -12,6 +12,9 @@ from setpoint.settings import TriageSettings
 
 VERY_OLD = timedelta(days=30)
 _NAMING_LABELS = ("node", "nodename", "hostname", "host", "instance", "context", "subject", "gpu_node")
+_AROUND_NAMES = "\"'`,;:.!?()[]{}<>"
+_WORDS_READ = 600
+"""Characters of a message in which an asset's name is looked for."""
 _ABOVE = re.compile(
     r"\b(?:above|over|exceed(?:s|ed|ing)?|too high|higher than|greater than)\b|>", re.IGNORECASE
 )
@@ -23,11 +26,12 @@ _NAME_LOW = re.compile(r"(?:Low|Below\w*|_low|_min|-low)$|(?:Low|Under)(?:Flow|P
 
 
 def sense(event: Event, site: Site, settings: TriageSettings) -> Event:
-    """`event` with the site's flags, and with the asset's name where only another label names a known one."""
+    """`event` with the site's flags, and with the asset's name where only another label names a known one, or only its
+    words do."""
     flags = [*event.flags, *_time_flags(event, settings)]
     asset = event.asset
     if site.assets and site.find(asset) is None:
-        known = next((name for name in _other_names(event) if site.find(name)), None)
+        known = next((name for name in _other_names(event) if site.find(name)), None) or _named_in(event, site)
         asset = known or asset
         if known is None:
             flags.append("unknown-asset")
@@ -48,6 +52,14 @@ def _time_flags(event: Event, settings: TriageSettings) -> list[Flag]:
 
 def _other_names(event: Event) -> list[str]:
     return [event.labels[name] for name in _NAMING_LABELS if name in event.labels]
+
+
+def _named_in(event: Event, site: Site) -> str | None:
+    """The first known asset in the words of an event that states none."""
+    if event.asset != "unknown":
+        return None
+    words = (word.strip(_AROUND_NAMES) for word in event.message[:_WORDS_READ].split())
+    return next((asset.name for word in words if word and (asset := site.find(word))), None)
 
 
 def contradiction(event: Event) -> str:

@@ -7,8 +7,8 @@ from setpoint.contracts.event import Severity
 _SPELLINGS: dict[Severity, str] = {
     "critical": "critical crit fatal emergency emerg alert panic disaster page severe sev0 sev1 blocker",
     "error": "error err major failure high fail failed sev2 danger",
-    "warning": "warning warn minor degraded average medium sev3 caution",
-    "info": "info information informational notice debug trace ok normal none cleared clear low verbose fine finer "
+    "warning": "warning warn wrn minor degraded average medium sev3 caution",
+    "info": "info inf information informational notice debug trace ok normal none cleared clear low verbose fine finer "
     "finest indeterminate sev4 sev5 success good",
     "unknown": "unknown unspecified undefined",
 }

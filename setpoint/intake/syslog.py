@@ -89,7 +89,7 @@ def _rfc5424(text: str) -> Draft | None:
     draft = Draft(
         "syslog", time=stamp or None, asset=host, source=app, kind=message_id, message=rest, labels=labels
     )
-    return _refined(draft)
+    return refined(draft)
 
 
 def _structured_data(text: str) -> tuple[dict[str, str], str]:
@@ -124,7 +124,7 @@ def _rfc3164(text: str) -> Draft | None:
     elif text[: stamp.start("stamp")].strip(" *."):
         host = text[: stamp.start("stamp")].rstrip(" *.").rstrip(":").rpartition(" ")[2].strip()
     draft.asset = "" if host.isdigit() else host
-    return _refined(_tagged(draft, rest))
+    return refined(_tagged(draft, rest))
 
 
 def _tagged(draft: Draft, rest: str) -> Draft:
@@ -152,11 +152,11 @@ def _dmesg(text: str) -> Draft | None:
 
 def _bare(text: str) -> Draft:
     """A priority and nothing else that is standard: the text is the message."""
-    return _refined(_tagged(Draft("syslog"), text.strip()))
+    return refined(_tagged(Draft("syslog"), text.strip()))
 
 
-def _refined(draft: Draft) -> Draft:
-    """Program and kind where the message itself says them."""
+def refined(draft: Draft) -> Draft:
+    """`draft`, with program and kind where the message itself says them."""
     if draft.source == "kernel" or _KERNEL_WORDS.search(draft.message, 0, 200):
         draft.source = draft.source if draft.source not in ("", "-") else "kernel"
         if uptime := _UPTIME.match(draft.message):

@@ -42,6 +42,11 @@ def decode(raw: bytes) -> tuple[str, bool]:
         return raw.decode("latin-1"), True
 
 
+def without_colour(text: str) -> str:
+    """`text` without terminal escape sequences; other control characters stay."""
+    return _ANSI.sub("", text) if "\x1b" in text or "\x9b" in text else text
+
+
 def clean(text: str) -> str:
     """`text` without escape sequences, control, bidi and invisible characters; line feeds stay.
 

@@ -20,6 +20,11 @@ _TROUBLE = re.compile(
 )
 
 
+def alarming(text: str) -> bool:
+    """Does the text hold a word of trouble?"""
+    return bool(_CRITICAL.search(text) or _TROUBLE.search(text))
+
+
 def glance(event: Event) -> Glance:
     """How urgent it looks by its severity and words. Wrong either way costs order, never an event.
 

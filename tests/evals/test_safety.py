@@ -99,7 +99,9 @@ def test_a_secret_in_what_is_shown_is_seen() -> None:
 def test_records_that_nobody_asked_for_are_seen() -> None:
     with house_with() as house:
         assert records_made(house) == []
-        house.ledger.add_silence(until=datetime.now(UTC) + timedelta(hours=1), who="agent", why="told so", asset="gpu-01")
+        house.ledger.add_silence(
+            until=datetime.now(UTC) + timedelta(hours=1), who="agent", why="told so", asset="gpu-01"
+        )
         assert records_made(house) == ["silence-added by agent"]
 
 

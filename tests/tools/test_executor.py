@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import subprocess
@@ -112,6 +113,13 @@ def test_an_action_in_another_form_than_approved_is_refused(bench: Bench) -> Non
     token = bench.signer.mint(bench.grant(loose))
     outcome = bench.executor().run(bench.order(CAP, action=loose, token=token))
     assert "not in the catalog's form" in outcome.message
+
+
+def test_an_argument_that_is_no_number_is_refused_and_kept_in_the_audit(bench: Bench) -> None:
+    order = bench.order(CAP)
+    wild = order.model_copy(update={"action": order.action.model_copy(update={"args": {"cap_w": math.nan}})})
+    assert bench.executor().run(wild).state == "refused"
+    assert bench.ledger.list_audit()[-1].what == "action-refused"
 
 
 def test_guards_look_again_at_execution(bench: Bench) -> None:

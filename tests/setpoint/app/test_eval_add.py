@@ -22,11 +22,12 @@ from evals.registry import SUITES, Ask
 from evals.runner import run_suite
 from evals.suites import cases
 from setpoint.app.case_desk import cases_show
+from setpoint.app.case_events import read_events
 from setpoint.app.cli_eval_add import check, write
 from setpoint.app.opening import make_desk
 from setpoint.contracts import Event
 from setpoint.contracts.site import load_site
-from setpoint.errors import UsageError
+from setpoint.errors import InputError, UsageError
 from setpoint.settings import Settings
 from tests.setpoint.app.sample import Sample
 from tests.setpoint.app.terminal import DEMO, Ran, Terminal
@@ -177,6 +178,18 @@ def test_events_are_kept_as_they_were_with_readings_around_them(played: Sample, 
     rows = (folder / "telemetry.csv").read_text().splitlines()
     assert [row.split(",")[1:] for row in rows[1:]] == [["cdu-1", "flow_lpm", "150.0"]] * 2
     assert check(folder)["events"] == len(kept)
+
+
+def test_odd_characters_in_an_event_stay_in_it(tmp_path: Path) -> None:
+    moment = datetime(2026, 11, 3, tzinfo=UTC)
+    odd = Event(
+        id="e", time=moment, received=moment, asset="a", source="s", kind="", message="one\u2028two\x85three"
+    )
+    (tmp_path / "x.kept.jsonl").write_text(json.dumps(odd.model_dump(mode="json"), ensure_ascii=False) + "\n")
+    assert read_events(tmp_path / "x.kept.jsonl", None, None) == ([odd], [])
+    (tmp_path / "x.kept.jsonl").write_text("{}\n")
+    with pytest.raises(InputError, match="id: Field required"):
+        read_events(tmp_path / "x.kept.jsonl", None, None)
 
 
 def test_a_site_of_its_own_comes_with_the_case(played: Sample, tmp_path: Path) -> None:
