@@ -1,7 +1,7 @@
 """Raw texts that another hand wrote and labelled without having seen a rule: what is new to the product.
 
-Each goes the way a raw line goes in a site: through intake, and where intake knows no format for the line, as the
-message of a JSON line, which is the remedy that intake itself names.
+Each goes the way a raw line goes in a site: through intake. What intake refuses can still be had as the message of a
+JSON line, for suites that ask what becomes of an event; suite triage counts it as a line that nobody is told of.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _text_of(row: dict[str, object], path: Path) -> HandText:
 
 
 def event_of(text: str) -> tuple[Event, bool]:
-    """The event that intake makes of a raw line, and whether it knew the line's format as it stands."""
+    """The event that intake makes of a raw line, and whether it read the line as it stands."""
     for line, as_it_stands in ((text, True), (as_json_line(text), False)):
         events = _events(line, _site())
         if len(events) == 1:
@@ -84,11 +84,6 @@ def event_of(text: str) -> tuple[Event, bool]:
 
 def as_json_line(text: str) -> str:
     return json.dumps({"message": text})
-
-
-def raw_line(text: str) -> str:
-    """The line that intake reads: `text` itself, or a JSON line with it as its message."""
-    return text if event_of(text)[1] else as_json_line(text)
 
 
 def _events(line: str, site: Site) -> Sequence[Event]:

@@ -51,6 +51,8 @@ def ranked(case: Row, system: System) -> Row:
     said: dict[str, Any] = {}
     if "raw" in case:
         event, said["as_it_stands"] = event_of(case["raw"])
+        if not said["as_it_stands"]:
+            return said | {"text": "P3", "confidence": None, "decided_by": ["quarantine: nobody is told"]}
     else:
         event = event_in(case) if "night" in case else Event.model_validate(case["event"])
     if system == "severity":

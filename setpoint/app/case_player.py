@@ -51,6 +51,7 @@ from tools.telemetry import History, Kept
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
+_LOADER, _DUMPER = (getattr(yaml, f"C{name}", getattr(yaml, name)) for name in ("SafeLoader", "SafeDumper"))
 ROLES: tuple[Role, ...] = ("light", "heavy")
 NOBODY_APPROVES = Policy(name="case player", rule=(PolicyRule(decide="reject", kind="action"),))
 IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
@@ -112,9 +113,11 @@ def _site(path: str | None, store: Path) -> Path | None:
     """The site as a real one, of which only what was recorded is known."""
     if path is None:
         return None
-    raw = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    raw = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_LOADER)
     real = store / "site.yaml"
-    real.write_text(yaml.safe_dump(raw | {"simulated": False}, allow_unicode=True), encoding="utf-8")
+    real.write_text(
+        yaml.dump(raw | {"simulated": False}, Dumper=_DUMPER, allow_unicode=True), encoding="utf-8"
+    )
     return real
 
 

@@ -71,7 +71,7 @@ def _inner(data: object, overrides: Mapping[str, str]) -> Draft:
         if isinstance(health, dict) and is_health_event(health):
             return _with_metadata(read_health_event(health), data.get("metadata"))
         record = flat(data)
-        plan = make_plan(record, overrides)
+        plan = make_plan(record, overrides, any_spelling=True)
         if plan.speaks():
             return read_record(record, plan, "cloudevents")
         draft = Draft(

@@ -11,6 +11,15 @@ from setpoint.errors import InputError, UsageError
 from setpoint.intake.draft import Draft
 from setpoint.intake.measure import number
 from setpoint.intake.severity import severity_of
+from setpoint.intake.synonyms import (
+    ASIDES,
+    bounds_among,
+    certain_severity,
+    is_point_state,
+    more_fields,
+    severity_of_state,
+    squashed,
+)
 from setpoint.intake.text import shown
 
 ALIASES: dict[str, tuple[str, ...]] = {
@@ -97,6 +106,12 @@ class Plan(NamedTuple):
     labels: tuple[str, ...]
     date: tuple[str, ...]
     """Keys that hold the date where it stands apart from the clock (`Date` beside `Time`, `Month` and `Day`)."""
+    bounds: tuple[tuple[str, bool], ...] = ()
+    """Keys that may hold a limit, and whether it is an upper one."""
+    asides: tuple[str, ...] = ()
+    """Keys of remarks."""
+    guessed: frozenset[str] = frozenset()
+    """Fields found under a name that may mean something else: left out where the value is none for the field."""
 
     def speaks(self) -> bool:
         """Does such a record say anything an event could be made of?"""
@@ -114,8 +129,10 @@ def checked_overrides(overrides: Mapping[str, str] | None) -> dict[str, str]:
     return {"host" if field == "asset" else field: key for field, key in (overrides or {}).items()}
 
 
-def make_plan(keys: Iterable[str], overrides: Mapping[str, str]) -> Plan:
-    """How records with these keys are read."""
+def make_plan(keys: Iterable[str], overrides: Mapping[str, str], *, any_spelling: bool = False) -> Plan:
+    """How records with these keys are read. `any_spelling`: names of other makers count too (see `synonyms`); not for
+    a line that may be the header of a table, or many a sentence would be one."""
+    keys = tuple(keys)
     by_lower: dict[str, str] = {}
     for key in keys:
         by_lower.setdefault(key.lower().strip(), key)
@@ -127,12 +144,19 @@ def make_plan(keys: Iterable[str], overrides: Mapping[str, str]) -> Plan:
         ):
             fields[field] = by_lower[name]
     date = _date_keys(by_lower, fields)
+    if any_spelling:
+        open_keys = [key for key in by_lower.values() if key.lower() not in NEVER_READ and key not in date]
+        guessed = more_fields(open_keys, {**fields, **overrides}, ALIASES)
+        fields |= guessed
     used = {*fields.values(), *date}
     labels = tuple(
         key for lower, key in by_lower.items()
         if key not in used and lower not in NEVER_READ and lower and not lower.startswith("_")
     )  # fmt: skip
-    return Plan(fields, labels, date)
+    if not any_spelling:
+        return Plan(fields, labels, date)
+    asides = tuple(key for key in labels if squashed(key) in ASIDES)
+    return Plan(fields, labels, date, bounds_among(labels), asides, frozenset(guessed))
 
 
 def _date_keys(by_lower: Mapping[str, str], fields: Mapping[str, str]) -> tuple[str, ...]:
@@ -149,6 +173,8 @@ def _date_keys(by_lower: Mapping[str, str], fields: Mapping[str, str]) -> tuple[
 
 def read_record(record: Mapping[str, object], plan: Plan, format: Format) -> Draft:
     """The draft of one flat record. Raises InputError naming the field that is wrong."""
+    if plan.guessed:
+        plan = _fitting(plan, record)
     fields = plan.fields
     draft = Draft(
         format,
@@ -161,13 +187,43 @@ def read_record(record: Mapping[str, object], plan: Plan, format: Format) -> Dra
     )
     _add_labels(draft, record, plan.labels)
     if key := fields.get("severity"):
-        add_severity(draft, record.get(key), key)
+        _add_severity(draft, record.get(key), key)
     if key := fields.get("status"):
         _add_status(draft, record.get(key), key)
     _add_reading(draft, record, fields)
+    if plan.bounds and draft.value is not None and draft.threshold is None:
+        draft.threshold = _limit_passed(draft.value, record, plan.bounds)
+    if not draft.message and draft.metric:
+        draft.message = _words_of_reading(draft, record, plan)
     if not (draft.message or draft.kind or draft.metric):
         raise InputError("nothing is said: message, kind and metric are all empty", remedy="Fill one of them")
     return draft
+
+
+def _fitting(plan: Plan, record: Mapping[str, object]) -> Plan:
+    """`plan` without the guessed fields whose value is none for the field: those are labels."""
+    unfit = [field for field in plan.guessed if not _fits(field, record.get(plan.fields[field]))]
+    if not unfit:
+        return plan
+    fields = {field: key for field, key in plan.fields.items() if field not in unfit}
+    return plan._replace(fields=fields, labels=(*plan.labels, *(plan.fields[field] for field in unfit)))
+
+
+def _fits(field: str, given: object) -> bool:
+    if given is None:
+        return True
+    if field in ("value", "threshold"):
+        return _is_reading(given) or (field == "value" and is_point_state(given))
+    if field in ("time", "host", "source") and not isinstance(given, bool):
+        return isinstance(given, str | int | float)
+    return isinstance(given, str)
+
+
+def _is_reading(given: object) -> bool:
+    try:
+        return number(given, "")[0] is not None
+    except InputError:
+        return False
 
 
 def _time(record: Mapping[str, object], plan: Plan) -> object:
@@ -215,11 +271,21 @@ def add_severity(draft: Draft, given: object, key: str) -> None:
         draft.labels["severity_given"] = str(given)
 
 
+def _add_severity(draft: Draft, given: object, key: str) -> None:
+    """As `add_severity`, but a field that may hold anything else is a label where it holds no severity."""
+    if certain_severity(key) or (isinstance(given, str) and severity_of(given, key)[1]):
+        add_severity(draft, given, key)
+    elif given is not None and not isinstance(given, dict | list):
+        draft.labels[key] = str(given)
+
+
 def _add_status(draft: Draft, given: object, key: str) -> None:
     status = status_of(given)
     if status is None:
         if isinstance(given, str | int | float) and given != "":
             draft.labels[key] = str(given)
+            if draft.severity == "unknown":
+                draft.severity = severity_of_state(given)
     else:
         draft.status = status
 
@@ -232,7 +298,9 @@ def status_of(given: object) -> Status | None:
 def _add_reading(draft: Draft, record: Mapping[str, object], fields: Mapping[str, str]) -> None:
     draft.metric = _name(record, fields, "metric") or None
     behind = limit_behind = None
-    if key := fields.get("value"):
+    if (key := fields.get("value")) and is_point_state(record.get(key)):
+        draft.labels[key] = str(record[key])
+    elif key:
         draft.value, behind = number(record.get(key), key)
     if key := fields.get("threshold"):
         draft.threshold, limit_behind = number(record.get(key), key)
@@ -240,6 +308,34 @@ def _add_reading(draft: Draft, record: Mapping[str, object], fields: Mapping[str
     if draft.unit and draft.value is None and draft.threshold is None:
         draft.labels["unit"] = draft.unit
         draft.unit = None
+
+
+def _limit_passed(
+    value: float, record: Mapping[str, object], bounds: Iterable[tuple[str, bool]]
+) -> float | None:
+    """The limit that the reading lies beyond; a `max` that it keeps may as well be the largest of the day."""
+    for key, is_upper in bounds:
+        given = record.get(key)
+        if isinstance(given, bool) or not isinstance(given, int | float):
+            continue
+        if value > given if is_upper else value < given:
+            return float(given)
+    return None
+
+
+def _words_of_reading(draft: Draft, record: Mapping[str, object], plan: Plan) -> str:
+    """What a record says that has a state or a remark but no sentence; "" where it has neither."""
+    fields = plan.fields
+    states = [draft.labels[key] for key in (fields.get("status", ""),) if key in draft.labels]
+    asides = [draft.labels[key] for key in plan.asides if key in draft.labels]
+    is_word = fields.get("value", "") in draft.labels
+    if not (states or asides or is_word):
+        return ""
+    reading = "" if draft.value is None else f" = {draft.value:g}{' ' + draft.unit if draft.unit else ''}"
+    if is_word:
+        reading = f" = {draft.labels[fields['value']]}"
+    limit = "" if draft.threshold is None else f" (limit {draft.threshold:g})"
+    return "; ".join((", ".join((f"{draft.metric}{reading}{limit}", *states)), *asides))
 
 
 def _add_labels(draft: Draft, record: Mapping[str, object], keys: Iterable[str]) -> None:

@@ -334,6 +334,8 @@ class _Reader:
             return
         self.tally.events += 1
         self.tally.by_format[event.format] += 1
+        if event.format != "text":
+            self.plain.note_event()
         yield event
 
     def _at(self, line: Line) -> str:
@@ -399,7 +401,9 @@ def _nothing(began: bool) -> InputError:
 
 
 def _unknown_format() -> InputError:
-    return InputError("a line in no known format", remedy=f"Send {_FORMATS}")
+    return InputError(
+        "a line in no known format", remedy=f"Send {_FORMATS}, or begin the line with its time and its host"
+    )
 
 
 def _long(limits: Limits) -> InputError:

@@ -81,7 +81,7 @@ class Recogniser:
         keys = tuple(record)
         plan = self._plans.get(keys)
         if plan is None:
-            plan = make_plan(keys, self._overrides)
+            plan = make_plan(keys, self._overrides, any_spelling=True)
             if len(self._plans) >= _KNOWN_PLANS:
                 self._plans.clear()
             self._plans[keys] = plan

@@ -31,7 +31,9 @@ def sense(event: Event, site: Site, settings: TriageSettings) -> Event:
     flags = [*event.flags, *_time_flags(event, settings)]
     asset = event.asset
     if site.assets and site.find(asset) is None:
-        known = next((name for name in _other_names(event) if site.find(name)), None) or _named_in(event, site)
+        known = next((name for name in _other_names(event) if site.find(name)), None) or _named_in(
+            event, site
+        )
         asset = known or asset
         if known is None:
             flags.append("unknown-asset")

@@ -21,6 +21,9 @@ _STAMP = re.compile(
 )
 _TAG = re.compile(r"(?P<program>[^\s:\[\]]{1,64}|\S{1,64}?)(?:\[(?P<pid>[^\]\s]{1,32})\])?: ?")
 _HOST = re.compile(r"(?P<host>[A-Za-z0-9_][\w.:-]{0,254}|-) ")
+_SELECTOR = re.compile(
+    r"(?P<facility>[a-z]{3,8}\d?)\.(?P<level>emerg|alert|crit|err|warn|warning|notice|info|debug) "
+)
 _LEVEL = re.compile(r"\[?(TRACE|DEBUG|INFO|NOTICE|WARN|WARNING|ERROR|ERR|CRITICAL|CRIT|FATAL|SEVERE)\]?:? +")
 _DMESG = re.compile(
     r"(?:<(?P<pri>\d{1,3})>)?\[ *(?P<uptime>\d+\.\d{3,9})\] (?P<rest>.*)"
@@ -117,14 +120,24 @@ def _rfc3164(text: str) -> Draft | None:
     rest = text[stamp.end() :]
     host = ""
     draft = Draft("syslog", time=stamp["stamp"])
+    rest = _without_selector(draft, rest)
     if level := _LEVEL.match(rest):  # an application's log: time, level, text, and no host
         draft.severity, rest = severity_of(level[1])[0], rest[level.end() :]
     elif (found := _HOST.match(rest)) and not rest[: found.end() - 1].endswith(":"):
-        host, rest = found["host"].strip("-"), rest[found.end() :]
+        host, rest = found["host"].strip("-"), _without_selector(draft, rest[found.end() :])
     elif text[: stamp.start("stamp")].strip(" *."):
         host = text[: stamp.start("stamp")].rstrip(" *.").rstrip(":").rpartition(" ")[2].strip()
     draft.asset = "" if host.isdigit() else host
     return refined(_tagged(draft, rest))
+
+
+def _without_selector(draft: Draft, rest: str) -> str:
+    """Some daemons write facility and level (`daemon.notice`) before the host or behind it."""
+    if "." not in rest[:16] or not (match := _SELECTOR.match(rest)):
+        return rest
+    draft.labels["facility"] = match["facility"]
+    draft.severity = severity_of(match["level"])[0]
+    return rest[match.end() :]
 
 
 def _tagged(draft: Draft, rest: str) -> Draft:

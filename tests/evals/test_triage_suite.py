@@ -13,7 +13,7 @@ from evals.suites.triage import as_labelled, figures, ranked
 from evals.triage_cases import BY_HAND, PUBLIC, ROUTINE, cases, half, seeds, set_of
 from evals.triage_data import data_dir
 from evals.triage_figures import LEAST_OF_A_TAG, brier, ece, per_10k
-from evals.triage_texts import by_hand, event_of, raw_line
+from evals.triage_texts import by_hand, event_of
 from setpoint.errors import ConfigError, UsageError
 
 
@@ -169,14 +169,18 @@ def test_no_two_runs_of_other_seed_or_split_share_a_night() -> None:
 # ---- texts by hand -------------------------------------------------------------------------------------------------
 
 
-def test_a_raw_text_goes_through_intake_and_else_as_a_message() -> None:
+def test_a_raw_text_goes_through_intake_and_nobody_is_told_of_what_it_refuses() -> None:
     event, as_it_stands = event_of(
         "Nov 20 02:14:09 gpu0142 kernel: NVRM: Xid (PCI:0000:9b:00): 79, fallen off the bus"
     )
     assert (event.asset, as_it_stands) == ("gpu0142", True)
     event, as_it_stands = event_of("UPS-A1 on battery, load 40 %")
-    assert (event.message, as_it_stands) == ("UPS-A1 on battery, load 40 %", False)
-    assert raw_line("UPS-A1 on battery") == '{"message": "UPS-A1 on battery"}'
+    assert (event.asset, event.message, as_it_stands) == ("UPS-A1", "UPS-A1 on battery, load 40 %", True)
+    refused = "nothing here that intake knows"
+    event, as_it_stands = event_of(refused)
+    assert (event.message, as_it_stands) == (refused, False)
+    said = ranked({"raw": refused}, "rules")
+    assert (said["text"], said["confidence"]) == ("P3", None)
 
 
 def test_a_label_that_is_none_is_refused(tmp_path: Path) -> None:
