@@ -11,6 +11,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.util import find_spec
+from itertools import count
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -79,8 +80,7 @@ class Plan:
 
 
 def plan(wanted: Wanted) -> Plan:
-    """Raises UsageError for what cannot be run, BackendError without Inspect, ModelMissing for a model that is not
-    there."""
+    """Raises UsageError for what cannot be run, BackendError without Inspect."""
     if find_spec("inspect_ai") is None:
         raise BackendError("the eval suites need Inspect", remedy="Install it: pip install 'setpoint[eval]'")
     suites, split = _suites(wanted.suites), _split(wanted.split)
@@ -93,9 +93,7 @@ def plan(wanted: Wanted) -> Plan:
             f"two contenders are named {sorted(double)[0]!r}", remedy="Name each once, or rename the file"
         )
     provenance = made(wanted.command or sys.argv[1:])
-    name = (
-        wanted.name or f"{provenance.date.replace(' ', '-').replace(':', '')}-{'-'.join(wanted.suites)[:40]}"
-    )
+    name = wanted.name or _free_name(wanted.out, provenance.date, suites)
     folder = wanted.out / name
     if (folder / RECORD).exists():
         raise UsageError(
@@ -112,6 +110,14 @@ def plan(wanted: Wanted) -> Plan:
         for suite, one in pairs
     )
     return Plan(name, folder, asked, everybody, jobs, tuple(not_run), provenance, wanted.parallel)
+
+
+def _free_name(out: Path, date: str, suites: Sequence[str]) -> str:
+    """When and what; a number behind it where that second has a run already."""
+    what = ALL if len(suites) == len(SUITES) else "-".join(suites)[:40]
+    plain = f"{date.replace(' ', '-').replace(':', '')}-{what}"
+    names = (f"{plain}-{number}" if number > 1 else plain for number in count(1))
+    return next(name for name in names if not (out / name).exists())
 
 
 def _suites(names: Sequence[str]) -> tuple[str, ...]:
@@ -203,7 +209,10 @@ def again(baseline: Record, *, models: tuple[str, ...] = (), data: str = "", **m
 
 
 def run(planned: Plan, tell: Tell = lambda job, done, of: None) -> Record:
-    """Runs it. The record is written after each job, so that whatever ends the run leaves what was done."""
+    """Runs it. The record is written after each job, so that whatever ends the run leaves what was done.
+
+    Raises ModelMissing or ModelFailed where a contender's model does not answer at all.
+    """
     _check_models(planned)
     began, done = time.monotonic(), dict[str, Ran]()
     about = {one.name: one.about() for one in planned.contenders}

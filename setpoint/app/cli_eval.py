@@ -198,7 +198,7 @@ def eval_show(
 def eval_view(
     run: Annotated[str, typer.Argument(help="A run's folder or name, latest; none: all runs.")] = "",
     port: Annotated[int, typer.Option(help="Port on the loopback address.")] = 7575,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")] = True,
+    no_browser: Annotated[bool, typer.Option("--no-browser", help="Only serve, open nothing.")] = False,
     out: Out = RUNS,
 ) -> None:
     """Serve Inspect's log viewer for a run: every case with its transcript. Needs no network.
@@ -208,7 +208,7 @@ def eval_view(
     from evals.record import find
     from setpoint.app.eval_viewer import serve_viewer
 
-    serve_viewer(find(run, out).parent if run else out, port, browser)
+    serve_viewer(find(run, out).parent if run else out, port, not no_browser)
 
 
 def _known(output: str) -> None:

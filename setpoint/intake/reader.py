@@ -402,7 +402,7 @@ def _nothing(began: bool) -> InputError:
 
 def _unknown_format() -> InputError:
     return InputError(
-        "a line in no known format", remedy=f"Send {_FORMATS}, or begin the line with its time and its host"
+        "a line in no known format", remedy=f"Send {_FORMATS}; or begin the line with its time and its host"
     )
 
 

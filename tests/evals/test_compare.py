@@ -26,7 +26,9 @@ def test_the_exact_interval_is_that_of_many_resamples(changes: list[float]) -> N
     low, high = paired_interval(np.array(changes))
     rng = random.Random(1)
     means = sorted(sum(rng.choices(changes, k=len(changes))) / len(changes) for _ in range(800))
-    spread = 1.01 / len(changes) + 0.2 / len(changes) ** 0.5  # one step of the mean, and the luck of 800 draws
+    spread = (
+        1.01 / len(changes) + 0.2 / len(changes) ** 0.5
+    )  # one step of the mean, and the luck of 800 draws
     assert low == pytest.approx(means[20], abs=spread)
     assert high == pytest.approx(means[780], abs=spread)
 

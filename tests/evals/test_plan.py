@@ -15,7 +15,7 @@ from evals.compare import compare
 from evals.contenders import contender
 from evals.plan import Plan, Wanted, exit_code, plan, run
 from evals.provenance import REPOSITORY
-from evals.record import LATEST, RECORD, find, read
+from evals.record import LATEST, RECORD, Made, find, read
 from setpoint.errors import ConfigError, ModelMissing, UsageError
 from tests.evals.suite_double import Double, enter, numbered
 
@@ -141,6 +141,15 @@ def test_a_name_is_used_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     run(planned(tmp_path, "birds", limit=1))
     with pytest.raises(UsageError, match="a run of this name"):
         planned(tmp_path, "birds")
+
+
+def test_two_runs_of_one_second_have_names_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    enter(monkeypatch, "birds", Double())
+    monkeypatch.setattr("evals.plan.made", lambda command: Made(date="2026-11-21 20:47:46"))
+    names = [run(plan(Wanted(("birds",), limit=1, out=tmp_path))).name for _ in range(3)]
+    assert names == [f"2026-11-21-204746-birds{end}" for end in ("", "-2", "-3")]
 
 
 def test_runs_are_found_by_file_folder_name_and_as_the_latest(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from agents.filter import TextRanker
@@ -50,9 +52,9 @@ def test_baseline_reads_alarming_words() -> None:
     assert severity_words(quiet.model_copy(update={"severity": "critical"})) == "P1"
 
 
-def test_absent_data_is_said_with_a_remedy(tmp_path: object) -> None:
+def test_absent_data_is_said_with_a_remedy(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="SETPOINT_SHARED_DATA"):
-        triage_data.data_dir(tmp_path)  # type: ignore[arg-type]
+        triage_data.data_dir(tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +62,7 @@ def engine() -> SymbolicEngine:
     return SymbolicEngine(RuleBook.load(), None, TextRanker.load())
 
 
-def public() -> triage_data.Path:
+def public() -> Path:
     try:
         return triage_data.data_dir()
     except UsageError as error:

@@ -24,7 +24,7 @@ def event(number: int, message: str, **more: object) -> Event:
         kind="log",
         message=message,
         **given,
-    )  # type: ignore[arg-type]  # fields by name
+    )
 
 
 INCIDENT = Incident(

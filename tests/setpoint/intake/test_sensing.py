@@ -47,6 +47,13 @@ def test_another_label_may_name_the_asset() -> None:
     assert (found.asset, found.flags) == ("cdu-1", ())
 
 
+def test_a_known_asset_in_the_words_is_the_asset_where_none_is_stated() -> None:
+    found = sense(event(asset="unknown", message="ALARM (CDU-1): flow lost, gpu-01 next"), SITE, TRIAGE)
+    assert (found.asset, found.flags) == ("cdu-1", ())
+    stated = sense(event(asset="gpu-99", message="link to gpu-01 lost"), SITE, TRIAGE)
+    assert (stated.asset, stated.flags) == ("gpu-99", ("unknown-asset",))
+
+
 @pytest.mark.parametrize(
     "given",
     [

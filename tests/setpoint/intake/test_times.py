@@ -35,7 +35,7 @@ def test_zoned_times_are_turned_to_utc(given: object) -> None:
     [
         "2026-06-01T12:00:00", "2026-06-01 12:00:00,000", "2026/06/01 12:00:00", "01.06.2026 12:00", "20260601120000",
         "Jun  1 12:00:00", "Jun  1 2026 12:00:00", "Mon Jun  1 12:00:00 2026", "2026-06-01 12:00:00 CEST",
-        "01/Jun/2026:12:00:00",
+        "01/Jun/2026:12:00:00", "1/6/2026 12:00", "01-Jun-2026 12:00:00", "2026-06-01 12:00:00 PM", "06-01 12:00:00",
     ],
 )  # fmt: skip
 def test_times_without_zone_are_read_in_the_sites_and_flagged(given: str) -> None:
@@ -60,6 +60,17 @@ def test_a_time_without_year_is_the_nearest_before_receipt(given: str, received:
     utc = ZoneInfo("UTC")
     moment, _ = instant(given, utc, datetime.fromisoformat(received).replace(tzinfo=UTC))
     assert moment == datetime.fromisoformat(expected).replace(tzinfo=UTC)
+
+
+def test_day_and_month_in_either_order_are_the_date_nearer_to_receipt() -> None:
+    utc = ZoneInfo("UTC")
+    for given, expected in (
+        ("11/19/2026 09:30:00", "2026-11-19T09:30:00"),
+        ("19/11/2026 9:30 PM", "2026-11-19T21:30:00"),
+        ("11/10/2026 12:00 AM", "2026-11-10T00:00:00"),
+        ("10/11/2026 00:00", "2026-11-10T00:00:00"),
+    ):
+        assert instant(given, utc, RECEIVED)[0].isoformat() == f"{expected}+00:00"
 
 
 def test_the_hour_that_does_not_exist() -> None:
