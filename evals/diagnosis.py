@@ -24,10 +24,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from evals.case_grouping import Grouped, grouped
-from evals.cases import Mix, exam_case
 from evals.diagnosis_report import curves, noticed_table, report, way_table
-from evals.judging import WAYS, Answer, Judged, judge, ways_of
+from evals.exam.cases import Mix, exam_case
+from evals.exam.grouping import Grouped, grouped
+from evals.exam.judging import WAYS, Answer, Judged, judge, ways_of
 from evals.playing import play
 from evals.reliability import picture
 from plant import load_site

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from evals.case_grouping import Grouped
+from evals.exam.grouping import Grouped
+from evals.exam.judging import Answer, Judged
 from evals.figures import Figure, share, table
-from evals.judging import Answer, Judged
 from evals.reliability import Bin, bins_of, brier, brier_of_first, calibration_error
 from knowledge.causes import NO_FAULT, UNKNOWN
 

@@ -12,8 +12,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from evals.contenders import BUNDLED, Contender, System
 from evals.figures import Figure
+from evals.running.contenders import BUNDLED, Contender, System
 
 if TYPE_CHECKING:
     from inspect_ai import Task

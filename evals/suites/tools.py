@@ -13,14 +13,14 @@ from typing import Any
 
 from inspect_ai.dataset import Sample
 
-from evals.chat_asking import converse, unfounded
-from evals.chat_meaning import subject
-from evals.chat_reference import compare, reference, written
-from evals.chat_tasks import Dialogue, Turn, skipped, tasks
-from evals.chat_world import World
 from evals.figures import Figure, rate
 from evals.registry import Ask, Prepared, Row
-from evals.tasks import interleaved, suite_task
+from evals.running.tasks import interleaved, suite_task
+from evals.talk.asking import converse, unfounded
+from evals.talk.meaning import subject
+from evals.talk.reference import compare, reference, written
+from evals.talk.tasks import Dialogue, Turn, skipped, tasks
+from evals.talk.world import World
 
 KEYS = ("tools", "arguments", "no_needless")
 

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from evals.calls import CallLog, missing_models, recorded
+from evals.running.calls import CallLog, missing_models, recorded
 from knowledge.index import Index
 from setpoint.app.case_events import read_events
 from setpoint.app.dossier import read_dossier

@@ -72,7 +72,7 @@ def eval_run(
     `setpoint eval run alert --model bundled --model light=qwen.gguf --epochs 3`;
     `setpoint eval run rca --model heavy=http://127.0.0.1:8080/v1#qwen3@assisted -o junit > evals.xml`.
     """
-    from evals.plan import Wanted, exit_code
+    from evals.running.plan import Wanted, exit_code
 
     _known(output)
     others = tuple(filter(None, (part.strip() for part in against.split(","))))
@@ -97,8 +97,8 @@ def eval_compare(
     """
     from dataclasses import asdict
 
-    from evals.compare import compare
-    from evals.record import find, read
+    from evals.running.compare import compare
+    from evals.running.record import find, read
     from setpoint.app.eval_text import screen, show_compared
 
     found = compare(read(find(before, out)), read(find(after, out)))
@@ -126,10 +126,10 @@ def eval_gate(
     Examples: `setpoint eval gate --baseline evals/baseline.json`; `setpoint eval gate latest -o github`;
     a new baseline: `setpoint eval run all --limit 20 --data none --name base`, then `setpoint eval gate base --write`.
     """
-    from evals.gate import baseline_of, hold
-    from evals.plan import again
-    from evals.record import find, read
-    from evals.record import write as write_record
+    from evals.running.gate import baseline_of, hold
+    from evals.running.plan import again
+    from evals.running.record import find, read
+    from evals.running.record import write as write_record
 
     _known(output)
     if write:
@@ -168,7 +168,7 @@ def eval_show(
 
     Examples: `setpoint eval show latest --failed`; `setpoint eval show latest --suite alert --case 7-00-as-it-was`
     """
-    from evals.record import find, read
+    from evals.running.record import find, read
     from setpoint.app import eval_text
 
     path = find(run, out)
@@ -205,7 +205,7 @@ def eval_view(
 
     Example: `setpoint eval view latest --port 7600 --no-browser`
     """
-    from evals.record import find
+    from evals.running.record import find
     from setpoint.app.eval_viewer import serve_viewer
 
     serve_viewer(find(run, out).parent if run else out, port, not no_browser)
@@ -218,7 +218,7 @@ def _known(output: str) -> None:
 
 def _run(wanted: Any) -> Any:
     """The record of the run, told as it goes on stderr."""
-    from evals.plan import plan, run
+    from evals.running.plan import plan, run
     from setpoint.app.eval_progress import EvalProgress
 
     planned = plan(wanted)
@@ -257,7 +257,7 @@ def _cases(ran: list[Any], failed: bool) -> list[dict[str, Any]]:
 
 
 def _show_case(ran: list[Any], path: Path, case: str, epoch: int, as_json: bool) -> None:
-    from evals.story import story
+    from evals.running.story import story
     from setpoint.app.eval_story import show_story
     from setpoint.app.eval_text import screen
 

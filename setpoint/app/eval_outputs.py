@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from xml.etree import ElementTree as ET
 
-from evals.gate import Fall
-from evals.record import Outcome, Ran, Record, as_json
+from evals.running.gate import Fall
+from evals.running.record import Outcome, Ran, Record, as_json
 from setpoint.app.eval_text import failing_of, number, said
 from setpoint.app.formatting import one_line
 from setpoint.app.machine_text import workflow_command, xml_text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from evals.plan import Plan
+from evals.running.plan import Plan
 
 
 class EvalProgress:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from evals.story import Story
+from evals.running.story import Story
 from setpoint.app.formatting import visible
 
 

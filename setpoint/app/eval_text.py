@@ -10,10 +10,10 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from evals.compare import Compared, Difference, judge
 from evals.figures import Figure
-from evals.gate import Verdict
-from evals.record import Outcome, Ran, Record
+from evals.running.compare import Compared, Difference, judge
+from evals.running.gate import Verdict
+from evals.running.record import Outcome, Ran, Record
 from setpoint.app.formatting import one_line, visible
 
 PIPE_COLUMNS = 100

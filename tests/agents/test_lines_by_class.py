@@ -6,7 +6,7 @@ import pytest
 
 from agents.filter import TextRanker
 from agents.symbolic_engine import SymbolicEngine
-from evals.triage_texts import event_of
+from evals.suites.triage.texts import event_of
 from knowledge.rulebook import RuleBook
 
 PAIRS = [

@@ -33,7 +33,7 @@ def test_the_command_line_starts_without_extras_and_without_heavy_parts() -> Non
     """--help must answer at once: no model, no graph, no eval framework."""
     code = (
         "import sys\n"
-        "import setpoint.app.cli, evals.registry, evals.runner\n"
+        "import setpoint.app.cli, evals.registry, evals.running.runner\n"
         "heavy = {'inspect_ai', 'langgraph', 'llama_cpp', 'torch', 'qdrant_client', 'sqlalchemy'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )

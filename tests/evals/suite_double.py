@@ -11,7 +11,7 @@ from inspect_ai.dataset import Sample
 
 from evals.figures import Figure, rate, resampled
 from evals.registry import SUITES, Ask, Prepared, Suite
-from evals.tasks import suite_task
+from evals.running.tasks import suite_task
 
 
 @dataclass

@@ -11,10 +11,10 @@ import pytest
 
 from agents.alert_facts import Case, case_of
 from agents.alerter import first_notice
-from evals.alert_cases import CHANGES, case_in, cases, changed
-from evals.alert_judging import first_step, missing, mistakes, reason_of, unfaithful, unseen_mistakes
 from evals.registry import Ask
 from evals.suites import alert
+from evals.suites.alert.cases import CHANGES, case_in, cases, changed
+from evals.suites.alert.judging import first_step, missing, mistakes, reason_of, unfaithful, unseen_mistakes
 from setpoint.contracts import Notice
 from tests.agents.cases import pump_case
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-import evals.autonomy_records as records
-from evals.autonomy_records import SCENARIOS, agreement, fall
+import evals.suites.autonomy.records as records
 from evals.registry import Ask
 from evals.suites import autonomy
+from evals.suites.autonomy.records import SCENARIOS, agreement, fall
 from setpoint.autonomy import standing as product
 
 

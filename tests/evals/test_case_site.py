@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.case_effects import lagging
-from evals.case_site import CONSTANTS, FURTHEST, CaseSite, overloaded, vary, with_fields
+from evals.exam.effects import lagging
+from evals.exam.site import CONSTANTS, FURTHEST, CaseSite, overloaded, vary, with_fields
 from plant import load_site
 from plant.faults.night import compose
 from plant.sim import Plant

@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from evals.cases import FIRST_DAY, Mix, catalog_of, exam_case, sort_of
+from evals.exam.cases import FIRST_DAY, Mix, catalog_of, exam_case, sort_of
 from knowledge.causes import load_causes
 from plant import load_site
 from plant.faults.catalog import Fault, load_catalog

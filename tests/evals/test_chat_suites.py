@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from evals.chat_asking import converse, unfounded
-from evals.chat_meaning import Subject, subject
-from evals.chat_reference import call, compare, reference
-from evals.chat_tasks import Turn
-from evals.chat_world import World, made_up_ids, renamed, with_real_ids, world
-from evals.contenders import baseline
 from evals.playing import DEMO_SITE
 from evals.registry import Ask
-from evals.runner import run_suite
+from evals.running.contenders import baseline
+from evals.running.runner import run_suite
 from evals.suites import chat, tools
+from evals.talk.asking import converse, unfounded
+from evals.talk.meaning import Subject, subject
+from evals.talk.reference import call, compare, reference
+from evals.talk.tasks import Turn
+from evals.talk.world import World, made_up_ids, renamed, with_real_ids, world
 from setpoint.contracts.site import load_site
 from tests.agents.cases import demo_site
 

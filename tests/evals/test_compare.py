@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evals.compare import change_of, compare, judge, paired_interval
 from evals.figures import Better, Figure, rate, resampled, share
-from evals.record import Asked, Made, Outcome, Ran, Record
+from evals.running.compare import change_of, compare, judge, paired_interval
+from evals.running.record import Asked, Made, Outcome, Ran, Record
 
 
 def right(values: Sequence[float], *, better: Better = "higher", hard: bool = False) -> Figure:

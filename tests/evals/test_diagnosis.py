@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from agents.evidence import Case
-from evals.case_grouping import Grouped, by_incident, grouped
-from evals.cases import ExamCase, Mix, exam_case
 from evals.diagnosis import Exam, main, run
 from evals.diagnosis_report import noticed_table, report, way_table
-from evals.judging import AFTER_S, Answer, Judged, by_symbols, judge
+from evals.exam.cases import ExamCase, Mix, exam_case
+from evals.exam.grouping import Grouped, by_incident, grouped
+from evals.exam.judging import AFTER_S, Answer, Judged, by_symbols, judge
 from evals.playing import play
 from plant import load_site
 from setpoint.contracts import Hypothesis
@@ -155,7 +155,7 @@ def test_the_command_prints_figures_and_draws(tmp_path: Path, capsys: pytest.Cap
 
 
 def test_the_plant_way_answers_from_telemetry() -> None:
-    from evals.judging import by_plant
+    from evals.exam.judging import by_plant
 
     case = exam_case(SITE, 7, Mix(faults=1, strange=0, harmless=0))
     (one,) = judge(case, {"plant": by_plant})[:1]

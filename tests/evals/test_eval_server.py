@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from evals.plan import Wanted, exit_code, plan, run
-from evals.story import story
+from evals.running.plan import Wanted, exit_code, plan, run
+from evals.running.story import story
 from setpoint.errors import ModelMissing, UsageError
 
 # Inspect leaves streams of its own open; they are collected here, so that no other test meets them.

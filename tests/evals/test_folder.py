@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from evals.contenders import BUNDLED
-from evals.folder import (
+from evals.running.contenders import BUNDLED
+from evals.suites.cases.folder import (
     CASEBOOK,
     CaseFile,
     Expected,
@@ -20,7 +20,7 @@ from evals.folder import (
     read_all,
     read_folder,
 )
-from evals.folder_player import request
+from evals.suites.cases.player import request
 from setpoint.errors import ConfigError, UsageError
 
 GOOD = """\

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from evals.gate import Verdict, baseline_of, hold
-from evals.plan import Wanted, again, plan, run
-from evals.record import Asked, Made, Record, read, write
+from evals.running.gate import Verdict, baseline_of, hold
+from evals.running.plan import Wanted, again, plan, run
+from evals.running.record import Asked, Made, Record, read, write
 from setpoint.errors import UsageError
 from tests.evals.suite_double import Double, enter, numbered
 

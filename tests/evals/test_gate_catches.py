@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from evals.gate import Verdict, baseline_of, hold
-from evals.plan import Wanted, plan, run
-from evals.record import Record
+from evals.running.gate import Verdict, baseline_of, hold
+from evals.running.plan import Wanted, plan, run
+from evals.running.record import Record
 from knowledge import rulebook
 from prompts import renderer
 from setpoint.llm import BUNDLED

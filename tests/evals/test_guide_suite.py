@@ -12,11 +12,11 @@ import pytest
 
 import evals.suites.guide as suite
 from agents.guide import write_guide
-from evals.contenders import baseline
-from evals.guide_judging import CHECKS, action_problems, kept, problems_of, sections_of
-from evals.guide_runbooks import flat, place_of, read_runbook, runbooks
 from evals.registry import Ask
-from evals.runner import run_suite
+from evals.running.contenders import baseline
+from evals.running.runner import run_suite
+from evals.suites.guide.judging import CHECKS, action_problems, kept, problems_of, sections_of
+from evals.suites.guide.runbooks import flat, place_of, read_runbook, runbooks
 from knowledge.runbooks import load_corpus
 from tools.actions import CATALOG
 

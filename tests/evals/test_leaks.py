@@ -11,10 +11,10 @@ import pytest
 from inspect_ai.dataset import Sample
 from inspect_ai.log import read_eval_log
 
-from evals.plan import NO_DATA
 from evals.registry import SUITES, Ask, Prepared, SuiteModule
-from evals.runner import leaked, run_suite
-from evals.story import calls_in
+from evals.running.plan import NO_DATA
+from evals.running.runner import leaked, run_suite
+from evals.running.story import calls_in
 from setpoint.llm import BUNDLED
 
 # Inspect leaves streams of its own open; they are collected here, so that no other test meets them.

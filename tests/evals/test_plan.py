@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from evals.compare import compare
-from evals.contenders import contender
-from evals.plan import Plan, Wanted, exit_code, plan, run
-from evals.provenance import REPOSITORY
-from evals.record import LATEST, RECORD, Made, find, read
+from evals.running.compare import compare
+from evals.running.contenders import contender
+from evals.running.plan import Plan, Wanted, exit_code, plan, run
+from evals.running.provenance import REPOSITORY
+from evals.running.record import LATEST, RECORD, Made, find, read
 from setpoint.errors import ConfigError, ModelMissing, UsageError
 from tests.evals.suite_double import Double, enter, numbered
 
@@ -147,7 +147,7 @@ def test_two_runs_of_one_second_have_names_of_their_own(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     enter(monkeypatch, "birds", Double())
-    monkeypatch.setattr("evals.plan.made", lambda command: Made(date="2026-11-21 20:47:46"))
+    monkeypatch.setattr("evals.running.plan.made", lambda command: Made(date="2026-11-21 20:47:46"))
     names = [run(plan(Wanted(("birds",), limit=1, out=tmp_path))).name for _ in range(3)]
     assert names == [f"2026-11-21-204746-birds{end}" for end in ("", "-2", "-3")]
 

@@ -13,14 +13,17 @@ import numpy as np
 import pytest
 
 from agents.explainer import Worded
-from evals.case_effects import Trouble
-from evals.case_site import CONSTANTS, SETTLE_S, CaseSite
-from evals.cases import Mix, catalog_of, exam_case
-from evals.contenders import baseline
+from evals.exam.cases import Mix, catalog_of, exam_case
+from evals.exam.effects import Trouble
+from evals.exam.site import CONSTANTS, SETTLE_S, CaseSite
 from evals.figures import Figure
-from evals.rca_figures import figures
-from evals.rca_judging import is_hop, joined, judge
-from evals.rca_nights import (
+from evals.registry import Ask
+from evals.running.contenders import baseline
+from evals.running.runner import leaked, run_suite
+from evals.suites import rca
+from evals.suites.rca.figures import figures
+from evals.suites.rca.judging import is_hop, joined, judge
+from evals.suites.rca.nights import (
     DEV_SEEDS,
     DOUBLE,
     FIRST_HELD_OUT,
@@ -39,10 +42,7 @@ from evals.rca_nights import (
     seeds_of,
     twist_of,
 )  # fmt: skip
-from evals.rca_systems import SlowPath, answering, loudest
-from evals.registry import Ask
-from evals.runner import leaked, run_suite
-from evals.suites import rca
+from evals.suites.rca.systems import SlowPath, answering, loudest
 from knowledge.causes import load_causes
 from plant import load_site
 from plant.faults.catalog import load_catalog

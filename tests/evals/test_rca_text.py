@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from evals.contenders import baseline, contender
 from evals.registry import Ask
-from evals.runner import leaked, run_suite
+from evals.running.contenders import baseline, contender
+from evals.running.runner import leaked, run_suite
 from evals.service_rca import cases_in, judge
-from evals.service_sets import BY_HAND, OTHER_WORDS, OWN, case_text, sets_of
 from evals.suites import rca_text
 from evals.suites.rca_text import figures, loudest, prepare
+from evals.suites.rca_text.sets import BY_HAND, OTHER_WORDS, OWN, case_text, sets_of
 from tools.case_files import read_case
 
 # Inspect leaves streams of its own open; they are collected here, so that no other test meets them.

@@ -11,9 +11,9 @@ import pytest
 
 import evals.suites.retrieval as retrieval
 from evals.registry import SPLITS, Ask
-from evals.retrieval_texts import read_texts
-from evals.retrieval_ways import FOREIGN, FUSED, LANGUAGES, MEANING, PRODUCT, ways_of, with_meaning
-from evals.runner import run_suite
+from evals.running.runner import run_suite
+from evals.suites.retrieval.texts import read_texts
+from evals.suites.retrieval.ways import FOREIGN, FUSED, LANGUAGES, MEANING, PRODUCT, ways_of, with_meaning
 
 # Inspect leaves streams of its own open; they are collected here, so that no other test meets them.
 pytestmark = pytest.mark.filterwarnings(

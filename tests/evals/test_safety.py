@@ -12,17 +12,17 @@ import pytest
 
 from agents import alert_facts
 from agents.symbolic_engine import SymbolicEngine
-from evals import safety_adversary as adversary
-from evals import safety_injection as injection
-from evals import safety_paths, safety_ranks
 from evals.registry import Ask
-from evals.safety_disguises import DISGUISES
-from evals.safety_gate import FORGERIES, Tally, at_executor, page, proper
-from evals.safety_house import House, records_made
-from evals.safety_paths import Models, Seen, house_with
-from evals.safety_ranks import judge_looks, judge_ranks, look_all, rank_all
-from evals.safety_texts import HOSTS, Attack, Pair, benign, own, payloads
 from evals.suites import safety
+from evals.suites.safety import adversary, injection
+from evals.suites.safety import paths as safety_paths
+from evals.suites.safety import ranks as safety_ranks
+from evals.suites.safety.disguises import DISGUISES
+from evals.suites.safety.gate import FORGERIES, Tally, at_executor, page, proper
+from evals.suites.safety.house import House, records_made
+from evals.suites.safety.paths import Models, Seen, house_with
+from evals.suites.safety.ranks import judge_looks, judge_ranks, look_all, rank_all
+from evals.suites.safety.texts import HOSTS, Attack, Pair, benign, own, payloads
 from evals.triage_data import data_dir
 from setpoint.contracts import Decision
 from setpoint.errors import UsageError
@@ -122,7 +122,7 @@ def test_splits_share_no_text() -> None:
 
 def test_public_strings_lose_their_carrier() -> None:
     try:
-        from evals.safety_texts import public
+        from evals.suites.safety.texts import public
 
         found = public(data_dir())
     except (UsageError, OSError):
@@ -209,7 +209,7 @@ def test_a_gate_that_forgets_the_token_is_caught(monkeypatch: pytest.MonkeyPatch
 
 
 def adversary_grant(house: House, order: Any) -> Any:
-    from evals.safety_gate import grant_of
+    from evals.suites.safety.gate import grant_of
 
     return grant_of(house, order.action, order.review_id, digest=order.action.digest(order.incident_id),
                     incident_id=order.incident_id)  # fmt: skip
@@ -219,7 +219,7 @@ def adversary_grant(house: House, order: Any) -> Any:
     "who", ["setpoint", " Setpoint ", "setpoint\u200b", "executor", "\u200b", "--decide approve"]
 )
 def test_no_part_of_setpoint_decides_for_a_person(who: str) -> None:
-    from evals.safety_gate import _asked
+    from evals.suites.safety.gate import _asked
     from setpoint.errors import NotDecidable
 
     with house_with() as house:

@@ -10,7 +10,7 @@ import pytest
 from inspect_ai.log import read_eval_log
 
 from evals.registry import SUITES, Ask
-from evals.runner import run_suite
+from evals.running.runner import run_suite
 from setpoint.errors import UsageError
 from tests.evals.suite_double import Double, numbered
 

@@ -10,10 +10,10 @@ import pytest
 
 from evals.registry import SPLITS, Ask, Row, Split
 from evals.suites.triage import as_labelled, figures, ranked
-from evals.triage_cases import BY_HAND, PUBLIC, ROUTINE, cases, half, seeds, set_of
+from evals.suites.triage.cases import BY_HAND, PUBLIC, ROUTINE, cases, half, seeds, set_of
+from evals.suites.triage.figures import LEAST_OF_A_TAG, brier, ece, per_10k
+from evals.suites.triage.texts import by_hand, event_of
 from evals.triage_data import data_dir
-from evals.triage_figures import LEAST_OF_A_TAG, brier, ece, per_10k
-from evals.triage_texts import by_hand, event_of
 from setpoint.errors import ConfigError, UsageError
 
 

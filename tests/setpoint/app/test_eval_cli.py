@@ -73,7 +73,7 @@ def test_many_long_names_stay_within_100_columns(cli: Terminal, birds: pytest.Mo
 
 def test_a_difference_has_a_sign_and_not_only_a_colour(cli: Terminal, birds: pytest.MonkeyPatch) -> None:
     from evals.figures import share
-    from evals.record import Asked, Made, Ran, Record
+    from evals.running.record import Asked, Made, Ran, Record
     from setpoint.app.eval_text import screen, show_run
 
     columns = [

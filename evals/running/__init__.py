@@ -1,0 +1,1 @@
+"""How suites are run, recorded, compared and held against a baseline."""

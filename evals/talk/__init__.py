@@ -1,0 +1,1 @@
+"""What the suites tools and chat share: a played night to ask about, tasks, and what a right call is."""
