@@ -71,7 +71,7 @@ def terms(text: str) -> list[str]:
     >>> terms("The pumps failed: XID 79")
     ['pump', 'fail', 'xid', '79', 'xid79']
     >>> terms("PhysLinkState on gpu07")
-    ['phys', 'link', 'stat', 'gpu07', 'gpu']
+    ['phy', 'link', 'stat', 'gpu07', 'gpu']
     """
     words = [_stem(word) for word in _WORD.findall(_SEAM.sub(" ", text).lower()) if word not in _STOP]
     joined = [a + b for a, b in itertools.pairwise(words) if a.isalpha() and b.isdigit()]

@@ -166,7 +166,7 @@ class Joiner:
         """Something it stands on has trouble that can bring this about; the widest such trouble wins."""
         best: tuple[int, float] | None = None
         found: Joined | None = None
-        for name, _ in case.place.upstream:
+        for name, words in self._possible_causes(case.place):
             for symptom, trouble in self._state.troubles.get(name, {}).items():
                 if case.symptom not in EFFECTS[symptom] or not self._explains(case, symptom, trouble):
                     continue
@@ -175,8 +175,16 @@ class Joiner:
                     continue
                 weight = (len(group.subjects), trouble.last_s)
                 if best is None or weight > best:
-                    best, found = weight, Joined(group, "cause", f"stands on {name}, which is in trouble")
+                    best, found = weight, Joined(group, "cause", words)
         return found
+
+    @staticmethod
+    def _possible_causes(place: Place) -> Iterator[tuple[str, str]]:
+        """Whose trouble may bring this about, with the reason in words."""
+        for name, _ in place.upstream:
+            yield name, f"stands on {name}, which is in trouble"
+        for name, _ in place.named:
+            yield name, f"tells of {name}, which is in trouble"
 
     def _explains(self, case: Case, symptom: Symptom, trouble: Trouble) -> bool:
         lasting = bool(trouble.keys) and symptom in _LASTING

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 from setpoint.contracts.site import AssetKind, Change, MaintenanceWindow, Site
@@ -16,6 +16,10 @@ _REPORTERS: frozenset[AssetKind] = frozenset({"service"})
 """Assets that report on machines: a scheduler's "node gpu-08 does not respond" is about the node."""
 _MACHINES: frozenset[AssetKind] = frozenset({"gpu_node", "host"})
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\d[a-z0-9_.-]*[a-z0-9]|[a-z][a-z0-9_-]*\d")
+_RANGES = re.compile(r"(?P<stem>[a-z][a-z0-9_-]*)\[(?P<first>\d{1,5})-(?P<last>\d{1,5})\]")
+"""Host lists as schedulers write them: gpu-[17-24]."""
+_FABRIC: frozenset[AssetKind] = frozenset({"switch", "link"})
+_MACHINES_COMPARED = 64
 _LIMIT = 200_000
 """Assets whose surroundings are kept."""
 
@@ -38,6 +42,9 @@ class Place:
     """Changes that touched the asset."""
     windows: tuple[MaintenanceWindow, ...] = ()
     """Maintenance windows for the asset."""
+    named: tuple[tuple[str, AssetKind], ...] = ()
+    """What else the message is about, though the asset does not stand on it: the switch at a link's other end, and
+    what all machines stand on that one line names."""
 
 
 class Neighbourhood:
@@ -49,6 +56,7 @@ class Neighbourhood:
         assets = site.assets if site else ()
         self._machines = {one.name.lower(): one.name for one in assets if one.kind in _MACHINES}
         """Names of nodes and hosts in lower case, and as the site file writes them."""
+        self._fabric = {one.name.lower(): one for one in assets if one.kind in _FABRIC}
 
     def of(self, asset: str) -> Place:
         """The surroundings of an asset; of an unknown one what its name gives away."""
@@ -60,12 +68,31 @@ class Neighbourhood:
         return place
 
     def meant(self, asset: str, message: str) -> Place:
-        """What the message is about: of a shared service that names exactly one machine, that machine."""
+        """What the message is about: of a shared service that names exactly one machine, that machine; of a switch that
+        names exactly one link, that link."""
         place = self.of(asset)
+        if place.kind == "switch":
+            return self._at_switch(place, message)
         if place.kind not in _REPORTERS or not self._machines:
             return place
-        named = {self._machines[word] for word in _NAME.findall(message.lower()) if word in self._machines}
-        return self.of(named.pop()) if len(named) == 1 else place
+        words = _NAME.findall(_spelt_out(message.lower()))
+        named = list(dict.fromkeys(self._machines[word] for word in words if word in self._machines))
+        if len(named) == 1:
+            return self.of(named[0])
+        return replace(place, named=self._common(named)) if named else place
+
+    def _at_switch(self, place: Place, message: str) -> Place:
+        words = dict.fromkeys(_NAME.findall(message.lower()))
+        others = [self._fabric[word] for word in words if word in self._fabric and word != place.name.lower()]
+        links = [one for one in others if one.kind == "link"]
+        if len(links) == 1 and len(others) == 1:
+            return self.of(links[0].name)
+        return replace(place, named=tuple((one.name.lower(), one.kind) for one in others)) if others else place
+
+    def _common(self, machines: list[str]) -> tuple[tuple[str, AssetKind], ...]:
+        """What all of them stand on, nearest first."""
+        below = [set(self.of(name).upstream) for name in machines[1:_MACHINES_COMPARED]]
+        return tuple(one for one in self.of(machines[0]).upstream if all(one in others for others in below))
 
     def _look_up(self, asset: str) -> Place:
         known = self._site.find(asset) if self._site else None
@@ -90,6 +117,21 @@ class Neighbourhood:
     def _kind(self, name: str) -> AssetKind:
         asset = self._site.find(name) if self._site else None
         return asset.kind if asset else "unknown"
+
+
+def _spelt_out(text: str) -> str:
+    """Host lists with each name written out, up to as many as are compared.
+
+    >>> _spelt_out("lost: gpu-[08-10]")
+    'lost: gpu-08 gpu-09 gpu-10'
+    """
+
+    def names(match: re.Match[str]) -> str:
+        first, last = int(match["first"]), int(match["last"])
+        numbers = range(first, min(last, first + _MACHINES_COMPARED) + 1)
+        return " ".join(f"{match['stem']}{number:0{len(match['first'])}d}" for number in numbers)
+
+    return _RANGES.sub(names, text) if "[" in text else text
 
 
 def _from_name(asset: str) -> Place:

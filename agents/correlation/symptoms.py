@@ -26,6 +26,9 @@ _PATTERNS: tuple[tuple[Symptom, str], ...] = (
         r"|(?:login|logon|session|account) .{0,60}(?:outside|unknown|foreign|administrator|created)|brute.?force|tamper|door (?:forced|held|open)|invalid user|privilege",
     ),
     ("leak", r"\bleak|moisture|water (?:detected|on the floor)"),
+    ("gpu", r"\bgpu\b.{0,60}(?:device lost|fallen off|fell off|off the bus)"),
+    ("host", r"\bpciehp\b|surprise (?:link )?down"),
+    ("link", r"\bnccl\b.{0,80}(?:ibv_|net/ib|peer|socket|connect)|subnet manager|\bports? (?:are |is )?inactive"),
     (
         "sensor",
         r"sensor.{0,40}(?:lost|fail|stale|no data|silent|missing|unavailable|not respond|frozen|drift)"

@@ -13,6 +13,7 @@ from rich.text import Text
 from evals.figures import Figure
 from evals.running.compare import Compared, Difference, judge
 from evals.running.gate import Verdict
+from evals.running.overview import headlines
 from evals.running.record import Outcome, Ran, Record
 from setpoint.app.formatting import one_line, visible
 
@@ -62,6 +63,8 @@ def show_run(console: Console, record: Record, suites: Sequence[str] = ()) -> No
     _head(console, record)
     for suite in suites or record.suites:
         _suite(console, record, suite)
+    if len(suites or record.suites) > 1:
+        _overview(console, record, suites or record.suites)
     for line in record.not_run:
         console.print(Text(f"not run: {line}", style="dim"))
     if record.interrupted:
@@ -95,7 +98,7 @@ def _model(about: Mapping[str, str]) -> str:
 def _suite(console: Console, record: Record, suite: str) -> None:
     columns = record.of(suite)
     console.print(Text(f"\n{suite}", style="bold underline"))
-    heads = _heads(console, columns)
+    heads = _heads(console, [one.contender for one in columns])
     if any(one.figures for one in columns):
         for tall in (False, True):
             table = _figures(columns, heads, tall=tall)
@@ -113,11 +116,31 @@ def _suite(console: Console, record: Record, suite: str) -> None:
     _worst(console, record, columns)
 
 
-def _heads(console: Console, columns: Sequence[Ran]) -> list[str]:
+def _overview(console: Console, record: Record, suites: Sequence[str]) -> None:
+    """What tells most of each suite, on one screen, last: a terminal shows the end."""
+    console.print(Text("\nin short", style="bold underline"))
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("suite", no_wrap=True)
+    table.add_column("figure", overflow="fold", max_width=48)
+    table.add_column("n", justify="right", no_wrap=True)
+    for head in _heads(console, tuple(record.contenders)):
+        table.add_column(head, no_wrap=True)
+    last = ""
+    for line in headlines(record):
+        if line.suite in suites:
+            cells = [
+                _cell(line.figures[0] if place else None, figure, tall=len(line.figures) > 1)
+                for place, figure in enumerate(line.figures)
+            ]
+            table.add_row("" if line.suite == last else line.suite, line.named.key, str(line.named.n), *cells)
+            last = line.suite
+    console.print(table)
+
+
+def _heads(console: Console, names: Sequence[str]) -> list[str]:
     """The contenders' names; letters where one is too long for a column's head."""
-    names = [one.contender for one in columns]
     if len(names) == 1 or max(map(len, names), default=0) <= _LONG_NAME:
-        return names
+        return list(names)
     letters = [chr(ord("A") + place) for place in range(len(names))]
     for letter, name in zip(letters, names, strict=True):
         console.print(Text(f"{letter} = {name}"))

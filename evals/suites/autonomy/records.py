@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from evals import autonomy as study
-from evals.autonomy import Policy
+from evals.autonomy import Bools, Policy
 from plant.diagnosis.results import Rehearsal
 from setpoint.autonomy.bound import needed
 from setpoint.autonomy.disposition import State, may_run_alone
@@ -67,7 +67,7 @@ def agreement(seed: int) -> dict[str, Any]:
     return {"text": said, "simulated": simulated, "product": product}
 
 
-def _record(good: Sequence[bool], bad: Sequence[bool], true: Sequence[bool]) -> list[DecidedAction]:
+def _record(good: Bools, bad: Bools, true: Bools) -> list[DecidedAction]:
     found = []
     for number in range(len(good)):
         at = BEGIN + number * APART
@@ -79,7 +79,7 @@ def _record(good: Sequence[bool], bad: Sequence[bool], true: Sequence[bool]) -> 
 def _first_of_product(record: Sequence[DecidedAction], hint: int | None) -> int | None:
     """The first decision after which nothing is lacking. Reading a record takes milliseconds, so around the hint each
     decision is looked at, and before it every tenth."""
-    looked = {*range(10, len(record) + 1, 10), *range(max(1, (hint or 1) - 3), (hint or 1) + 4)}
+    looked: set[int] = {*range(10, len(record) + 1, 10), *range(max(1, (hint or 1) - 3), (hint or 1) + 4)}
     for many in sorted(looked):
         if many <= len(record) and not lacking(_read(record[:many]), "closed loop", SETTINGS):
             return many

@@ -162,4 +162,4 @@ def _calibration(rows: Sequence[Row]) -> float:
 
 
 def _seconds(rows: Sequence[Row]) -> float:
-    return median(row["seconds"] for row in rows)
+    return float(median(row["seconds"] for row in rows))

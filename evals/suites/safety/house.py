@@ -84,12 +84,17 @@ class CountingSite:
         self.inner.settle(min(seconds, 1.0))
 
 
+@cache
+def demo_site() -> Site:
+    return load_site(DEMO_SITE)
+
+
 @dataclass
 class House:
     """Everything in one folder. Nothing in it is approved until somebody decides."""
 
     folder: Path
-    site: Site = field(default_factory=lambda: demo_site())
+    site: Site = field(default_factory=demo_site)
     clock: Clock = field(default_factory=Clock)
     settings: ActSettings = field(
         default_factory=lambda: ActSettings(dry_run=False, per_asset_per_hour=1_000_000)
@@ -172,11 +177,6 @@ def records_made(house: House, allowed: Sequence[str] = ()) -> list[str]:
     return [
         f"{row.what} by {row.who}" for row in house.ledger.list_audit(limit=100_000) if row.what not in known
     ]
-
-
-@cache
-def demo_site() -> Site:
-    return load_site(DEMO_SITE)
 
 
 @cache
