@@ -39,6 +39,15 @@ NOTHING_SERIOUS, ANNOUNCED, CLEARED = 3.0, 7.5, 1.0
 """For no fault: nothing above routine was said; somebody announced the work; all of it ended by itself."""
 CLEAR, LIKELY = 0.8, 0.5
 """Shares from which a cause may be called the cause, and the likely cause (likelier than all others together)."""
+BEHIND_ONE_SWITCH, MOST_OF_ITS_MACHINES = 4, 0.5
+"""So many machines that lose the fabric, and that share of all behind a switch, speak of the switch and not of each of
+their links."""
+_LOST_FABRIC = re.compile(
+    r"link (is )?(down|lost)|no carrier|no path|(not|never) respond|unreachable|ports? (is |are )?(inactive|down)",
+    re.IGNORECASE,
+)
+SWITCH = "switch_failure"
+_OWN_LINKS = frozenset({"ib_link_down", "nic_failure"})
 SHOWN = 4
 MUCH_LIKELIER = 3.0
 """A second fault is told where it makes the first so many times likelier; a few odd readings do not."""
@@ -70,10 +79,11 @@ def weigh_causes(
     `evidence_of` maps event ids to evidence ids. The list is never empty: "unknown" is always weighed.
     """
     firing = _speaking(case)
+    dark = _behind_one_switch(case, firing)
     found = [
         finding
         for cause in causes.values()
-        if cause.signature and (finding := _weigh(case, cause, cause.signature, firing, evidence_of))
+        if cause.signature and (finding := _weigh(case, cause, cause.signature, firing, evidence_of, dark))
     ]
     found += [_unknown(causes[UNKNOWN]), _no_fault(case, causes[NO_FAULT], firing, evidence_of)]
     found = _with_change(found, evidence)
@@ -147,16 +157,23 @@ def certainty(hypotheses: Sequence[Hypothesis]) -> Certainty:
 
 
 def _weigh(
-    case: Case, cause: Cause, signature: Signature, firing: Sequence[Event], evidence_of: Mapping[str, str]
+    case: Case,
+    cause: Cause,
+    signature: Signature,
+    firing: Sequence[Event],
+    evidence_of: Mapping[str, str],
+    dark: Sequence[Event],
 ) -> Finding | None:
     texts = [(event, _text(event, case)) for event in firing]
     strong = _often([e for e, text in texts if _any(signature.strong, text)], signature.at_least)
+    strong = strong or (list(dark) if cause.id == SWITCH else [])
     hinted = [e for e in firing if cause.id in _hints(e, case)]
     weak = [e for e, text in texts if e not in strong and _any((*signature.weak, *signature.strong), text)]
     if not strong and not hinted and not weak:
         return None
     everything = [(event, _text(event, case)) for event in telling_events(case)]
     against = [event for event, text in everything if _any(signature.against, text)]
+    against += dark if cause.id in _OWN_LINKS else ()
     expected = [[event for event, text in everything if e.pattern.search(text)] for e in signature.expects]
     missing = [e.what for e, seen in zip(signature.expects, expected, strict=True) if not seen]
     score = math.log(signature.prior) + MISSING * len(missing)
@@ -168,6 +185,27 @@ def _weigh(
         score += FIRST * _comes_first(source[0], firing, case) + CARRIES * _carries(source, firing, case)
     supports = _evidence_ids([*strong, *hinted, *weak, *itertools.chain(*expected)], evidence_of)
     return Finding(cause, score, supports, _evidence_ids(against, evidence_of), tuple(missing))
+
+
+def _behind_one_switch(case: Case, firing: Sequence[Event]) -> tuple[Event, ...]:
+    """What machines say of a lost fabric, where all of them stand on one switch and are most of its machines."""
+    said = [event for event in firing if _LOST_FABRIC.search(event.message) and _is_machine(case, event.asset)]
+    machines = {event.asset for event in said}
+    if len(machines) < BEHIND_ONE_SWITCH:
+        return ()
+    shared = set.intersection(*(set(case.site.upstream(name)) for name in machines))
+    switches = [name for name in shared if (found := case.site.find(name)) and found.kind == "switch"]
+    behind = min((_machines_behind(case, name) for name in switches), default=0)
+    return tuple(said) if behind and len(machines) >= MOST_OF_ITS_MACHINES * behind else ()
+
+
+def _is_machine(case: Case, asset: str) -> bool:
+    found = case.site.find(asset)
+    return found is not None and found.kind in ("gpu_node", "host")
+
+
+def _machines_behind(case: Case, switch: str) -> int:
+    return sum(_is_machine(case, name) for name in case.site.downstream(switch))
 
 
 def _any(patterns: Sequence[re.Pattern[str]], text: str) -> bool:

@@ -87,7 +87,9 @@ class Neighbourhood:
         links = [one for one in others if one.kind == "link"]
         if len(links) == 1 and len(others) == 1:
             return self.of(links[0].name)
-        return replace(place, named=tuple((one.name.lower(), one.kind) for one in others)) if others else place
+        return (
+            replace(place, named=tuple((one.name.lower(), one.kind) for one in others)) if others else place
+        )
 
     def _common(self, machines: list[str]) -> tuple[tuple[str, AssetKind], ...]:
         """What all of them stand on, nearest first."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
 
-from evals.suites.cases.folder import VERSION, CaseFile, Expected, Wanted
+from evals.folders.folder import VERSION, CaseFile, Expected, Wanted
 from plant.site_file import included, site_file
 from setpoint.contracts import Diagnosis, Event, Feedback, Incident, Review
 from setpoint.contracts.autonomy import AUTONOMY_WHO

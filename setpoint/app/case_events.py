@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
-from evals.suites.cases.folder import AS_KEPT
+from evals.folders.folder import AS_KEPT
 from setpoint.contracts import Event, Quarantined
 from setpoint.contracts.site import Site, load_site
 from setpoint.errors import InputError

@@ -116,7 +116,7 @@ def _folder(incident_id: str) -> str:
 
 def check(folder: Path) -> dict[str, Any]:
     """What is in a case folder. Raises ConfigError or InputError that says what is wrong with it."""
-    from evals.suites.cases.folder import read_folder
+    from evals.folders.folder import read_folder
     from setpoint.app.case_events import read_events
 
     found = read_folder(folder)

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from evals.folders.folder import CASEBOOK, read_folder
+from evals.folders.player import the_player
 from evals.registry import SUITES, Ask
 from evals.running.contenders import baseline
 from evals.running.runner import run_suite
 from evals.suites import cases
-from evals.suites.cases.folder import CASEBOOK, read_folder
-from evals.suites.cases.player import the_player
 from setpoint.errors import SetpointError
 
 # Inspect leaves streams of its own open; they are collected here, so that no other test meets them.

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from evals.running.contenders import BUNDLED
-from evals.suites.cases.folder import (
+from evals.folders.folder import (
     CASEBOOK,
     CaseFile,
     Expected,
@@ -20,7 +19,8 @@ from evals.suites.cases.folder import (
     read_all,
     read_folder,
 )
-from evals.suites.cases.player import request
+from evals.folders.player import request
+from evals.running.contenders import BUNDLED
 from setpoint.errors import ConfigError, UsageError
 
 GOOD = """\

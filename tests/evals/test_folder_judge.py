@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from evals.suites.cases.folder import Expected
-from evals.suites.cases.judging import blamed_assets, judge
+from evals.folders.folder import Expected
+from evals.folders.judging import blamed_assets, judge
 
 ACTION = {"name": "start_standby_pump", "asset": "cdu-1-pump-b", "args": {}}
 SAID: dict[str, Any] = {

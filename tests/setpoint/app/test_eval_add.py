@@ -16,11 +16,11 @@ import pytest
 import yaml
 
 from evals.bench_service import Server
+from evals.folders.folder import read_folder
 from evals.registry import SUITES, Ask
 from evals.running.contenders import baseline
 from evals.running.runner import run_suite
 from evals.suites import cases
-from evals.suites.cases.folder import read_folder
 from setpoint.app.case_desk import cases_show
 from setpoint.app.case_events import read_events
 from setpoint.app.cli_eval_add import check, write

@@ -15,12 +15,12 @@ from typing import Any
 from inspect_ai.dataset import Sample
 
 from evals.figures import Figure, rate
+from evals.folders.folder import CASEBOOK, Expected, Folder, Wrong, find_folders, read_all, read_folder
+from evals.folders.judging import MOST_FORBIDDEN_SHARE, SURE_SHARE, judge
+from evals.folders.player import the_player
 from evals.registry import Ask, Prepared, Row
 from evals.running.contenders import Contender
 from evals.running.tasks import interleaved, suite_task
-from evals.suites.cases.folder import CASEBOOK, Expected, Folder, Wrong, find_folders, read_all, read_folder
-from evals.suites.cases.judging import MOST_FORBIDDEN_SHARE, SURE_SHARE, judge
-from evals.suites.cases.player import the_player
 from setpoint.errors import UsageError
 
 MOST_SHOWN_CHARS = 20_000

@@ -32,7 +32,7 @@ from tools.telemetry import read_history
 
 VERSION: Literal[1] = 1
 CASE_FILE = "case.yaml"
-CASEBOOK = Path(__file__).parents[2] / "casebook"
+CASEBOOK = Path(__file__).parents[1] / "casebook"
 """The folders that come with the project."""
 AS_KEPT = ".kept.jsonl"
 """Ending of a file of events as Setpoint keeps them, one a line: what is made of an incident is written so. Put through
@@ -101,7 +101,7 @@ class Expected(_Closed):
     """Root cause by its catalog id."""
     accepted_causes: Names = ()
     forbidden_causes: Names = ()
-    """Neither first, nor with a share above what `evals.suites.cases.judging` allows."""
+    """Neither first, nor with a share above what `evals.folders.judging` allows."""
     required_actions: Annotated[tuple[AnyOf, ...], BeforeValidator(_as_list)] = ()
     """Each is proposed; of a list in the list, one of its members."""
     forbidden_actions: Annotated[tuple[Action, ...], BeforeValidator(_as_list)] = ()

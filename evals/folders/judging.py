@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from evals.suites.cases.folder import Expected, Wanted
+from evals.folders.folder import Expected, Wanted
 
 MOST_FORBIDDEN_SHARE = 0.3
 """Belief in a forbidden cause that is still tolerated while it is not first."""

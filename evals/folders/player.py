@@ -18,9 +18,9 @@ from functools import cache
 from threading import Lock
 from typing import Any
 
+from evals.folders.folder import Folder
 from evals.running.calls import Call, keep
 from evals.running.contenders import Contender
-from evals.suites.cases.folder import Folder
 from setpoint.errors import BackendError, SetpointError
 
 MODULE = "setpoint.app.case_player"
