@@ -36,6 +36,7 @@ from agents.correlation.memory import (
 )
 from agents.correlation.neighbourhood import Neighbourhood, Place
 from agents.correlation.parts import part_of
+from agents.correlation.planned import PlannedWork
 from agents.correlation.symptoms import EVEN_AS_INFORMATION, RECOVERED, Symptom, classify
 from setpoint.contracts import Context, Correlated, Event, Ranked
 from setpoint.contracts.site import AssetKind, Site
@@ -132,6 +133,7 @@ class Correlator:
         self._state = state
         self._miner.restore(state.templates)
         self._joiner = Joiner(state, self._settings.group_window_s)
+        self._planned = PlannedWork(state, self._site)
         self._results.clear()
 
     def _keep(self, result: Correlated) -> Correlated:
@@ -153,6 +155,7 @@ class Correlator:
             key = f"{key}|{place.name}"
         ended = self._ends(event, case, key)
         placed = self._end(event, case, ended) if ended else self._fire(event, case, key, burst)
+        self._planned.hear(event, place)
         if told is not None and told.incident_id not in ("", placed.group.id):
             placed = self._as_told(placed, case, told)
         return self._answer(event, case, placed, template, burst)
@@ -367,6 +370,8 @@ class Correlator:
             since_change=case.change,
             flapping=condition.flapping if condition else False,
             maintenance=_maintenance(case.place, event.time),
+            about=case.place.name if case.place.name.lower() != event.asset.lower() else "",
+            announced=self._planned.covering(event, case.place, case.time_s),
             silenced=self._silenced(event, text) if self._silenced else "",
             tier=case.place.tier,
             downstream=case.place.downstream,

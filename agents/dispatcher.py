@@ -71,6 +71,8 @@ class Policy:
     doubts: bool = True
     """Doubtful inputs wait for a person."""
     doubts_expire_s: float = 3600.0
+    ended_too: bool = False
+    """An incident that began and ended in one batch is analysed as well: whoever reads a file asks what happened."""
 
     @classmethod
     def of(cls, settings: Settings) -> Policy:
@@ -115,7 +117,7 @@ def plan(
             for stage in _stages(share, policy)
         ),
         reviews=_reviews(shares, now, policy) if policy.doubts else (),
-        jobs=tuple(job for share in shares for job in _jobs(share)),
+        jobs=tuple(job for share in shares for job in _jobs(share, policy)),
     )
 
 
@@ -203,7 +205,8 @@ def _incident(
 
 def _assets(ranked: Sequence[Ranked], before: Incident | None) -> tuple[str, ...]:
     seen = dict.fromkeys(before.assets if before else ())
-    seen.update(dict.fromkeys(one.event.asset for one in ranked))
+    for one in ranked:
+        seen.update(dict.fromkeys(filter(None, (one.context.about, one.event.asset))))
     return tuple(seen)[:_MOST_ASSETS]
 
 
@@ -213,7 +216,7 @@ def _title(lead: Ranked) -> str:
     what = lead.triage.condition or said or lead.event.kind or "unnamed trouble"
     what = what if len(what) <= _PHRASE else what[: _PHRASE - 3].rstrip() + "..."
     what = quoted(what) if said and not lead.triage.condition else what[0].upper() + what[1:]
-    asset = lead.event.asset
+    asset = lead.context.about or lead.event.asset
     named = asset.lower() in what.lower() or asset == "unknown"
     return what if named else f"{what} on {asset}"
 
@@ -272,10 +275,12 @@ def _pages(share: _Share, policy: Policy) -> bool:
     return share.after.priority < before.priority
 
 
-def _jobs(share: _Share) -> list[JobRequest]:
+def _jobs(share: _Share, policy: Policy) -> list[JobRequest]:
     """A P0 that is new goes to the fast path, which hands it on; everything else that matters to the slow one."""
     incident = share.after
-    if not share.news or incident.path == "record" or share.ended:
+    if not share.news or incident.path == "record":
+        return []
+    if share.ended and (_looked_at(share) or not policy.ended_too):
         return []
     fresh_p0 = incident.priority == "P0" and (share.before is None or share.before.priority != "P0")
     kind: Literal["fast", "slow"] = "fast" if fresh_p0 else "slow"

@@ -154,7 +154,7 @@ class SymbolicEngine:
         key = (
             id(decision), asset.name, event.severity, event.format, event.kind, context.tier, context.repeats,
             context.burst_assets, context.new_pattern, context.since_change, context.flapping, context.maintenance,
-            context.downstream,
+            context.downstream, context.announced,
         )  # fmt: skip
         if found := self._in_context.get(key):
             return found[1]
@@ -268,6 +268,7 @@ def _holds(when: Situation, decision: Decision, event: Event, asset: Asset, cont
         (when.new_pattern, context.new_pattern),
         (when.flapping, context.flapping),
         (when.maintenance, bool(context.maintenance)),
+        (when.announced, bool(context.announced)),
         (when.known, decision.known),
         (when.written_as_alert, _written_as_alert(event)),
     )
@@ -305,4 +306,5 @@ def _slots(asset: Asset, context: Context) -> dict[str, str | int]:
         "burst_assets": context.burst_assets,
         "since_change": f"since {context.since_change}" if context.since_change else "",
         "maintenance": context.maintenance,
+        "announced": context.announced.replace("{", "(").replace("}", ")"),
     }

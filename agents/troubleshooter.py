@@ -189,7 +189,9 @@ def _weigh(
 
 def _behind_one_switch(case: Case, firing: Sequence[Event]) -> tuple[Event, ...]:
     """What machines say of a lost fabric, where all of them stand on one switch and are most of its machines."""
-    said = [event for event in firing if _LOST_FABRIC.search(event.message) and _is_machine(case, event.asset)]
+    said = [
+        event for event in firing if _LOST_FABRIC.search(event.message) and _is_machine(case, event.asset)
+    ]
     machines = {event.asset for event in said}
     if len(machines) < BEHIND_ONE_SWITCH:
         return ()

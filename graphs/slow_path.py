@@ -281,7 +281,8 @@ async def guide(state: SlowState, runtime: Runtime[SlowPorts]) -> Guided:
     found: list[ActionProposal | Withheld | None] = []
     if top.cause != NO_FAULT:
         called = called_for(made, ports.causes[top.cause], certainty(hypotheses))
-        found = [ports.propose(name, case, top.supports) for name in called]
+        # For an unknown cause nothing speaks; what made the incident as grave as it is still calls for the action.
+        found = [ports.propose(name, case, top.supports or state["urgent"]) for name in called]
     proposals, withheld = _at_most(MAX_ACTIONS, found)
     return {
         "passages": [passage.model_dump(mode="json") for passage in passages],

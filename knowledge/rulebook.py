@@ -224,6 +224,8 @@ class Situation(_Closed):
     new_pattern: bool | None = None
     flapping: bool | None = None
     maintenance: bool | None = None
+    announced: bool | None = None
+    """True: planned work that a message announced beforehand accounts for it."""
     known: bool | None = None
     """True: a rule decided; False: the ranker did, or nobody."""
     severity: tuple[str, ...] = ()

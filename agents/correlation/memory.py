@@ -9,6 +9,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from agents.announced import Announced
 from agents.correlation.symptoms import Symptom
 
 V = TypeVar("V")
@@ -23,6 +24,7 @@ CONDITIONS = 200_000
 ASSETS = 100_000
 PARTS = 100_000
 TEMPLATES = 20_000
+ANNOUNCED, OF_ONE_ASSET = 5000, 8
 SEEN = 5000
 """Most entries of each table."""
 
@@ -142,6 +144,8 @@ class State:
     """ "change|template" to the incident of patterns new since that change."""
     failures: OrderedDict[str, OrderedDict[str, float]] = field(default_factory=OrderedDict)
     """Enclosure to failed parts in it to the time of failure."""
+    announced: OrderedDict[str, list[Announced]] = field(default_factory=OrderedDict)
+    """Asset in lower case to the planned work that was announced for it."""
     seen: list[str] = field(default_factory=list)
     """Ids of the last events, oldest first."""
     templates: list[tuple[int, str, str, int]] = field(default_factory=list)

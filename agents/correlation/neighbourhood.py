@@ -16,7 +16,7 @@ _REPORTERS: frozenset[AssetKind] = frozenset({"service"})
 """Assets that report on machines: a scheduler's "node gpu-08 does not respond" is about the node."""
 _MACHINES: frozenset[AssetKind] = frozenset({"gpu_node", "host"})
 _NAME = re.compile(r"[a-z][a-z0-9_-]*\d[a-z0-9_.-]*[a-z0-9]|[a-z][a-z0-9_-]*\d")
-_RANGES = re.compile(r"(?P<stem>[a-z][a-z0-9_-]*)\[(?P<first>\d{1,5})-(?P<last>\d{1,5})\]")
+_RANGES = re.compile(r"(?P<stem>[A-Za-z][A-Za-z0-9_-]*)\[(?P<first>\d{1,5})-(?P<last>\d{1,5})\]")
 """Host lists as schedulers write them: gpu-[17-24]."""
 _FABRIC: frozenset[AssetKind] = frozenset({"switch", "link"})
 _MACHINES_COMPARED = 64
@@ -75,7 +75,7 @@ class Neighbourhood:
             return self._at_switch(place, message)
         if place.kind not in _REPORTERS or not self._machines:
             return place
-        words = _NAME.findall(_spelt_out(message.lower()))
+        words = _NAME.findall(spelt_out(message.lower()))
         named = list(dict.fromkeys(self._machines[word] for word in words if word in self._machines))
         if len(named) == 1:
             return self.of(named[0])
@@ -121,10 +121,10 @@ class Neighbourhood:
         return asset.kind if asset else "unknown"
 
 
-def _spelt_out(text: str) -> str:
+def spelt_out(text: str) -> str:
     """Host lists with each name written out, up to as many as are compared.
 
-    >>> _spelt_out("lost: gpu-[08-10]")
+    >>> spelt_out("lost: gpu-[08-10]")
     'lost: gpu-08 gpu-09 gpu-10'
     """
 

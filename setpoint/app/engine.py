@@ -12,7 +12,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
 from setpoint.app.arrivals import Door, Handover
 from setpoint.app.delivery import Deliverer
@@ -33,6 +33,9 @@ CALM = 0.2
 """Share of the last seconds that the alert path may have been busy for its moment to count as calm."""
 
 Listener = Callable[[str, Any], None]
+Course = Literal["live", "pipe", "files"]
+"""How a run takes what comes in. Live: what looks critical is ranked first. Pipe: in the order it came, at once. Files:
+in their order, in batches that are full, and analyses begin when all is ranked, so that the same files give the same."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ class EngineParts:
     lanes: LaneParts
     duties: Sequence[Duty]
     listeners: list[Listener] = field(default_factory=list)
+    course: Course = "live"
 
 
 class Engine:
@@ -69,6 +73,8 @@ class Engine:
         self._judge = LoopThread("triage")
         """Ranking a batch takes tens of milliseconds; the door and the sinks must not stand still meanwhile."""
         self._lanes = Lanes(parts.lanes, self._pressure, self.tell)
+        self._lanes.held = parts.course == "files"
+        self._more_comes = parts.course == "files"
         self._wake: dict[str, asyncio.Event] = {}
         self._busy: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
@@ -126,6 +132,7 @@ class Engine:
 
         Whoever calls it has no more events for now, so nothing waits for its incident to be quiet.
         """
+        self._more_comes = False
         deadline = asyncio.get_running_loop().time() + patience_s
         while asyncio.get_running_loop().time() < deadline:
             if self.failure:
@@ -178,12 +185,7 @@ class Engine:
 
     async def _triage(self) -> float:
         limit = self.parts.settings.triage.batch
-        if not self._handover.urgent:
-            await self._let_tell()
-        events = self._handover.take(limit)
-        if not events:
-            events = await asyncio.to_thread(self._ledger.pending, limit)
-            self._handover.given_out(events)
+        events = await (self._most_urgent(limit) if self.parts.course == "live" else self._in_order(limit))
         if not events:
             return POLL_S
         self._busy.add("triage")
@@ -197,6 +199,24 @@ class Engine:
             self.wake("lanes")
         self._tell("triaged", dispatch)
         return 0.0
+
+    async def _most_urgent(self, limit: int) -> list[Event]:
+        if not self._handover.urgent:
+            await self._let_tell()
+        events = self._handover.take(limit)
+        if not events:
+            events = await asyncio.to_thread(self._ledger.pending, limit)
+            self._handover.given_out(events)
+        return events
+
+    async def _in_order(self, limit: int) -> list[Event]:
+        """Of files only whole batches while more comes: where a batch ends must not be a matter of moments."""
+        whole = self._more_comes
+        events = await asyncio.to_thread(self._ledger.pending, limit)
+        if whole and len(events) < limit:
+            return []
+        self._handover.given_out(events)
+        return events
 
     async def _let_tell(self) -> None:
         """What was found critical is told before the routine is ranked. A sink that hangs delays it by a moment only."""
@@ -234,6 +254,7 @@ class Engine:
         stats = self._ledger.stats()
         if not stats.events_waiting:
             self._ledger.hasten_jobs()
+            self._lanes.held = False
         jobs = sum(n for key, n in stats.jobs_by_state.items() if key.endswith((":queued", ":running")))
         return bool(stats.events_waiting or jobs or self._ledger.due(1))
 

@@ -61,7 +61,11 @@ def run_headless(loaded: Loaded, request: Request) -> int:
 
 async def _run(loaded: Loaded, request: Request) -> int:
     items = read_files(request.files, zone=_zone(loaded), fields=field_map(request.fields))
-    runtime = build_runtime(loaded.settings, live=sys.stdout if request.output == "text" else None)
+    runtime = build_runtime(
+        loaded.settings,
+        live=sys.stdout if request.output == "text" else None,
+        course="pipe" if "-" in request.files else "files",
+    )
     tell_missing_models(loaded.settings)
     policy = load_policy(request.decide, runtime.site)
     runtime.inputs, runtime.decided_by = tuple(request.files), policy.name

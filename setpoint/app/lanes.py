@@ -56,6 +56,8 @@ class Lanes:
         self._tasks: list[asyncio.Task[None]] = []
         self.busy: set[str] = set()
         self.failure: SetpointError | None = None
+        self.held = False
+        """No job is taken meanwhile."""
 
     async def start(self) -> None:
         """Start the thread, what lives on its loop, and every lane."""
@@ -112,6 +114,8 @@ class Lanes:
 
     async def _turn(self, name: str) -> float:
         """Take one job and do it. Returns how long to rest; 0 means there may be more."""
+        if self.held:
+            return POLL_S
         ledger = self._parts.ledger
         job = await asyncio.to_thread(ledger.claim, self._parts.lanes[name], f"{name}-{id(self)}", LEASE_S)
         if job is None:

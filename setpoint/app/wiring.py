@@ -34,7 +34,7 @@ from setpoint.app.acting import Acting
 from setpoint.app.analysing import Analyses, AnalysisParts
 from setpoint.app.causes import Grouper
 from setpoint.app.deciding import decide_pending
-from setpoint.app.engine import Duty, Engine, EngineParts
+from setpoint.app.engine import Course, Duty, Engine, EngineParts
 from setpoint.app.histories import open_history
 from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
@@ -90,8 +90,9 @@ class Runtime:
         rank_lines: bool = True,
         simulated: SimulatedSite | NightSite | None = None,
         history: History | None = None,
+        course: Course = "live",
     ) -> None:
-        self.settings, self.site = settings, open_site(settings)
+        self.settings, self.site, self._course = settings, open_site(settings), course
         self._ownership = Ownership(settings.store.dir)
         self.ledger = open_ledger(settings)
         self.simulated = simulated or open_adapter(settings, self.site)
@@ -179,7 +180,7 @@ class Runtime:
             ranker=self._ranker,
             dispatcher=self._committer,
             notice=self.alerter,
-            policy=DispatchPolicy.of(self.settings),
+            policy=replace(DispatchPolicy.of(self.settings), ended_too=self._course != "live"),
             checkpointed=False,
         )
         await self._triage.ainvoke({"limit": len(sensed)}, context=context)
@@ -310,8 +311,8 @@ class Runtime:
             sinks=sinks,
             lanes=LaneParts(
                 ledger=self.ledger,
-                lanes={"fast lane": ("fast",), "slow lane": ("slow",), "action lane": ("review", "resume", "act")},
-                patient=frozenset({"fast lane", "slow lane"}),
+                lanes={**_looks(self._course), "action lane": ("review", "resume", "act")},
+                patient=frozenset(_looks(self._course)),
                 handlers={
                     "fast": self._do_fast, "slow": self._analyses.do, **self._acting.handlers,
                 },
@@ -328,6 +329,7 @@ class Runtime:
                 Duty(3600.0, self._prune),
             ),
             listeners=[self.live] if self.live else [],
+            course=self._course,
         )  # fmt: skip
 
 
@@ -338,8 +340,17 @@ def build_runtime(
     rank_lines: bool = True,
     simulated: SimulatedSite | NightSite | None = None,
     history: History | None = None,
+    course: Course = "live",
 ) -> Runtime:
     """Everything of one running Setpoint. `live` is where a person watches; None for nobody. `rank_lines`: a line for
     each event worth a look, not for alerts and analyses only. `simulated` stands in for the plant of a simulated site,
-    `history` for the readings that the settings name."""
-    return Runtime(settings, live, rank_lines, simulated, history)
+    `history` for the readings that the settings name. `course`: how it takes what comes in."""
+    return Runtime(settings, live, rank_lines, simulated, history, course)
+
+
+def _looks(course: Course) -> dict[str, tuple[str, ...]]:
+    """Lanes of what is written about incidents. Over files it is one lane: what one analysis found spares another, so
+    which comes first must not be a matter of moments."""
+    if course == "files":
+        return {"slow lane": ("fast", "slow")}
+    return {"fast lane": ("fast",), "slow lane": ("slow",)}

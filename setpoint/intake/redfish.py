@@ -21,7 +21,7 @@ _GRADE = re.compile(
 """The part of a message's name that tells how bad it is: without it, a condition and its end have one name."""
 _SERVICES = re.compile(
     r"/redfish/v1/(?:[\w]+/)*?(?P<collection>Systems|Chassis|Managers|CDUs|ImmersionUnits|HeatExchangers|RackPDUs|FloorPDUs"
-    r"|Switchgear|TransferSwitches|PowerShelves|ElectricalBuses|Fabrics|Storage|CoolingLoops)/(?P<name>[^/#?]+)"
+    r"|Switchgear|TransferSwitches|UPSs|PowerShelves|ElectricalBuses|Fabrics|Storage|CoolingLoops)/(?P<name>[^/#?]+)"
 )
 _NAMELESS = re.compile(
     r"(?:\d{1,2}|self|system\.embedded\.\d+|chassis|system|bmc|idrac\.embedded\.\d+|base ?board|enclosure)",

@@ -15,7 +15,7 @@ CONTEXT_TOKENS = 512
 
 def load_embedding(path: Path) -> Callable[[Sequence[str]], list[list[float]]]:
     """A function from texts to unit vectors. Raises ModelMissing where the file cannot be loaded as one."""
-    from llama_cpp import Llama
+    from llama_cpp import LLAMA_POOLING_TYPE_NONE, Llama
 
     if not path.is_file():
         raise ModelMissing(
@@ -29,6 +29,13 @@ def load_embedding(path: Path) -> Callable[[Sequence[str]], list[list[float]]]:
         raise ModelMissing(
             f"cannot be loaded: {error}", where=str(path), remedy="Is it a GGUF embedding model?"
         ) from error
+    if llama.pooling_type() == LLAMA_POOLING_TYPE_NONE:
+        llama.close()
+        raise ModelMissing(
+            "it gives a vector for each token, none for a text",
+            where=str(path),
+            remedy="Set knowledge.embedding to an embedding model, whose GGUF file names a pooling; a language model is none",
+        )
     # One llama.cpp context is not thread-safe.
     lock = Lock()
 

@@ -142,6 +142,17 @@ def test_begin_and_end_in_one_batch() -> None:
     assert jobs(result) == []
 
 
+def test_whoever_reads_a_file_has_what_ended_analysed_once() -> None:
+    end, over = row(2, "P3", status="resolved", clears=True), Policy(ended_too=True)
+    assert len(jobs(dispatch(row(1, "P1"), end, policy=over))) == 1
+    assert jobs(dispatch(row(1, "P3"), end, policy=over)) == []
+    seen = after(row(1, "P1"))
+    assert (
+        jobs(dispatch(row(3, "P1"), row(4, "P3", status="resolved", clears=True), known=[seen], policy=over))
+        == []
+    )
+
+
 @pytest.mark.parametrize("state", ["resolved", "closed"])
 def test_what_was_over_and_is_back_pages_anew(state: str) -> None:
     result = dispatch(row(2, "P1"), known=[after(row(1, "P1"), state=state)])

@@ -111,6 +111,16 @@ async def test_an_open_cause_proposes_nothing_that_moves_the_site() -> None:
     assert {one.action.name for one in found.proposals} <= {"open_ticket"}
 
 
+async def test_a_ticket_for_an_unknown_cause_cites_what_made_the_incident() -> None:
+    routine = told("gpu-02", "session opened for user mira", 0, "P3")
+    found = await diagnose(case(routine, told("gpu-01", "strange noise from the rear door", 1, "P2")))
+    (ticket,) = found.proposals
+    assert (found.top.cause, found.top.supports, ticket.action.name) == ("unknown", (), "open_ticket")
+    cited = [piece.text for piece in found.evidence if piece.id in ticket.evidence]
+    assert len(cited) == 1
+    assert "strange noise" in cited[0]
+
+
 async def test_no_fault_proposes_nothing() -> None:
     found = await diagnose(case(told("gpu-01", "session opened for user mira", 0, "P3")))
     assert (found.top.cause, found.proposals) == ("no_fault", ())
