@@ -68,7 +68,7 @@ class Analyses:
     async def do(self, job: Job) -> None:
         """One analysis, from evidence to what is recorded."""
         incident = await asyncio.to_thread(self._ledger.get_incident, job.key)
-        storming = await asyncio.to_thread(self._storming)
+        storming = await asyncio.to_thread(self._storming, job)
         if storming and await asyncio.to_thread(self._shares_analysis, incident, job):
             return
         if why := await asyncio.to_thread(self._known, incident, job):
@@ -133,11 +133,13 @@ class Analyses:
 
     # ---- a storm --------------------------------------------------------------------------------------------------
 
-    def _storming(self) -> bool:
-        """Whether so many analyses wait that none of them may take a model's time."""
+    def _storming(self, job: Job) -> bool:
+        """Whether so many analyses wait, at least as urgent as this one, that none may take a model's time: many small
+        troubles do not cost a great one its full look."""
         most = self._parts.settings.models.storm_queue
         queued = self._ledger.list_jobs(kinds=("slow",), states=("queued",), limit=most * 4)
-        storming = sum(job.not_before <= utc_now() for job in queued) > most
+        due = (one for one in queued if one.not_before <= utc_now())
+        storming = sum(one.urgency <= job.urgency for one in due) > most
         if not storming:
             self._like.clear()
         return storming

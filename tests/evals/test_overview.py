@@ -21,7 +21,9 @@ def record(*ran: Ran) -> Record:
     return Record("one", Made(), Asked(("alert",)), {"bundled": {}, "rules": {}}, ran)
 
 
-FAITHFUL = rate("first notice", "faithful", [{"case": "a", "ok": True}, {"case": "b", "ok": False}], lambda row: row["ok"])
+FAITHFUL = rate(
+    "first notice", "faithful", [{"case": "a", "ok": True}, {"case": "b", "ok": False}], lambda row: row["ok"]
+)
 
 
 def test_a_headline_stands_for_each_contender_that_ran() -> None:
