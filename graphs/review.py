@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, TypedDict
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import UnknownInterruptError
 from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from langgraph.runtime import Runtime
@@ -207,7 +209,8 @@ async def resume_review(
     pending = await pending_interrupt(graph, thread_id(review_id))
     if pending is not None:
         signal = {"review_id": review_id, "state": review.state, "digest": review.digest}
-        state = await answer(graph, thread_id(review_id), pending, signal, ports)
+        with suppress(UnknownInterruptError):  # another worker answered it a moment ago
+            state = await answer(graph, thread_id(review_id), pending, signal, ports)
     if state.get("status") != "closed":
         # Two workers hold one job only after a lost lease; whoever comes second looks again later.
         raise BackendError(

@@ -165,7 +165,7 @@ async def test_two_reviewers_at_once_one_decision(desk: Desk) -> None:
     )
     assert sorted(type(result) for result in results if result is not True) == [NotDecidable]
     both = await asyncio.gather(desk.resume(), desk.resume(), return_exceptions=True)
-    assert all(isinstance(one, str | BackendError) for one in both)
+    assert all(isinstance(one, str | BackendError) for one in both), both
     await desk.resume()
     decided = desk.ledger.get_review("REV-1").decision
     assert decided is not None
