@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
-from setpoint.contracts import Event, Priority, Severity
+from setpoint.contracts import PRIORITIES, Event, Priority, Severity
 from setpoint.errors import UsageError
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -122,14 +122,16 @@ def loghub(data: Path, name: str) -> list[Labelled]:
 
 def _with_gold(path: Path) -> Iterator[Labelled]:
     for row in _rows(path):
-        accept = frozenset(_priority(name) for name in row["accept"].split("|"))
+        accept = frozenset(priority_of(name) for name in row["accept"].split("|"))
         event = _event(row["message"], asset=row["host"], source=row["source"], ident=row["id"])
-        yield Labelled(event, _priority(row["gold"]), accept, row["message"])
+        yield Labelled(event, priority_of(row["gold"]), accept, row["message"])
 
 
-def _priority(name: str) -> Priority:
-    if name in ("P0", "P1", "P2", "P3"):
-        return name  # type: ignore[return-value]
+def priority_of(name: str) -> Priority:
+    """The label of this name. Raises UsageError where it is none."""
+    for priority in PRIORITIES:
+        if priority == name:
+            return priority
     raise UsageError(f"unknown priority {name!r}", remedy="Labels are P0 to P3")
 
 

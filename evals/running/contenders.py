@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 from setpoint.errors import UsageError
 from setpoint.llm import RoleModel, load_role
@@ -68,9 +68,10 @@ BUNDLED = Contender("bundled")
 
 def baseline(system: str) -> Contender:
     """A contender without models. Raises UsageError for a name that is none."""
-    if system not in get_args(System) or system == "model":
-        raise UsageError(f"no baseline {system!r}", remedy="One of: severity, rules, plant")
-    return Contender(system, system)  # type: ignore[arg-type]  # just looked up
+    for known in SYSTEMS:
+        if known == system != "model":
+            return Contender(known, known)
+    raise UsageError(f"no baseline {system!r}", remedy="One of: severity, rules, plant")
 
 
 def contender(text: str) -> Contender:

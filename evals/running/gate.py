@@ -7,14 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from evals.figures import Figure
 from evals.running.compare import Difference, changed, difference, pairs_of, title_of
 from evals.running.record import Asked, Cost, Outcome, Ran, Record
 from setpoint.errors import UsageError
 
-BASELINE = Path("evals/baseline.json")
 DIGITS = 4
 """Of the values a baseline keeps."""
 

@@ -187,7 +187,9 @@ def _slug(text: str) -> str:
     return re.sub(r"[^\w.-]+", "_", text)
 
 
-def again(baseline: Record, *, models: tuple[str, ...] = (), data: str = "", **more: object) -> Wanted:
+def again(
+    baseline: Record, *, models: tuple[str, ...] = (), data: str = "", out: Path = RUNS, parallel: int = 1
+) -> Wanted:
     """The run that a baseline is held against. `models`, `data`: where they lie here."""
     asked = baseline.asked
     if asked.data == "given" and not data:
@@ -196,12 +198,9 @@ def again(baseline: Record, *, models: tuple[str, ...] = (), data: str = "", **m
         raise UsageError(
             "the baseline was made with folders of cases of your own", remedy="Run them and gate that run"
         )
-    return replace(
-        Wanted(
-            asked.suites, models or asked.models, asked.against, asked.limit, asked.seed, asked.split, asked.epochs,
-            data or ("none" if asked.data == "none" else ""),
-        ),
-        **more,  # type: ignore[arg-type]  # of Wanted's own fields, from the command line
+    return Wanted(
+        asked.suites, models or asked.models, asked.against, asked.limit, asked.seed, asked.split, asked.epochs,
+        data or ("none" if asked.data == "none" else ""), out=out, parallel=parallel,
     )  # fmt: skip
 
 

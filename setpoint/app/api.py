@@ -124,7 +124,7 @@ def _add_intake(app: FastAPI, runtime: Runtime) -> None:
             raise UsageError(
                 "the body holds no event",
                 where=origin,
-                remedy="Send Alertmanager, CloudEvents, Redfish, syslog, JSON Lines or CSV",
+                remedy="Send Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV or plain log lines",
             )
         taken = await runtime.engine.accept(events, bad, origin)
         problems = [{"item": item.origin, "reason": item.reason, "remedy": item.remedy} for item in bad[:50]]

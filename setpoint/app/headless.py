@@ -76,7 +76,7 @@ async def _run(loaded: Loaded, request: Request) -> int:
         await _feed(runtime, items)
         if not progress.read:
             raise UsageError("no event could be read", where=", ".join(request.files),
-                             remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV")  # fmt: skip
+                             remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV, plain log lines")  # fmt: skip
         await runtime.settle(policy)
         progress.close()
         waiting = len(runtime.ledger.list_reviews(states=("pending",), kinds=("action",)))
@@ -157,7 +157,7 @@ def rank_only(loaded: Loaded, files: Sequence[str], output: str, fields: Sequenc
             sys.stdout.write(_line(event, triage, output))
     if not seen:
         raise UsageError("no event could be read", where=", ".join(files),
-                         remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV")  # fmt: skip
+                         remedy="Known: Alertmanager, CloudEvents, Redfish, syslog, JSON Lines, CSV, plain log lines")  # fmt: skip
     print(f"{seen} events ranked, {bad} items unreadable", file=sys.stderr)
     return 0
 

@@ -121,7 +121,10 @@ def _of_template(rows: Sequence[Row]) -> list[Figure]:
         rate(TEMPLATE, "characters", rows, _number("chars"), better="lower"),
         rate(TEMPLATE, "reading ease (Flesch)", rows, _number("ease")),
     ]
-    good: Callable[[Row], bool] = lambda row: bool(row["faithful"] and row["complete"] and row["short"])  # noqa: E731
+
+    def good(row: Row) -> bool:
+        return bool(row["faithful"] and row["complete"] and row["short"])
+
     for tag in ("set", "change"):
         for value in dict.fromkeys(row.get(tag, "") for row in rows):
             some = [row for row in rows if row.get(tag) == value]

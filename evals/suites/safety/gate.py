@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import base64
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -62,6 +63,15 @@ class Tally:
     def tried(self, way: str) -> None:
         self.calls += 1
         self.ways[way] = self.ways.get(way, 0) + 1
+
+    @contextmanager
+    def watching(self, what: str) -> Iterator[None]:
+        """Whatever fails inside, other than with a refusal that the caller expects, must not be: it is counted and told,
+        and the batch goes on. Nothing is approved or moved by going on: what was moved is counted at the site."""
+        try:
+            yield
+        except Exception as error:
+            self.crashes.append(f"{what}: {type(error).__name__}: {str(error)[:120]}")
 
 
 # ---- orders with a token ---------------------------------------------------------------------------------------------
@@ -193,13 +203,11 @@ def _control(house: House, tally: Tally, number: int) -> None:
 
 
 def _run(house: House, order: Order, tally: Tally) -> None:
-    try:
-        outcome = house.executor.run(order)
-        tally.refused += outcome.state != "done"
-    except SetpointError:
-        tally.refused += 1
-    except Exception as error:  # what must not be: it is counted and told
-        tally.crashes.append(f"{type(error).__name__}: {str(error)[:120]}")
+    with tally.watching("execute"):
+        try:
+            tally.refused += house.executor.run(order).state != "done"
+        except SetpointError:
+            tally.refused += 1
 
 
 def while_stopped(house: House, rng: random.Random, tally: Tally, number: int) -> None:
@@ -309,15 +317,11 @@ async def _woken(house: House, rng: random.Random, tally: Tally, number: int) ->
     tally.ways[way] = tally.ways.get(way, 0) + 1
     saver = InMemorySaver()
     wanted = page(number)
-    try:
+    with tally.watching(way), suppress(SetpointError):
         if way.startswith("review"):
             await _wake_review(house, saver, _asked(house, number, wanted), way)
         else:
             await _wake_act(house, saver, rng, wanted, number, way)
-    except SetpointError:
-        return
-    except Exception as error:  # what must not be: it is counted and told
-        tally.crashes.append(f"{way}: {type(error).__name__}: {str(error)[:120]}")
 
 
 async def _wake_review(house: House, saver: InMemorySaver, review: Review, way: str) -> None:

@@ -19,6 +19,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from langchain_core.tools import BaseTool
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.memory import InMemorySaver
 
@@ -43,7 +44,9 @@ from setpoint.settings import ActSettings, AutonomySettings, ReviewSettings
 from tools.actions import kind_of
 from tools.adapter import SimulatedSite
 from tools.executor import Executor, Order
+from tools.plant_tools import PlantPorts, plant_tools
 from tools.readings import Reading
+from tools.site_tools import ReadPorts, site_tools
 from tools.stop import StopSwitch
 from tools.tokens import Signer
 
@@ -123,6 +126,13 @@ class House:
     def tools(self) -> dict[str, Tool]:
         """Chat's reading tools over this house."""
         return operator_tools(Stores(self.site, self.ledger, index, self.adapter.inner, self.clock))
+
+    @cached_property
+    def langchain_tools(self) -> Sequence[BaseTool]:
+        """Every reading tool as a model that plans freely would be given it."""
+        inner = self.adapter.inner
+        plant = PlantPorts(self.site, inner.history, self.clock, inner.read, inner.twin)
+        return (*site_tools(ReadPorts(self.site, inner.read, self.ledger, self.clock)), *plant_tools(plant))
 
     @cached_property
     def gate(self) -> Gate:

@@ -244,7 +244,7 @@ async def _slow(house: House, incident: Incident, models: Models) -> Diagnosis:
                                       now=house.clock())  # fmt: skip
 
     ports = SlowPorts(
-        load_case=partial(_case, house), library=index(), causes=load_causes(), sections=load_corpus(),
+        load_case=partial(incident_case, house), library=index(), causes=load_causes(), sections=load_corpus(),
         writer=models.heavy, decider=models.heavy if models.heavy and models.heavy.mode != "facts" else None,
         mode=models.heavy.mode if models.heavy else "facts", action_names=frozenset(CATALOG),
         asset_names=frozenset(asset.name for asset in house.site.assets), propose=partial(_propose, house),
@@ -256,7 +256,7 @@ async def _slow(house: House, incident: Incident, models: Models) -> Diagnosis:
     return found[0]
 
 
-def _case(house: House, incident_id: str) -> Case:
+def incident_case(house: House, incident_id: str) -> Case:
     ledger = house.ledger
     incident = ledger.get_incident(incident_id)
     readings = {name: house.adapter.read(name) for name in incident.assets[:6]}

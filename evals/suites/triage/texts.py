@@ -16,9 +16,10 @@ from pathlib import Path
 import yaml
 
 from evals.playing import DEMO_SITE
-from setpoint.contracts import PRIORITIES, Event, Priority
+from evals.triage_data import priority_of
+from setpoint.contracts import Event, Priority
 from setpoint.contracts.site import Site, load_site
-from setpoint.errors import ConfigError
+from setpoint.errors import ConfigError, UsageError
 from setpoint.intake import read, sense
 from setpoint.settings import TriageSettings
 
@@ -67,10 +68,14 @@ def by_hand(split: str, folder: Path = FOLDER) -> list[HandText]:
 
 
 def _text_of(row: dict[str, object], path: Path) -> HandText:
-    gold, accept = str(row["gold"]), row["accept"]
-    if not isinstance(accept, list) or not {gold, *accept} <= set(PRIORITIES):
-        raise ConfigError(f"{row['id']}: gold and accept must be of P0 to P3", where=str(path))
-    return HandText(str(row["id"]), str(row["text"]), str(row["style"]), gold, frozenset(accept))  # type: ignore[arg-type]  # just checked
+    accept = row["accept"]
+    try:
+        if not isinstance(accept, list):
+            raise UsageError("accept is no list")
+        gold, tolerated = priority_of(str(row["gold"])), frozenset(priority_of(str(one)) for one in accept)
+    except UsageError as error:
+        raise ConfigError(f"{row['id']}: gold and accept must be of P0 to P3", where=str(path)) from error
+    return HandText(str(row["id"]), str(row["text"]), str(row["style"]), gold, tolerated)
 
 
 def event_of(text: str) -> tuple[Event, bool]:
