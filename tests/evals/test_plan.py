@@ -185,4 +185,5 @@ def test_suites_in_processes_of_their_own_give_the_same_figures(tmp_path: Path) 
     assert [one.key for one in elsewhere.ran] == [one.key for one in here.ran]
     judged = [one for one in compare(here, elsewhere).differences if one.better]  # the others are seconds
     assert judged
-    assert {one.change for one in judged} == {0.0}
+    # A process of its own adds up in another order: the last bit may differ.
+    assert [one.change for one in judged] == pytest.approx([0.0] * len(judged), abs=1e-12)
