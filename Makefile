@@ -43,7 +43,7 @@ train: install ## train the bundled model again (about an hour on one core)
 
 lock: ## resolve requirements.lock again (needs pip-tools)
 	@$(BIN)/pip-compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links --no-emit-trusted-host \
-		--no-emit-options --allow-unsafe --strip-extras --extra eval --extra dev --output-file requirements.lock pyproject.toml
+		--no-emit-options --allow-unsafe --strip-extras --extra adapters --extra eval --extra dev --output-file requirements.lock pyproject.toml
 
 clean: ## remove the environment and all state
 	@rm -rf $(VENV) var .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
