@@ -28,6 +28,9 @@ class SiteSettings(_Section):
     telemetry: Path | None = None
     """CSV file of recorded readings (time, asset, metric, value), which causes are tested against. None: readings of
     the simulated plant, or those that events carried."""
+    adapters: Path | None = None
+    """Adapter file of a real site (docs/adapters.md): where its readings come from and who moves it. None: a site that is
+    not simulated is neither read nor moved."""
 
 
 class StoreSettings(_Section):
@@ -159,6 +162,15 @@ class KnowledgeSettings(_Section):
     """Passages retrieved for each question of an analysis."""
 
 
+class LoopsSettings(_Section):
+    enabled: tuple[Literal["energy", "peak", "cooling", "maintenance"], ...] = ()
+    """Control loops that `setpoint serve` runs; none: they run on demand only."""
+    most_proposals: int = Field(default=4, ge=1)
+    """Most proposals of one loop that wait for a decision at a time; what is less urgent is recorded with the reason."""
+    no_holds_s: float = Field(default=3600.0, ge=0)
+    """A no to a loop's proposal holds for so long: the same is not proposed again meanwhile."""
+
+
 class ServeSettings(_Section):
     host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
     """Loopback only, until accounts exist."""
@@ -178,6 +190,7 @@ class Settings(_Section):
     act: ActSettings = ActSettings()
     autonomy: AutonomySettings = AutonomySettings()
     knowledge: KnowledgeSettings = KnowledgeSettings()
+    loops: LoopsSettings = LoopsSettings()
     serve: ServeSettings = ServeSettings()
 
 

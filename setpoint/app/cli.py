@@ -336,6 +336,7 @@ def stop(
 
 def _mount() -> None:
     """The noun groups live in files of their own; they import nothing heavy either."""
+    from setpoint.app.cli_adapters import adapters
     from setpoint.app.cli_autonomy import autonomy
     from setpoint.app.cli_desk import GROUPS
     from setpoint.app.cli_diagnose import diagnose
@@ -344,7 +345,7 @@ def _mount() -> None:
 
     app.command()(diagnose)
     app.command()(rehearse)
-    for name, group in {**GROUPS, "autonomy": autonomy, "plant": plant}.items():
+    for name, group in {**GROUPS, "adapters": adapters, "autonomy": autonomy, "plant": plant}.items():
         app.add_typer(group, name=name)
 
 
