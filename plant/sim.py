@@ -21,6 +21,7 @@ from plant.dynamics import kernel
 from plant.dynamics.columns import COLUMNS, dtype
 from plant.dynamics.kernel import TRIP_C
 from plant.dynamics.knobs import FAULT_KNOBS, SENSOR_KNOBS, knob
+from plant.dynamics.loop_effects import LOOP_EFFECTS
 from plant.dynamics.state import State, Value
 from plant.dynamics.store import Store, build
 from plant.power.gpu import stretch_at_clock
@@ -33,6 +34,8 @@ FloatArray = NDArray[np.float64]
 STEP_S = 5.0
 WARM_UP_S = 3 * 3600.0
 SAVED_VERSION = 2
+AT_ONCE_S = 1e-3
+"""Length of a ramp that is none: it waits for its time and then jumps."""
 MODELS = ("large", "medium", "small")
 """Size classes of a pool's model, by their rank."""
 _GPU = re.compile(r"^(?P<node>[^/]+)/gpu(?P<number>\d+)$", re.IGNORECASE)
@@ -287,6 +290,17 @@ class Plant:
             self._move(offset, value, ramp_s)
         if found.name == "leak":
             self._wet(self._name(asset), value)
+
+    def move_at(self, asset: str, column: str, value: float, after_s: float = 0.0) -> None:
+        """Set one quantity of an asset after so many seconds; what was on its way to it is called off."""
+        kind, row = self.store.rows[self._name(asset)]
+        offset = self.store.offset(kind, row, column)
+        self.ramps = [ramp for ramp in self.ramps if ramp[0] != offset]
+        if after_s > 0.0:
+            now = float(self.store.values[offset])
+            self.ramps.append([float(offset), now, value, self.elapsed_s + after_s, AT_ONCE_S])
+        else:
+            self.store.values[offset] = value
 
     def _move(self, offset: int, value: float, ramp_s: float) -> None:
         self.ramps = [ramp for ramp in self.ramps if ramp[0] != offset]
@@ -680,7 +694,6 @@ EFFECTS: dict[str, Effect] = {
     "drain_node": _writes(drained=1.0, cordoned=1.0, job_running=0.0),
     "cordon_node": _writes(cordoned=1.0),
     "reset_gpu": _reset_gpu,
-    "pause_job": _writes(job_running=0.0),
     "migrate_job": _writes(job_running=0.0, cordoned=1.0),
     "switch_to_smaller_model": _smaller_model,
     "set_coolant_flow": _writes(flow_setpoint_lpm="flow_lpm"),
@@ -692,4 +705,5 @@ EFFECTS: dict[str, Effect] = {
     "shed_load": _shed,
     "open_ticket": _count("tickets"),
     "page": _count("pages"),
+    **LOOP_EFFECTS,
 }

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 
-from prompts.tasks import AlertInput, ChatInput, DecideInput, StepInput, SummaryInput, Task, TaskInput
+from prompts.tasks import (
+    AlertInput,
+    ChatInput,
+    DecideInput,
+    PlanInput,
+    StepInput,
+    SummaryInput,
+    Task,
+    TaskInput,
+)
 from setpoint.errors import ConfigError
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -20,6 +29,7 @@ _INPUT_OF: dict[Task, type[TaskInput]] = {
     "summary": SummaryInput,
     "chat": ChatInput,
     "decide": DecideInput,
+    "plan": PlanInput,
 }
 _END = ".;:,!"
 _MARKUP = re.compile(r"<\|[^<>]*\|>|[{}<>|]")

@@ -10,9 +10,11 @@ from typing import Literal
 
 from setpoint.contracts import Evidence, FactSheet, Priority
 
-Task = Literal["alert", "step", "summary", "chat", "decide"]
+Task = Literal["alert", "step", "summary", "chat", "decide", "plan"]
 TASKS: tuple[Task, ...] = ("alert", "step", "summary", "chat")
-"""Tasks the bundled model is trained on. `decide` is for larger models alone: it was measured not to reason."""
+"""Tasks the bundled model is trained on. `decide` is for larger models alone: it was measured not to reason; so is
+`plan`, which it was not taught."""
+PlanPart = Literal["forecast", "advice"]
 Relation = Literal["supports", "contradicts", "absent"]
 Certainty = Literal["clear", "likely", "open"]
 
@@ -63,6 +65,17 @@ class ChatInput:
 
 
 @dataclass(frozen=True)
+class PlanInput:
+    """Sentences about a plan, to be said again in plain words."""
+
+    part: PlanPart
+    sheet: FactSheet
+    """The facts of those lines alone."""
+    lines: tuple[str, ...]
+    """What code says, with slots in the place of every fact."""
+
+
+@dataclass(frozen=True)
 class DecideInput:
     """Which root cause fits the evidence: for a model that may decide (modes assisted and free)."""
 
@@ -73,4 +86,4 @@ class DecideInput:
 
 WordInput = AlertInput | StepInput | SummaryInput | ChatInput
 """Inputs of the tasks that word a fact sheet."""
-TaskInput = WordInput | DecideInput
+TaskInput = WordInput | PlanInput | DecideInput

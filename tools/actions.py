@@ -70,6 +70,8 @@ class Confirm:
 
     metric: str
     equals: str | float
+    times: float = 1.0
+    """Of the argument: 0.01 where it is given in per cent and read as a share."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +191,17 @@ _ROWS = (
         reversible=True,
     ),
     ActionSpec(
+        "resume_job", "Resume job", ("gpu_node",), "low",
+        phrase="Resume the job on {asset}",
+        effect="Lets a paused job go on from its checkpoint, on all its nodes; the site draws their power again.",
+        rollback="Pause the job.",
+        interlocks=("not_in_pool", "job_is_paused", "feed_carries_job"),
+        confirm=(Confirm("job_running", 1.0),),
+        settle_s=60.0,
+        reversible=True,
+        why_not_alone="a job that goes on draws its power for hours, and no reading within minutes shows whether the peak is over",
+    ),
+    ActionSpec(
         "migrate_job", "Migrate job", ("gpu_node",), "medium",
         phrase="Migrate the job off {asset}",
         effect="Checkpoints the job on the node and starts it elsewhere; the scheduler chooses where.",
@@ -207,6 +220,29 @@ _ROWS = (
         confirm=(Confirm("model_rank", "model"),),
         settle_s=60.0,
         reversible=True,
+    ),
+    ActionSpec(
+        "scale_pool", "Scale pool", ("service",), "medium",
+        phrase="Let {nodes} nodes of {asset} serve",
+        effect="Lets so many nodes of the pool serve and parks the others idle; a parked node needs a minute or more to come "
+               "back, to start its engine and load its weights.",
+        rollback="Let as many nodes serve as before; those that were parked need a minute or more.",
+        args=(ArgSpec("nodes", "integer", "nodes", "Nodes that serve", 1.0, 4096.0),),
+        interlocks=("pool_has_nodes", "pool_carries_load"),
+        confirm=(Confirm("serving_nodes", "nodes"),),
+        settle_s=60.0,
+        reversible=True,
+    ),
+    ActionSpec(
+        "lock_pool_clock", "Lock pool clock", ("service",), "low",
+        phrase="Lock the GPU clock of all nodes of {asset} at {clock_mhz} MHz",
+        effect="Holds the SM clock of the pool's GPUs at or below the given value; decode loses little, prefill more.",
+        rollback="Set the lock back to the value read before.",
+        args=(ArgSpec("clock_mhz", "number", "MHz", "Highest SM clock", 510.0, 1980.0, default=1410.0),),
+        interlocks=("not_slower_with_queue",),
+        confirm=(Confirm("clock_lock_mhz", "clock_mhz"),),
+        settle_s=60.0,
+        reversible=True, may_run_alone=True,
     ),
     ActionSpec(
         "set_coolant_flow", "Set coolant flow", ("cdu",), "medium",
@@ -231,6 +267,31 @@ _ROWS = (
         interlocks=("above_dew_point",),
         ramps=(Ramp("temp_c", "supply_setpoint_c", 3.0, "supply_temp_ramp_c"),),
         confirm=(Confirm("supply_setpoint_c", "temp_c"),),
+        settle_s=120.0,
+        reversible=True,
+    ),
+    ActionSpec(
+        "set_water_temp", "Set chilled water temperature", ("chiller",), "medium",
+        phrase="Set the water of {asset} to {temp_c} C",
+        effect="Changes the leaving water setpoint of the chiller and of all that share its water; warmer water takes less "
+               "power to make, and every loop and air handler on it has less reserve.",
+        rollback="Set the temperature back to the value read before.",
+        args=(ArgSpec("temp_c", "number", "C", "Leaving water setpoint", 6.0, 32.0,
+                      min_limit="water_temp_min_c", max_limit="water_temp_max_c"),),
+        interlocks=("water_below_its_users",),
+        ramps=(Ramp("temp_c", "water_setpoint_c", 3.0, "water_temp_ramp_c"),),
+        confirm=(Confirm("water_setpoint_c", "temp_c"),),
+        settle_s=300.0,
+        reversible=True,
+    ),
+    ActionSpec(
+        "set_fan_speed", "Set fan speed", ("crah",), "medium",
+        phrase="Set the fans of {asset} to {fan_pct}%",
+        effect="Holds the fans of the air handler at the given speed; 0 hands them back to its own control.",
+        rollback="Set the speed back to the value read before, or to 0 for its own control.",
+        args=(ArgSpec("fan_pct", "number", "%", "Fan speed; 0: its own control", 0.0, 100.0, default=0.0),),
+        interlocks=("fan_within_range",),
+        confirm=(Confirm("fan_setpoint_pu", "fan_pct", 0.01),),
         settle_s=120.0,
         reversible=True,
     ),
@@ -312,6 +373,8 @@ _ROWS = (
 )  # fmt: skip
 
 CATALOG: Mapping[str, ActionSpec] = {row.name: row for row in _ROWS}
+LOOP_ACTIONS = frozenset({"scale_pool", "lock_pool_clock", "resume_job", "set_water_temp", "set_fan_speed"})
+"""Called for by control loops (tools/loops) alone: they answer no root cause, and no runbook names them."""
 
 
 def spec_of(name: str) -> ActionSpec:

@@ -390,4 +390,4 @@ def _wanted(confirm: Confirm, spec: ActionSpec, action: Action) -> float:
     name = confirm.equals.removeprefix("-")
     given, arg = action.args[name], spec.arg(name)
     number = float(arg.choices.index(str(given))) if arg and arg.type == "choice" else float(given)
-    return -number if confirm.equals.startswith("-") else number
+    return confirm.times * (-number if confirm.equals.startswith("-") else number)

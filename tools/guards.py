@@ -6,18 +6,22 @@ Each refusal names the limit, the value and the remedy. The site's own controlle
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import datetime
 
 from plant import physics
-from plant.diagnosis.results import Rehearsal
 from plant.specs import NodeSpec
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from setpoint.errors import ActionRefused
-from tools.actions import ActionSpec, spec_of
-from tools.readings import Read, age_s, value
+from tools.guards_of_loops import LOOP_GUARDS
+from tools.readings import Read, age_s
+from tools.situation import Guard, Refusal, Rehearse, Situation, no_rehearsal
+
+__all__ = [
+    "GUARDS", "PREPARED", "Guard", "Refusal", "Rehearse", "Situation", "check", "hindrance", "no_rehearsal", "pools_on",
+    "refusals",
+]  # fmt: skip
 
 PREPARED = frozenset({"capped_before_valve", "idle_before_reset"})
 """Interlocks that people clear by preparing the action: it may be put to them before."""
@@ -27,62 +31,6 @@ VALVE_CLOSE_GPU_W = 200.0
 """Without coolant flow a GPU capped here leaves minutes to drain it; uncapped it trips within one."""
 LIFE_SAFETY = frozenset({"fire_panel", "door", "leak_sensor", "sensor", "bmc", "hall", "site"})
 COOLING = frozenset({"cdu", "pump", "chiller", "crah"})
-
-
-Rehearse = Callable[[Action], Rehearsal | None]
-"""The next minutes with and without an action, from the present state; None where there is nothing to rehearse."""
-
-
-def no_rehearsal(action: Action) -> None:
-    """For sites that no plant model covers."""
-    return None
-
-
-@dataclass(frozen=True)
-class Situation:
-    """Everything a guard may look at."""
-
-    action: Action
-    site: Site
-    now: datetime
-    read: Read
-    telemetry_max_age_s: float = 30.0
-    done_last_hour: int = 0
-    """Actions on this asset in the last hour."""
-    per_asset_per_hour: int = 6
-    stopped: str = ""
-    """Why everything is stopped; "" while nothing is."""
-    rehearse: Rehearse = no_rehearsal
-
-    @property
-    def spec(self) -> ActionSpec:
-        return spec_of(self.action.name)
-
-    def metric(self, name: str, default: float = 0.0, asset: str = "") -> float:
-        return value(self.read(asset or self.action.asset), name, default)
-
-    def arg(self, name: str) -> float:
-        return float(self.action.args[name])
-
-    def limit(self, name: str, default: float) -> float:
-        return self.site.limits.get(name, default)
-
-    def below(self, asset: str, kind: str) -> list[str]:
-        """Assets of a kind that stand on this one, itself included."""
-        names = (asset, *self.site.downstream(asset))
-        return [name for name in names if (found := self.site.find(name)) and found.kind == kind]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """Why not: what was found against which limit, and what to do."""
-
-    guard: str
-    what: str
-    remedy: str
-
-
-Guard = Callable[[Situation], Iterator[Refusal]]
 
 
 def refusals(situation: Situation) -> tuple[Refusal, ...]:
@@ -410,7 +358,7 @@ GUARDS: dict[str, Guard] = {
         not_stopped, rate_limit, fresh_telemetry, no_maintenance, ramp_limit, pool_keeps_a_node, idle_before_reset,
         not_in_pool, smaller_than_now, flow_carries_heat, no_flow_into_leak, above_dew_point, pump_can_start,
         no_pump_into_leak, capped_before_valve, soc_stays_above_min, soc_stays_below_max, feed_has_headroom,
-        not_life_safety, not_for_many, rehearsed_safe,
+        not_life_safety, not_for_many, rehearsed_safe, *LOOP_GUARDS,
     )
 }  # fmt: skip
 ALWAYS = ("not_stopped", "rate_limit")

@@ -7,6 +7,7 @@ guards judge it apart.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 from plant import physics
@@ -16,10 +17,13 @@ from setpoint.contracts.site import Asset, Site
 from setpoint.errors import ActionRefused
 from tools.actions import ActionSpec, describe, spec_of, validate
 from tools.guards import pools_on
+from tools.guards_of_loops import nodes_at_once, pool_nodes
 from tools.readings import Read, value
 
 FLOW_MARGIN = 1.15
 SUPPLY_STEP_C = 2.0
+WATER_STEP_C = 0.5
+POOL_USE_PU = 0.75
 Args = dict[str, ArgValue]
 
 
@@ -119,7 +123,13 @@ def _suits(spec: ActionSpec, candidate: Asset, site: Site, read: Read) -> bool:
     reading = read(candidate.name)
     if spec.name == "start_standby_pump":
         return value(reading, "running", 0.0) == 0.0 and value(reading, "failed", 0.0) == 0.0
-    if spec.name in ("set_batch_limit", "set_kv_watermark", "switch_to_smaller_model"):
+    if spec.name in (
+        "set_batch_limit",
+        "set_kv_watermark",
+        "switch_to_smaller_model",
+        "scale_pool",
+        "lock_pool_clock",
+    ):
         return reading is None or "arrival_rps" in reading.values
     return True
 
@@ -221,6 +231,26 @@ def _batch(pool: str, site: Site, read: Read) -> Args:
     return {"batch_limit": int(value(read(pool), "batch_limit", 256.0)) // 2}
 
 
+def _pool_size(pool: str, site: Site, read: Read) -> Args:
+    """So many nodes as what arrives now uses to three quarters, in whole instances."""
+    reading, there = read(pool), len(pool_nodes(site, pool))
+    if not there:
+        raise ActionRefused(f"{pool} has no GPU nodes", where="scale_pool", remedy="Name a serving pool")
+    used = value(reading, "healthy_nodes", float(there)) * value(reading, "load_pu", 1.0)
+    each = nodes_at_once(site, pool)
+    return {"nodes": min(there, max(each, each * math.ceil(used / POOL_USE_PU / each)))}
+
+
+def _water_temp(chiller: str, site: Site, read: Read) -> Args:
+    """Half a kelvin warmer than now: a small step that saves."""
+    now_c = read(chiller)
+    if now_c is None or "water_setpoint_c" not in now_c.values:
+        raise ActionRefused(
+            f"no water setpoint is read of {chiller}", where="set_water_temp", remedy="Give temp_c"
+        )
+    return {"temp_c": now_c.values["water_setpoint_c"] + WATER_STEP_C}
+
+
 def _power_cap(node: str, site: Site, read: Read) -> Args:
     """70% of the power drawn now, in steps of 50 W."""
     drawn_w = value(read(node), "gpu_power_w", 0.0)
@@ -231,6 +261,8 @@ ARGUMENTS: dict[str, Callable[[str, Site, Read], Args]] = {
     "cap_gpu_power": _power_cap,
     "set_batch_limit": _batch,
     "switch_to_smaller_model": _smaller_model,
+    "scale_pool": _pool_size,
+    "set_water_temp": _water_temp,
     "set_coolant_flow": _coolant_flow,
     "set_supply_temp": _supply_temp,
     "charge_ess": _charge,

@@ -38,7 +38,10 @@ _SERVICE = frozenset({"ttft_slo_ms", "kv_use_max_pct"})
 _COOLING = frozenset({"gpu_temp_max_c", "gpu_trip_c", "flow_min_lpm", "rack_inlet_max_c"})
 _RECOVERY = frozenset({"node_power_max_kw"})
 GIVEN_UP: dict[str, frozenset[str]] = {
-    **dict.fromkeys(("start_standby_pump", "set_coolant_flow", "set_supply_temp"), _RECOVERY),
+    **dict.fromkeys(
+        ("start_standby_pump", "set_coolant_flow", "set_supply_temp", "set_water_temp", "set_fan_speed"),
+        _RECOVERY,
+    ),
     **dict.fromkeys(("drain_node", "pause_job", "migrate_job", "reset_gpu", "shed_load"), _SERVICE),
     "close_leak_valve": _SERVICE | _COOLING,
 }

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
+from agents.verification.plan import given_phrases, plan_problems
 from agents.verification.words import Stance, verify_words
-from prompts import AlertInput, ChatInput, StepInput, SummaryInput
+from prompts import AlertInput, ChatInput, PlanInput, StepInput, SummaryInput
 from setpoint.contracts import Verification
 
-Input = AlertInput | StepInput | SummaryInput | ChatInput
+Input = AlertInput | StepInput | SummaryInput | ChatInput | PlanInput
 
 
 def verify_answer(
@@ -27,5 +28,9 @@ def verify_answer(
         stance = Stance(firing=firing, cause=inputs.cause)
         given = (inputs.title, inputs.todo)
         return check(task="summary", given=given, stance=stance)
+    if isinstance(inputs, PlanInput):
+        found = check(task="plan", given=given_phrases(inputs.sheet, inputs.lines))
+        problems = (*found.problems, *plan_problems(words, inputs.lines))
+        return Verification(ok=not problems, problems=tuple(dict.fromkeys(problems)))
     stance = Stance(firing=firing)
     return check(task="chat", given=(inputs.intent,), stance=stance)

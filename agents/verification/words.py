@@ -14,7 +14,7 @@ from agents.verification import lexicon
 from agents.verification.lexicon import stem
 from setpoint.contracts import Fact, FactSheet, Priority, Verification
 
-Task = Literal["alert", "step", "summary", "chat"]
+Task = Literal["alert", "step", "summary", "chat", "plan"]
 MAX_WORDS, MAX_SENTENCES = 60, 3
 _SLOT = re.compile(r"\{([a-z]+[0-9]?)\}")
 _WORD = re.compile(r"[A-Za-z]+(?:['-][A-Za-z]+)*")

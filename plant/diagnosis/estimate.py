@@ -34,13 +34,14 @@ PROBLEM_COST = 0.05
 """Of the confidence, for each problem; half of it at most."""
 RELATIVE_NOISE, LEAST_NOISE = 0.008, 0.02
 _LEVELS = {
-    "gpu_node": ("clock_lock_mhz", "power_cap_w", "drained", "cordoned", "job_running", "psu_ok", "up", "gpus_ok"),
-    "pool": ("arrival_rps", "kv_watermark_pct", "batch_limit", "model_rank", "up"),
+    "gpu_node": ("clock_lock_mhz", "power_cap_w", "drained", "cordoned", "job_running", "psu_ok", "up", "gpus_ok",
+                 "parked", "job"),
+    "pool": ("arrival_rps", "kv_watermark_pct", "batch_limit", "model_rank", "up", "serving_nodes", "clock_lock_mhz"),
     "cdu": ("flow_setpoint_lpm", "supply_setpoint_c", "valve_open", "reservoir_pct"),
     "rack": ("valve_open",),
     "pump": ("running", "failed"),
-    "chiller": ("running",),
-    "crah": ("running", "supply_temp_c"),
+    "chiller": ("running", "water_setpoint_c"),
+    "crah": ("running", "supply_temp_c", "fan_setpoint_pu"),
     "hall": ("humidity_pct",),
     "pdu": ("breaker_closed",),
     "ups": ("battery_pct",),
@@ -53,7 +54,7 @@ _LEVELS = {
 """Inputs of the model that telemetry tells, by table: states, setpoints and charges."""
 _SWITCHES = frozenset(
     {"up", "running", "failed", "breaker_closed", "available", "drained", "cordoned", "job_running", "gpus_ok", "psu_ok",
-     "on_source", "valve_open"}
+     "on_source", "valve_open", "parked", "job", "serving_nodes", "fan_setpoint_pu"}
 )  # fmt: skip
 """Of those, what is counted or switched: the last reading holds, where for the others the median does."""
 
@@ -210,6 +211,8 @@ def _set_inputs(plant: Plant, observed: Observed, levels: Mapping[Key, float], r
             load = levels.get((asset, "load_pu"), np.nan)
             if np.isfinite(load) and state["job_running"] == 1.0:
                 state["job_load_pu"] = float(np.clip(load, 0.0, 1.0))
+            elif state["job"] == -1.0:
+                state["job_load_pu"] = 0.0
 
 
 def _last(values: FloatArray | None, rows: slice) -> float:

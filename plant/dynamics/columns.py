@@ -85,6 +85,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         batch_limit   256  * sequences of one step, as its pool sets it
         job_running   1    * 1: a job runs where no pool does
         job_load_pu   0.92 load of that job
+        job           0    * number of the job that holds it; 0: a standing one of its own, -1: none
+        parked        0    * 1: taken out of its pool for want of load, drained too; 2: on its way back
         resets        0    * resets done
         psu_ok        6    * power supplies that work
         psu_all       6    power supplies there are; two can fail without loss
@@ -181,7 +183,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
     """),
     "water": _columns("""
         temp_c        20   * C of the facility water supply
-        setpoint_c    20   * C asked
+        setpoint_c    20   * C asked: the lowest that its chillers are set to
+        design_c      20   C of its design
         kj_per_k      30000 heat it stores
         heat_kw       0    * kW it takes up
         other_kw      0    heat of what this run does not hold
@@ -199,6 +202,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         approach_k    6    dry cooler: water above air at capacity
         fan_rated_kw  10   kW of tower or cooler fans
         economiser    0    1: cools without compressors where the weather allows
+        water_setpoint_c 20 * C of leaving water asked
+        water_temp_c  20   * C of the facility water supply
         running       1    * 1: on
         capacity_pu   1    capacity left
         fouling_pu    0    * share of its heat transfer lost
@@ -216,6 +221,7 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         supply_temp_c 24   * C asked
         running       1    * 1: on
         fan_pu        1    * air its fan still moves
+        fan_setpoint_pu 0  * share of full speed asked; 0: its own control
         reach_kw_per_k 0   conductance now; 0 while it stands
         heat_kw       0    * kW it takes out of the room
         power_kw      0    * kW
@@ -308,6 +314,8 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         batch_limit   256  * sequences of one step
         load_pu       0.6  * share of what it can serve
         healthy_nodes 0    * nodes that serve
+        serving_nodes 0    * nodes asked to serve
+        clock_lock_mhz 1980 * highest clock allowed, as last set for all its nodes
         model_rank    0    * 0 large, 1 medium, 2 small
         rate_rps      0    * requests a second it can serve
         other_rps     0    rate of nodes this run does not hold

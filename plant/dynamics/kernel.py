@@ -15,7 +15,7 @@ from typing import Any
 
 from plant.compiled import njit
 from plant.power.gpu import clock_under_cap_pu, gpu_power_w, stretch_at_clock
-from plant.thermal.air import DESIGN_RISE_K, crah_kw_per_k, inlet_c
+from plant.thermal.air import DESIGN_RISE_K, coil_rise_k, crah_kw_per_k, inlet_c
 from plant.thermal.chiller import cop, dry_cooler_kw, free_share
 from plant.thermal.fluids import kw_per_k
 from plant.thermal.loop import effectiveness, fan_power_kw, film_share, most_flow_pu, pump_power_kw, speed_pu
@@ -558,29 +558,36 @@ def _rooms(s: Any, e: Any, h: float) -> float:
         )
         for j in range(e.hall_rack_at[i], e.hall_rack_at[i + 1]):
             heat += s.rack[e.hall_rack[j]].air_kw
-        reach, pull, able, target = 0.0, 0.0, 0.0, 60.0
+        reach, pull, able, moved, target = 0.0, 0.0, 0.0, 0.0, 60.0
         for j in range(e.hall_crah_at[i], e.hall_crah_at[i + 1]):
             u = s.crah[e.hall_crah[j]]
             w = s.water[int(u.water)]
             u.power_kw, u.heat_kw, u.reach_kw_per_k = 0.0, 0.0, 0.0
             if u.running > 0.5 and u.fan_pu > 0.0 and _cooling_fed(s.ats, u.ats, any_feed):
-                u.reach_kw_per_k = u.fan_pu * crah_kw_per_k(u.capacity_kw, w.setpoint_c, u.supply_temp_c)
+                rise_k = coil_rise_k(w.setpoint_c - w.design_c)
+                u.reach_kw_per_k = u.fan_pu * crah_kw_per_k(u.capacity_kw, w.design_c, u.supply_temp_c, rise_k)
                 reach += u.reach_kw_per_k
-                pull += u.reach_kw_per_k * (w.temp_c - DESIGN_RISE_K)
-                able += u.fan_pu * u.capacity_kw
+                pull += u.reach_kw_per_k * (w.temp_c - rise_k)
                 target = min(target, u.supply_temp_c)
+                if u.fan_setpoint_pu > 0.0:
+                    moved += min(1.0, max(LEAST_FAN_PU, u.fan_setpoint_pu)) * u.fan_pu * u.capacity_kw
+                else:
+                    able += u.fan_pu * u.capacity_kw
+        short = max(0.0, 1.0 - moved / heat) if moved > 0.0 and heat > 0.0 and able <= 0.0 else 0.0
         if reach > 0.0:
-            blow = min(1.0, max(LEAST_FAN_PU, heat / able))
+            blow = min(1.0, max(LEAST_FAN_PU, (heat - moved) / able)) if able > 0.0 else 0.0
             for j in range(e.hall_crah_at[i], e.hall_crah_at[i + 1]):
                 u = s.crah[e.hall_crah[j]]
                 if u.reach_kw_per_k > 0.0:
-                    u.power_kw = fan_power_kw(blow, u.fan_rated_kw)
+                    asked = min(1.0, max(LEAST_FAN_PU, u.fan_setpoint_pu)) if u.fan_setpoint_pu > 0.0 else blow
+                    u.power_kw = fan_power_kw(asked, u.fan_rated_kw)
                     heat += u.power_kw
         a.heat_kw = heat
         walls_kj += _room(s, e, i, h, heat, reach, pull, target)
         for j in range(e.hall_rack_at[i], e.hall_rack_at[i + 1]):
             r = s.rack[e.hall_rack[j]]
-            wanted = inlet_c(a.temp_c, DESIGN_RISE_K, r.recirculation_pu)
+            again = r.recirculation_pu + short * (1.0 - r.recirculation_pu)
+            wanted = inlet_c(a.temp_c, DESIGN_RISE_K, again)
             r.inlet_temp_c = _relax(r.inlet_temp_c, wanted, math.exp(-h / TAU_INLET_S))
     return walls_kj
 
@@ -621,6 +628,7 @@ def _waters(s: Any, e: Any, h: float) -> float:
     any_feed, out_kj, site = _any_feed(s.feed), 0.0, s.site[0]
     for i in range(s.water.size):
         w = s.water[i]
+        w.setpoint_c = _water_setpoint_c(s, e, i)
         w.pump_kw = w.pump_kw_per_kw * max(0.0, w.heat_kw) if any_feed else 0.0
         heat, able = w.heat_kw + w.other_kw + w.pump_kw, 0.0
         for j in range(e.water_chiller_at[i], e.water_chiller_at[i + 1]):
@@ -642,12 +650,24 @@ def _waters(s: Any, e: Any, h: float) -> float:
                     if k.economiser > 0.5
                     else 0.0
                 )
+                warmer_k = min(w.setpoint_c, w.temp_c) - w.design_c
                 k.power_kw += (
-                    (1.0 - free) * k.heat_kw / cop(site.wet_bulb_c, share, k.cop_design, k.cop_per_k)
+                    (1.0 - free) * k.heat_kw / cop(site.wet_bulb_c, share, k.cop_design, k.cop_per_k, warmer_k)
                 )
             k.cop = k.heat_kw / k.power_kw if k.power_kw > 0.0 else 0.0
+            k.water_temp_c = w.temp_c
             out_kj += (k.heat_kw + k.power_kw) * h
     return out_kj
+
+
+@njit(cache=True)
+def _water_setpoint_c(s: Any, e: Any, i: int) -> float:
+    """The lowest that the chillers of a water are set to; they share its pipes."""
+    lowest = s.water[i].setpoint_c
+    for j in range(e.water_chiller_at[i], e.water_chiller_at[i + 1]):
+        asked = s.chiller[e.water_chiller[j]].water_setpoint_c
+        lowest = asked if j == e.water_chiller_at[i] else min(lowest, asked)
+    return float(lowest)
 
 
 @njit(cache=True)

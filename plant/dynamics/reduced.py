@@ -245,10 +245,11 @@ class _Reduction:
         cdus = sorted({int(c) for c in t.rack["cdu"][self.racks] if c >= 0})
         halls = sorted({int(h) for h in t.rack["hall"][self.racks]})
         crahs = self._alike("crah", [i for i in range(len(t.crah)) if int(t.crah["hall"][i]) in halls],
-                            ("hall", "water", "running", "fan_pu", "supply_temp_c"))  # fmt: skip
+                            ("hall", "water", "running", "fan_pu", "fan_setpoint_pu", "supply_temp_c"))  # fmt: skip
         waters = sorted({int(t.cdu["water"][c]) for c in cdus} | {int(t.crah["water"][g[0]]) for g in crahs})
         chillers = self._alike("chiller", [i for i in range(len(t.chiller)) if int(t.chiller["water"][i]) in waters],
-                               ("water", "dry", "running", "capacity_pu", "fouling_pu", "cop_design"))  # fmt: skip
+                               ("water", "dry", "running", "capacity_pu", "fouling_pu", "cop_design",
+                                "water_setpoint_c"))  # fmt: skip
         pumps = [i for i in range(len(t.pump)) if int(t.pump["cdu"][i]) in cdus]
         pools = [p for p in range(len(t.pool)) if set(self._below("pool_node", p)) & set(self.nodes)]
         chain = {k: list(range(len(getattr(t, k)))) for k in (*POWER_KINDS,)}

@@ -390,8 +390,10 @@ class _Builder:
                 for k in mine
             ]
             kw = sum(float(self.t.chiller[k]["capacity_kw"]) for k in mine)
+            for k, setpoint_c in zip(mine, setpoints, strict=True):
+                _set(self.t.chiller[k], water_setpoint_c=setpoint_c, water_temp_c=min(setpoints))
             _set(self.t.water[i], kj_per_k=4.18 * WATER_L_PER_KW * max(kw, 5.0), setpoint_c=min(setpoints),
-                 temp_c=min(setpoints))  # fmt: skip
+                 design_c=min(setpoints), temp_c=min(setpoints))  # fmt: skip
 
     def _feed_rows(self, name: str) -> tuple[int, int]:
         rows = [*self._rows(name, "feed"), -1, -1]
@@ -420,7 +422,9 @@ class _Builder:
 
     def _rest(self) -> None:
         for i, nodes in enumerate(self.pools.values()):
-            _set(self.t.pool[i], arrival_rps=ARRIVALS_PU * len(nodes) * NODE_RPS, node_rps=NODE_RPS)
+            clock_mhz = max(self.t.gpu_node["clock_lock_mhz"][[self.row["gpu_node"][n] for n in nodes]])
+            _set(self.t.pool[i], arrival_rps=ARRIVALS_PU * len(nodes) * NODE_RPS, node_rps=NODE_RPS,
+                 serving_nodes=len(nodes), clock_lock_mhz=clock_mhz)  # fmt: skip
         for i, name in enumerate(self.names["link"]):
             ends = [*self._rows(name, "switch"), -1, -1]
             _set(self.t.link[i], a=ends[0], b=ends[1])

@@ -286,6 +286,23 @@ class Lengths:
 CHAT = Lengths()
 
 
+def read_rates(path: str | Path) -> tuple[FloatArray, FloatArray]:
+    """A file of rates: times in seconds, rising, and requests a second from each to the next; arrays of one length.
+
+    Raises InputError for a negative or NaN rate, and for times that do not rise.
+    """
+    path = Path(path)
+    columns = _read_columns(path, ("t_s", "rps"))
+    lines, t, rate = columns["line"].astype(np.int64), columns["t_s"], columns["rps"]
+    _refuse(~np.isfinite(rate) | (rate < 0), rate, "rps", "a rate of 0 or more", lines, str(path))
+    _refuse(~np.isfinite(t), t, "t_s", "seconds", lines, str(path))
+    if len(t) < 1 or np.any(np.diff(t) <= 0):
+        at = int(np.argmax(np.diff(t) <= 0)) + 1 if len(t) > 1 else 0
+        what = "t_s does not grow" if len(t) else "no rate"
+        raise InputError(what, where=_at(str(path), lines, at) if len(t) else str(path), remedy="Sort by t_s")
+    return t, rate
+
+
 def trace_from_rate(
     path: str | Path,
     seed: int,
@@ -302,14 +319,7 @@ def trace_from_rate(
     the trace starts at 0. Raises InputError for a negative or NaN rate, UsageError where nothing arrives.
     """
     path = Path(path)
-    columns = _read_columns(path, ("t_s", "rps"))
-    lines, t, rate = columns["line"].astype(np.int64), columns["t_s"], columns["rps"]
-    _refuse(~np.isfinite(rate) | (rate < 0), rate, "rps", "a rate of 0 or more", lines, str(path))
-    _refuse(~np.isfinite(t), t, "t_s", "seconds", lines, str(path))
-    if len(t) < 1 or np.any(np.diff(t) <= 0):
-        at = int(np.argmax(np.diff(t) <= 0)) + 1 if len(t) > 1 else 0
-        what = "t_s does not grow" if len(t) else "no rate"
-        raise InputError(what, where=_at(str(path), lines, at) if len(t) else str(path), remedy="Sort by t_s")
+    t, rate = read_rates(path)
     ends = np.append(t[1:], t[-1] + (t[-1] - t[-2] if len(t) > 1 else 600.0))
     stop_s = ends[-1] if hours is None else start_s + hours * 3600.0
     low, high = np.clip(t, start_s, stop_s), np.clip(ends, start_s, stop_s)

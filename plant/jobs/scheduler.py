@@ -123,12 +123,15 @@ class Scheduler:
         self._note("pause", name, nodes, reason)
         self._schedule()
 
-    def resume(self, name: str, reason: str = "asked") -> None:
-        """Put paused work back in the queue."""
+    def resume(self, name: str, reason: str = "asked", kept: Iterable[str] = ()) -> None:
+        """Put paused work back in the queue. `kept`: cordoned nodes that wait for it; it takes those first."""
         task = self._task(name)
         if task.state != "paused":
             raise UsageError(f"{name} is {task.state}, not paused")
         task.state, task.queued_since_s = "waiting", self.now_s
+        if nodes := tuple(kept):
+            task.work = task.work.model_copy(update={"home": nodes})
+            self._cordoned.difference_update(nodes)
         self._note("resume", name, (), reason)
         self._schedule()
 

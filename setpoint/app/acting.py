@@ -15,6 +15,7 @@ from graphs.act import ActPorts, build_act_graph, run_act
 from graphs.review import ReviewPorts, build_review_graph, open_review, resume_review
 from plant.diagnosis.results import Rehearsal
 from setpoint.app.adapters import NoSite
+from setpoint.app.histories import Simulated
 from setpoint.app.lanes import Handler
 from setpoint.app.opening import utc_now
 from setpoint.app.trials import PlantTrials
@@ -25,8 +26,9 @@ from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
 from setpoint.settings import Settings
 from tools.actions import kind_of
-from tools.adapter import SimulatedSite, SiteAdapter
+from tools.adapter import SiteAdapter
 from tools.executor import Executor
+from tools.loops.days_site import DaysSite
 from tools.night_site import NightSite
 from tools.rehearsal import compare_due
 from tools.stop import StopSwitch
@@ -47,12 +49,17 @@ class Acting:
         site: Site,
         ledger: Ledger,
         history: History,
-        simulated: SimulatedSite | NightSite | None,
+        simulated: Simulated | None,
         tell: Callable[[str, Any], None],
         decided: Callable[[Review], None],
+        over: Callable[[str], None] = lambda _subject: None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
+        """`over` hears of the incident or cycle of each review and act that no worker has to come back to; `clock` is the
+        site's, where its time is not the wall's."""
         self._settings, self._site, self._ledger, self._history = settings, site, ledger, history
         self._simulated, self._tell, self._decided = simulated, tell, decided
+        self._over, self._clock = over, clock
 
     def open(self, saver: BaseCheckpointSaver[Any]) -> None:
         """Call it on the loop of the lanes, before the first job."""
@@ -77,12 +84,14 @@ class Acting:
         review = await asyncio.to_thread(self._ledger.get_review, job.key)
         await asyncio.to_thread(self._decided, review)
         await asyncio.to_thread(self._ledger.finish, job)
+        await asyncio.to_thread(self._over, review.incident_id)
 
     async def _do_act(self, job: Job) -> None:
         outcome = await run_act(self._act, ActPorts(self._executor), job.payload)
         await asyncio.to_thread(self._ledger.finish, job)
         review = self._ledger.get_review(str(job.payload["review_id"]))
         self._tell("outcome", (review, outcome))
+        await asyncio.to_thread(self._over, review.incident_id)
 
     # ---- duties of the clock --------------------------------------------------------------------------------------
 
@@ -98,7 +107,7 @@ class Acting:
 
     def site_clock(self) -> datetime:
         """The clock of the readings: a played night has its own."""
-        return self._simulated.now if isinstance(self._simulated, NightSite) else utc_now()
+        return self._simulated.now if isinstance(self._simulated, NightSite) else self._clock()
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -106,9 +115,9 @@ class Acting:
     def gate(self) -> Gate:
         """What may run without being asked."""
         return Gate(
-            ledger=self._ledger, settings=self._settings.autonomy, kind_of=kind_of, clock=utc_now,
+            ledger=self._ledger, settings=self._settings.autonomy, kind_of=kind_of, clock=self._clock,
             people_for=lambda risk: 2 if risk in self._settings.review.two_people_for else 1,
-            stopped=self._stop.reason, around=self._site.upstream,
+            stopped=self.stop.reason, around=self._site.upstream,
         )  # fmt: skip
 
     @cached_property
@@ -120,20 +129,21 @@ class Acting:
     def _executor(self) -> Executor:
         adapter: SiteAdapter = self._simulated or NoSite()
         return Executor(
-            site=self._site, adapter=adapter, ledger=self._ledger, signer=self._signer, stop=self._stop,
-            settings=self._settings.act, clock=utc_now, rehearse=self._rehearse_again, against_alone=self.gate.refusals,
+            site=self._site, adapter=adapter, ledger=self._ledger, signer=self._signer, stop=self.stop,
+            settings=self._settings.act, clock=self._clock, rehearse=self._rehearse_again, against_alone=self.gate.refusals,
         )  # fmt: skip
 
     @cached_property
     def _review_ports(self) -> ReviewPorts:
-        return ReviewPorts(self._ledger, self._site, self._signer, self._settings.review, utc_now)
+        return ReviewPorts(self._ledger, self._site, self._signer, self._settings.review, self._clock)
 
     @cached_property
     def _signer(self) -> Signer:
         return Signer.open(self._settings.store.dir)
 
     @cached_property
-    def _stop(self) -> StopSwitch:
+    def stop(self) -> StopSwitch:
+        """The switch that stops every action."""
         return StopSwitch(self._settings.store.dir / "STOP")
 
     def _rehearse_again(self, action: Action, incident_id: str) -> Rehearsal | None:
@@ -143,7 +153,7 @@ class Acting:
 
     def _acts(self) -> list[tuple[datetime, Action]]:
         """What was done on the site, by the clock of its readings."""
-        if isinstance(self._simulated, NightSite):
+        if isinstance(self._simulated, NightSite | DaysSite):
             return list(self._simulated.acts)
         records = self._ledger.list_actions(limit=10_000)[-MOST_ACTS:]
         return [(one.begun, one.action) for one in records if one.state == "done" and not one.dry_run]

@@ -210,7 +210,7 @@ def record_diagnosis(
     looked = [(proposal, gate.look(proposal, diagnosis) if gate else None) for proposal in wanted]
     asked = [(proposal, found) for proposal, found in looked if found is None or found.level != "observe"]
     reviews = [
-        _review(proposal, settings, now, found.why if found and found.recommended else "")
+        review_of(proposal, settings, now, found.why if found and found.recommended else "")
         for proposal, found in asked
     ]
     fresh = [review for review in reviews if review.id not in known]
@@ -218,9 +218,9 @@ def record_diagnosis(
         diagnosis,
         reviews=fresh,
         notices=[notice] if notice else [],
-        jobs=[_open(review) for review in fresh],
+        jobs=[open_order(review) for review in fresh],
         finished_job=job,
-        approvals_needed={r.id: _people(r, settings) for r in fresh},
+        approvals_needed={r.id: people_for(r, settings) for r in fresh},
     )
     kept = {review.id for review in reviews}
     for review in known.values():
@@ -229,10 +229,10 @@ def record_diagnosis(
     alone = {
         review.id for review, (_, found) in zip(reviews, asked, strict=True) if found and found.runs_alone
     }
-    return [_run_alone(ledger, gate, review) if gate and review.id in alone else review for review in fresh]
+    return [run_alone(ledger, gate, review) if gate and review.id in alone else review for review in fresh]
 
 
-def _run_alone(ledger: Ledger, gate: Gate, review: Review) -> Review:
+def run_alone(ledger: Ledger, gate: Gate, review: Review) -> Review:
     """Approved by autonomy, where it may still be: a review it leaves waits for a person."""
     against = gate.run_alone(review.id)
     if against:
@@ -240,7 +240,8 @@ def _run_alone(ledger: Ledger, gate: Gate, review: Review) -> Review:
     return ledger.get_review(review.id)
 
 
-def _review(proposal: ActionProposal, settings: Settings, now: datetime, recommended: str = "") -> Review:
+def review_of(proposal: ActionProposal, settings: Settings, now: datetime, recommended: str = "") -> Review:
+    """The question whether to do it."""
     return Review(
         id=proposal.id.replace("ACT-", "REV-"),
         kind="action",
@@ -254,7 +255,8 @@ def _review(proposal: ActionProposal, settings: Settings, now: datetime, recomme
     )
 
 
-def _open(review: Review) -> JobRequest:
+def open_order(review: Review) -> JobRequest:
+    """The job that brings its thread to the question."""
     payload: dict[str, Any] = {
         "review_id": review.id,
         "incident_id": review.incident_id,
@@ -263,7 +265,8 @@ def _open(review: Review) -> JobRequest:
     return JobRequest(kind="review", key=review.id, payload=payload, urgency=1)
 
 
-def _people(review: Review, settings: Settings) -> int:
+def people_for(review: Review, settings: Settings) -> int:
+    """How many must agree."""
     risky = (
         review.proposal is not None
         and spec_of(review.proposal.action.name).risk in settings.review.two_people_for

@@ -81,11 +81,11 @@ def make_app(runtime: Runtime, token: str) -> FastAPI:
     )
     metrics = Metrics(runtime.ledger)
     runtime.engine.parts.listeners.append(metrics)
-    _add_errors(app)
+    add_errors(app)
     _add_intake(app, runtime)
-    _add_health(app, runtime, metrics)
+    add_health(app, runtime, metrics)
     _add_reading(app, runtime)
-    _add_desk(app, runtime, token)
+    add_desk(app, runtime, token)
     return app
 
 
@@ -98,7 +98,9 @@ async def _warm_up(runtime: Runtime) -> None:
         log.warning("index: %s", error)
 
 
-def _add_errors(app: FastAPI) -> None:
+def add_errors(app: FastAPI) -> None:
+    """What goes wrong, in one shape."""
+
     @app.exception_handler(SetpointError)
     async def expected(_: Request, error: SetpointError) -> JSONResponse:
         body = {"error": error.what if hasattr(error, "what") else str(error), "where": getattr(error, "where", ""),
@@ -159,7 +161,9 @@ async def _body(request: Request, most_mb: float) -> bytes:
     return b"".join(parts)
 
 
-def _add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
+def add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
+    """Alive, ready, and counted."""
+
     @app.get("/healthz", tags=["health"])
     async def healthz() -> Health:
         """Alive: the process answers."""
@@ -213,7 +217,9 @@ def _add_reading(app: FastAPI, runtime: Runtime) -> None:
         return await asyncio.to_thread(DESK["incidents_show"], runtime.desk, id=incident_id)
 
 
-def _add_desk(app: FastAPI, runtime: Runtime, token: str) -> None:
+def add_desk(app: FastAPI, runtime: Runtime, token: str) -> None:
+    """What commands call."""
+
     def allowed(authorization: Annotated[str, Header()] = "") -> None:
         if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
             raise HTTPException(401, "needs the token of serve.json in the store folder")

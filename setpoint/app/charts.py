@@ -5,7 +5,7 @@ print; a chart carries its own description for those who cannot see it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,6 +30,18 @@ class Line:
     name: str
     values: NDArray[np.float64]
     stepped: bool = False
+    kind: str = ""
+    """Class of its colour: `line-KIND`, `name-KIND`; empty: by its place among the lines."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The room between two values at each moment, drawn behind the lines."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+    kind: str = "interval"
+    """Class of its colour: `band-KIND`."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +53,7 @@ class Chart:
     lines: tuple[Line, ...]
     limits: tuple[tuple[str, float], ...] = ()
     from_zero: bool = False
+    intervals: tuple[Interval, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,15 +64,24 @@ class Mark:
     what: str
 
 
-def draw(chart: Chart, time_s: NDArray[np.float64], marks: Sequence[Mark] = ()) -> Markup:
-    """One chart. Values that are not finite leave a hole."""
+Told = Callable[[float], str]
+"""A second of the axis in words."""
+
+
+def draw(
+    chart: Chart, time_s: NDArray[np.float64], marks: Sequence[Mark] = (), told: Told | None = None
+) -> Markup:
+    """One chart. Values that are not finite leave a hole. `told` names the seconds of the axis; without it they are
+    counted from zero."""
+    told = told or clock
     low, high = _range(chart)
     plane = _Plane(float(time_s[0]), max(float(time_s[-1]), float(time_s[0]) + 1e-9), low, high)
     parts = [Markup('<text class="chart-title" x="{}" y="15">{} <tspan class="dim">{}</tspan></text>').format(
         LEFT, chart.title, chart.unit)]  # fmt: skip
-    parts += _grid(plane)
+    parts += _grid(plane, told)
+    parts += [_interval(one, time_s, plane) for one in chart.intervals]
     parts += [_limit(name, value, plane) for name, value in chart.limits if low <= value <= high]
-    parts += [_mark(mark, plane, number) for number, mark in enumerate(marks, 1)]
+    parts += [_mark(mark, plane, number, told) for number, mark in enumerate(marks, 1)]
     parts += [_polyline(line, time_s, plane, number) for number, line in enumerate(chart.lines)]
     parts += _names(chart, plane)
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
@@ -83,7 +105,10 @@ class _Plane:
 
 def _range(chart: Chart) -> tuple[float, float]:
     """All values and near limits, with a little room."""
-    finite = [line.values[np.isfinite(line.values)] for line in chart.lines]
+    drawn = [line.values for line in chart.lines] + [
+        v for one in chart.intervals for v in (one.low, one.high)
+    ]
+    finite = [values[np.isfinite(values)] for values in drawn]
     finite = [values for values in finite if len(values)]
     low = min((float(v.min()) for v in finite), default=0.0)
     high = max((float(v.max()) for v in finite), default=1.0)
@@ -116,7 +141,7 @@ def ticks(low: float, high: float, most: int = 5) -> list[float]:
     return [round(n * step, 10) + 0.0 for n in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
-def _grid(plane: _Plane) -> list[Markup]:
+def _grid(plane: _Plane, told: Told) -> list[Markup]:
     made = []
     for value in ticks(plane.low, plane.high):
         y = plane.y(value)
@@ -136,7 +161,7 @@ def _grid(plane: _Plane) -> list[Markup]:
         x = plane.x(count * step)
         made.append(
             Markup('<text class="tick" text-anchor="middle" x="{:.1f}" y="{}">{}</text>').format(
-                x, HEIGHT - 7, clock(count * step)
+                x, HEIGHT - 7, told(count * step)
             )
         )
     return made
@@ -161,7 +186,7 @@ def _limit(name: str, value: float, plane: _Plane) -> Markup:
     ).format(LEFT, WIDTH - RIGHT, y, y, WIDTH - RIGHT - 4, y - 4, name)
 
 
-def _mark(mark: Mark, plane: _Plane, number: int) -> Markup:
+def _mark(mark: Mark, plane: _Plane, number: int, told: Told) -> Markup:
     """A line with its number in a flag, as in the list of what happened; the words are its title."""
     x = plane.x(mark.at_s)
     return Markup(
@@ -169,9 +194,25 @@ def _mark(mark: Mark, plane: _Plane, number: int) -> Markup:
         '<rect x="{:.1f}" y="{}" width="{}" height="13" rx="2"/>'
         '<text text-anchor="middle" x="{:.1f}" y="{}">{}</text></g>'
     ).format(
-        f"{clock(mark.at_s)} {mark.what}", x, x, TOP - 6, HEIGHT - BOTTOM,
+        f"{told(mark.at_s)} {mark.what}", x, x, TOP - 6, HEIGHT - BOTTOM,
         x - 4 - 3.5 * len(str(number)), TOP - 17, 8 + 7 * len(str(number)), x, TOP - 6.5, number,
     )  # fmt: skip
+
+
+def _interval(one: Interval, time_s: NDArray[np.float64], plane: _Plane) -> Markup:
+    """The room between low and high, in pieces between holes."""
+    known = np.isfinite(one.low) & np.isfinite(one.high)
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], known, [False])).astype(int)))
+    drawn = []
+    for begin, end in zip(edges[::2], edges[1::2], strict=True):
+        rows = zip(time_s[begin:end], one.low[begin:end], one.high[begin:end], strict=True)
+        ends = [
+            (f"{plane.x(t):.1f},{plane.y(low):.1f}", f"{plane.x(t):.1f},{plane.y(high):.1f}")
+            for t, low, high in rows
+        ]
+        around = [high for _, high in ends] + [low for low, _ in reversed(ends)]
+        drawn.append(Markup('<polygon class="band-{}" points="{}"/>').format(one.kind, " ".join(around)))
+    return Markup("").join(drawn)
 
 
 def _polyline(line: Line, time_s: NDArray[np.float64], plane: _Plane, number: int) -> Markup:
@@ -187,7 +228,9 @@ def _polyline(line: Line, time_s: NDArray[np.float64], plane: _Plane, number: in
             pieces[-1].append(f"{plane.x(second):.1f},{pieces[-1][-1].split(',')[1]}")
         pieces[-1].append(point)
     drawn = [
-        Markup('<polyline class="line-{}" points="{}"/>').format(number % 6, " ".join(p)) for p in pieces if p
+        Markup('<polyline class="line-{}" points="{}"/>').format(line.kind or number % 6, " ".join(p))
+        for p in pieces
+        if p
     ]
     return Markup("").join(drawn)
 
@@ -214,19 +257,18 @@ def _names(chart: Chart, plane: _Plane) -> list[Markup]:
     for number, line in enumerate(chart.lines):
         finite = line.values[np.isfinite(line.values)]
         if len(finite):
-            ends.append(
-                (plane.y(float(finite[-1])), number, f"{_short(line.name)} {figure(float(finite[-1]))}")
-            )
+            words = f"{_short(line.name)} {figure(float(finite[-1]))}"
+            ends.append((plane.y(float(finite[-1])), line.kind or str(number % 6), words))
     ends.sort()
     placed: list[Markup] = []
     below = TOP
-    for rank, (y, number, words) in enumerate(ends):
+    for rank, (y, kind, words) in enumerate(ends):
         room = HEIGHT - BOTTOM - 14.0 * (len(ends) - 1 - rank)
         y = min(max(y + 4, below), room)
         below = y + 14.0
         placed.append(
             Markup('<text class="name-{}" x="{}" y="{:.1f}">{}</text>').format(
-                number % 6, WIDTH - RIGHT + 8, y, words
+                kind, WIDTH - RIGHT + 8, y, words
             )
         )
     return placed

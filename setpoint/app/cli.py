@@ -340,12 +340,15 @@ def _mount() -> None:
     from setpoint.app.cli_autonomy import autonomy
     from setpoint.app.cli_desk import GROUPS
     from setpoint.app.cli_diagnose import diagnose
+    from setpoint.app.cli_loop import loop
+    from setpoint.app.cli_plan import plan
     from setpoint.app.cli_plant import plant
     from setpoint.app.cli_rehearse import rehearse
 
     app.command()(diagnose)
+    app.command()(plan)
     app.command()(rehearse)
-    for name, group in {**GROUPS, "adapters": adapters, "autonomy": autonomy, "plant": plant}.items():
+    for name, group in {**GROUPS, "adapters": adapters, "autonomy": autonomy, "loop": loop, "plant": plant}.items():
         app.add_typer(group, name=name)
 
 

@@ -57,12 +57,12 @@ def review_approve(
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Yes to exactly what is asked. High risk needs the yes of two people. With an incident's id: yes to all that is
-    recommended for it.
+    """Yes to exactly what is asked. High risk needs the yes of two people. With the id of an incident or of a loop's cycle:
+    yes to all that is recommended for it.
 
     Examples: `setpoint review approve REV-3a06b7e807 --why "seen on the camera"`; `setpoint review approve INC-XFJF7VHE`
     """
-    if id.startswith("INC-"):
+    if id.startswith(("INC-", "LOOP-")):
         tell(
             store,
             as_json,

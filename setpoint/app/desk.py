@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from pydantic import JsonValue, ValidationError
 
 from knowledge.causes import load_causes
-from setpoint.app import autonomy_desk, case_desk, cause_desk
+from setpoint.app import autonomy_desk, case_desk, cause_desk, loop_desk
 from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review, ReviewKind
 from setpoint.contracts.feedback import FeedbackField
 from setpoint.contracts.incident import IncidentState
@@ -105,6 +105,7 @@ def _known(what: str, given: Sequence[str], known: Sequence[str]) -> None:
 
 def incidents_show(desk: Desk, id: str) -> JsonValue:
     """One incident with its timeline, diagnosis and reviews."""
+    loop_desk.refuse_cycle(id)
     incident = desk.ledger.get_incident(id)
     diagnosis = desk.ledger.get_diagnosis(id)
     events = desk.ledger.events_of(id, limit=200)
@@ -216,7 +217,8 @@ def review_list(desk: Desk, all: bool = False, kinds: list[str] | None = None) -
     states = () if all else ("pending",)
     rows = [_review(desk, review) for review in desk.ledger.list_reviews(states=states, kinds=kinds or ())]
     found = desk.ledger.find_incidents([str(row["incident_id"]) for row in rows if row["incident_id"]])
-    return [row | _about(found.get(str(row["incident_id"]))) for row in rows]
+    cycles = loop_desk.about(desk, [str(row["incident_id"]) for row in rows])
+    return [row | _about(found.get(name := str(row["incident_id"]))) | cycles.get(name, {}) for row in rows]
 
 
 def review_show(desk: Desk, id: str) -> JsonValue:
@@ -229,7 +231,8 @@ def review_show(desk: Desk, id: str) -> JsonValue:
         more["evidence_texts"] = {piece.id: piece.text for piece in diagnosis.evidence} if diagnosis else {}
     if review.kind == "rule_change":
         more["rule_lines"] = _rule_lines(desk, id)
-    return _review(desk, review) | _about(incident) | more
+    cycle = loop_desk.about(desk, [review.incident_id]).get(review.incident_id, {})
+    return _review(desk, review) | _about(incident) | cycle | more
 
 
 def _about(incident: Incident | None) -> dict[str, JsonValue]:
@@ -438,7 +441,7 @@ DESK: dict[str, Call] = {
         knowledge_list, knowledge_add, knowledge_remove, knowledge_causes, rules_list, audit_list, audit_verify, stats,
         site_info, chat_ask, autonomy_desk.autonomy_list, autonomy_desk.autonomy_show, autonomy_desk.autonomy_set,
         autonomy_desk.autonomy_sign, autonomy_desk.autonomy_revoke, autonomy_desk.autonomy_harm,
-        autonomy_desk.review_approve_recommended, case_desk.cases_list, case_desk.cases_show,
+        autonomy_desk.review_approve_recommended, loop_desk.loops_list, loop_desk.loops_show, case_desk.cases_list, case_desk.cases_show,
     )
 }  # fmt: skip
 READS = frozenset(

@@ -9,9 +9,13 @@ from setpoint.contracts.site import Site
 from setpoint.ledger import Ledger
 from setpoint.settings import Settings
 from tools.adapter import SimulatedSite, SiteAdapter
+from tools.loops.days_site import DaysSite
 from tools.night_site import NightSite
 from tools.recorded import EventHistory
 from tools.telemetry import History, read_history
+
+Simulated = SimulatedSite | NightSite | DaysSite
+"""What may stand in for the plant of a simulated site: as it is now, in a composed night, or through its days."""
 
 
 def open_history(
@@ -20,6 +24,6 @@ def open_history(
     """Readings by asset and metric. Raises InputError where the recording cannot be read."""
     if settings.site.telemetry is not None:
         return read_history(settings.site.telemetry)
-    if isinstance(adapter, SimulatedSite | NightSite):
+    if isinstance(adapter, Simulated):
         return adapter.history
     return EventHistory(ledger, site, clock)

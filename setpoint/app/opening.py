@@ -29,8 +29,8 @@ from setpoint.settings import Settings
 
 if TYPE_CHECKING:
     from knowledge.index import Index
+    from setpoint.app.histories import Simulated
     from tools.adapter import SimulatedSite
-    from tools.night_site import NightSite
     from tools.telemetry import History
 
 
@@ -98,7 +98,7 @@ def make_desk(
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index] | None = None,
-    simulated: SimulatedSite | NightSite | None = None,
+    simulated: Simulated | None = None,
 ) -> Desk:
     """The operator's functions over these stores, and over the simulated site of a running server."""
     opened = index or once(lambda: open_index(settings))
@@ -119,7 +119,7 @@ def make_desk(
 
 
 def _history(
-    settings: Settings, site: Site, ledger: Ledger, simulated: SimulatedSite | NightSite | None
+    settings: Settings, site: Site, ledger: Ledger, simulated: Simulated | None
 ) -> History:
     from setpoint.app.histories import open_history  # loads the compiled plant
 
@@ -131,7 +131,7 @@ def _operator(
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index],
-    simulated: SimulatedSite | NightSite | None,
+    simulated: Simulated | None,
 ) -> Ask:
     from setpoint.app.talk import make_operator  # its tools bring the plant, which takes a second to load
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from setpoint.app import autonomy_views, cause_views, trial_views
+from setpoint.app import autonomy_views, cause_views, loop_views, trial_views
 from setpoint.app.formatting import counted, names, number, one_line, visible
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
@@ -280,7 +280,11 @@ def reviews(screen: Screen, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def _review_group(screen: Screen, priority: str, name: str, members: Sequence[Mapping[str, Any]]) -> None:
-    if name:
+    if loop := members[0].get("loop"):
+        screen.console.print(
+            Text.assemble((f" {loop} loop ", "black on cyan"), "  ", (name, "bold"), "  ", one_line(members[0]["incident_title"]))
+        )  # fmt: skip
+    elif name:
         screen.console.print(Text.assemble((f" {priority} ", COLOUR.get(priority, "")), "  ", (name, "bold"), "  ",
                                            one_line(members[0].get("incident_title", ""))))  # fmt: skip
     else:
@@ -307,7 +311,9 @@ def review(screen: Screen, row: Mapping[str, Any]) -> None:
     screen.hung("asked", row["subject"], style="bold")
     if row.get("recommended"):
         screen.hung("advice", f"do it: {row['recommended']}")
-    if row.get("incident_title"):
+    if row.get("loop"):
+        screen.hung(f"{row['loop']} loop", f"{row['incident_id']}: {row['incident_title']}")
+    elif row.get("incident_title"):
         screen.hung("incident", f"{row['priority']} {row['incident_id']} {row['incident_title']}")
     if proposal := row["proposal"]:
         _proposal(screen, proposal, row.get("evidence_texts", {}))
@@ -360,7 +366,7 @@ def decided(screen: Screen, value: Mapping[str, Any]) -> None:
         return
     screen.line(f"{one['id']} {_fate(one)}: {one['subject']}")
     if one["kind"] == "action" and one["decision"]["type"] in ("approve", "edit"):
-        screen.line(f"what came of it: setpoint incidents show {one['incident_id']}", "dim")
+        screen.line(f"what came of it: {loop_views.show_command(one['incident_id'])}", "dim")
 
 
 # ---- the rest ----------------------------------------------------------------------------------------------------
@@ -589,6 +595,7 @@ VIEWS: dict[str, Callable[[Screen, Any], None]] = {
     for view in (
         incidents, incident, reviews, review, decided, changed, escalated, corrected, feedback, quarantine, quarantined,
         replayed, silences, silenced, removed, passages, documents, added, causes, rules, audit, chain, settings, suites,
-        cause_views.open_causes, cause_views.flood_line, cause_views.ungrouped, *autonomy_views.VIEWS,
+        cause_views.open_causes, cause_views.flood_line, cause_views.ungrouped, loop_views.cycles,
+        loop_views.cycle, *autonomy_views.VIEWS,
     )
 }  # fmt: skip

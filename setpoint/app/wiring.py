@@ -35,9 +35,10 @@ from setpoint.app.analysing import Analyses, AnalysisParts
 from setpoint.app.causes import Grouper
 from setpoint.app.deciding import decide_pending
 from setpoint.app.engine import Course, Duty, Engine, EngineParts
-from setpoint.app.histories import open_history
+from setpoint.app.histories import Simulated, open_history
 from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
+from setpoint.app.loops import LANE, Loops, LoopsParts
 from setpoint.app.memory import Memory
 from setpoint.app.opening import (
     make_desk,
@@ -62,8 +63,9 @@ from setpoint.intake import sense
 from setpoint.ledger.records import Job
 from setpoint.llm import RoleModel, load_role
 from setpoint.settings import Settings, flatten_settings
-from tools.adapter import SimulatedSite
-from tools.night_site import NightSite
+from tools.adapter import SimulatedSite, SiteAdapter
+from tools.loops.days_site import DaysSite
+from tools.loops.ports import LoopPorts
 from tools.telemetry import History
 
 if TYPE_CHECKING:
@@ -88,9 +90,10 @@ class Runtime:
         settings: Settings,
         live: IO[str] | None,
         rank_lines: bool = True,
-        simulated: SimulatedSite | NightSite | None = None,
+        simulated: Simulated | None = None,
         history: History | None = None,
         course: Course = "live",
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.settings, self.site, self._course = settings, open_site(settings), course
         self._ownership = Ownership(settings.store.dir)
@@ -118,8 +121,10 @@ class Runtime:
         self._triage = build_triage_graph()
         self._saver_context: Any = None
         self._acting = Acting(
-            settings, self.site, self.ledger, self.history, self.simulated, self._tell, self._follow_up
-        )
+            settings, self.site, self.ledger, self.history, self.simulated, self._tell, self._follow_up,
+            over=lambda subject: self.loops.touched(subject), clock=clock,
+        )  # fmt: skip
+        self.loops = self._make_loops(clock)
         self._analyses = self._make_analyses()
         self.engine = Engine(self._parts())
 
@@ -140,6 +145,7 @@ class Runtime:
         self._fast = build_fast_graph(saver)
         self._analyses.open(saver)
         self._acting.open(saver)
+        self.loops.open(saver)
 
     async def _close_graphs(self) -> None:
         if self._saver_context is not None:
@@ -210,6 +216,25 @@ class Runtime:
             )
         )  # fmt: skip
 
+    def _make_loops(self, clock: Callable[[], datetime]) -> Loops:
+        settings, site = self.settings, self.simulated
+        adapter: SiteAdapter = site or adapters.NoSite()
+        if isinstance(site, DaysSite):
+            reach = site.ports()
+        else:
+            twin = site.twin if isinstance(site, SimulatedSite) else None
+            reach = LoopPorts(self.site, adapter.read, self.history, clock, twin=twin)
+        lived = isinstance(site, DaysSite)
+        return Loops(
+            LoopsParts(
+                settings=settings, ledger=self.ledger, reach=reach, adapter=adapter, gate=self._acting.gate,
+                trials=self._acting.trials, stop=self._acting.stop, wake=lambda: self.engine.wake("lanes", "triage"),
+                tell=self._tell, writer=None if lived or settings.models.light.kind == "none" else self._light,
+                expires=not lived,
+            ),
+            settings.loops.enabled,
+        )  # fmt: skip
+
     def _follow_up(self, review: Review) -> None:
         """What a decision about input or rules leads to."""
         decision = review.decision
@@ -261,6 +286,10 @@ class Runtime:
             self.engine.wake()
         return count
 
+    def compare(self) -> int:
+        """Hold the rehearsals that are due against readings. The clock does it too; simulated time may outrun it."""
+        return self._acting.compare(utc_now())
+
     async def settle(self, policy: Policy) -> None:
         """Work until nothing is left but what waits for a person."""
         while True:
@@ -311,10 +340,10 @@ class Runtime:
             sinks=sinks,
             lanes=LaneParts(
                 ledger=self.ledger,
-                lanes={**_looks(self._course), "action lane": ("review", "resume", "act")},
-                patient=frozenset(_looks(self._course)),
+                lanes={**_looks(self._course), "action lane": ("review", "resume", "act"), LANE: ("loop",)},
+                patient=frozenset({*_looks(self._course), LANE}),
                 handlers={
-                    "fast": self._do_fast, "slow": self._analyses.do, **self._acting.handlers,
+                    "fast": self._do_fast, "slow": self._analyses.do, **self._acting.handlers, **self.loops.handlers,
                 },
                 open=self._open_graphs,
                 close=self._close_graphs,
@@ -326,6 +355,7 @@ class Runtime:
                 Duty(5.0, self._acting.compare),
                 Duty(2.0, lambda _now: self._grouper(self._acting.site_clock())),
                 Duty(60.0, self._acting.settle_abandoned),
+                Duty(5.0, self.loops.turn),
                 Duty(3600.0, self._prune),
             ),
             listeners=[self.live] if self.live else [],
@@ -338,14 +368,16 @@ def build_runtime(
     *,
     live: IO[str] | None = None,
     rank_lines: bool = True,
-    simulated: SimulatedSite | NightSite | None = None,
+    simulated: Simulated | None = None,
     history: History | None = None,
     course: Course = "live",
+    clock: Callable[[], datetime] = utc_now,
 ) -> Runtime:
     """Everything of one running Setpoint. `live` is where a person watches; None for nobody. `rank_lines`: a line for
     each event worth a look, not for alerts and analyses only. `simulated` stands in for the plant of a simulated site,
-    `history` for the readings that the settings name. `course`: how it takes what comes in."""
-    return Runtime(settings, live, rank_lines, simulated, history, course)
+    `history` for the readings that the settings name. `course`: how it takes what comes in. `clock`: what
+    approvals, acts and control loops go by, where the simulated site has a time of its own."""
+    return Runtime(settings, live, rank_lines, simulated, history, course, clock)
 
 
 def _looks(course: Course) -> dict[str, tuple[str, ...]]:

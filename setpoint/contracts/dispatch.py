@@ -12,7 +12,7 @@ from setpoint.contracts.event import Event, Frozen
 from setpoint.contracts.incident import Incident, Notice
 from setpoint.contracts.triage import Context, Triage
 
-JobKind = Literal["fast", "slow", "review", "resume", "act"]
+JobKind = Literal["fast", "slow", "review", "resume", "act", "loop"]
 
 
 class Ranked(Frozen):
@@ -33,7 +33,7 @@ class JobRequest(Frozen):
 
     kind: JobKind
     key: str
-    """Incident id for `fast` and `slow`, review id for `review`."""
+    """Incident id for `fast` and `slow`, review id for `review`, cycle id for `loop`."""
     payload: dict[str, JsonValue] = Field(default_factory=dict)
     """`incident_id` always; `revision` and `event_ids` (the new ones, most important first) for fast and
     slow; `review_id` for review."""

@@ -20,6 +20,7 @@ from setpoint.contracts import (
     Quarantined,
     Review,
 )
+from setpoint.contracts.loops import LoopName, Trouble
 
 DeliveryState = Literal["queued", "failed", "sent", "dead", "superseded"]
 JobState = Literal["queued", "running", "done", "dead", "merged"]
@@ -129,6 +130,25 @@ class RehearsalRecord(Frozen):
     """The action ran, or may have: its site can be held against the rehearsal."""
 
 
+class OpenTrouble(Frozen):
+    """A blocking trouble of a control loop that an event was raised for and that lasts."""
+
+    event_id: str
+    since: datetime
+    trouble: Trouble
+
+
+class LoopMemory(Frozen):
+    """What a control loop knows from its cycles before."""
+
+    loop: LoopName
+    at: datetime
+    """Of the cycle that wrote it."""
+    learned: dict[str, JsonValue] = Field(default_factory=dict)
+    troubles: dict[str, OpenTrouble] = Field(default_factory=dict)
+    """By what is wrong with which reading."""
+
+
 class HeldItem(Frozen):
     """One quarantined item and what became of it."""
 
@@ -235,6 +255,7 @@ class Pruned(Frozen):
     deliveries: int = 0
     jobs: int = 0
     quarantined: int = 0
+    cycles: int = 0
     checkpoints: int = 0
 
 

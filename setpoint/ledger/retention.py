@@ -36,6 +36,7 @@ def prune(
             deliveries=_drop(tx, db.outbox, _settled_deliveries(cutoff), limit),
             jobs=_drop(tx, db.jobs, _settled_jobs(cutoff), limit),
             quarantined=_drop(tx, db.quarantine, (db.quarantine.c.changed < cutoff,), limit),
+            cycles=_cycles(tx, cutoff, limit),
         )
         if any(dropped.model_dump().values()):
             audit.append(tx, "retention", "pruned", "ledger", dropped.model_dump(), now)
@@ -68,6 +69,17 @@ def _settled_deliveries(cutoff: float) -> Sequence[ColumnElement[bool]]:
 
 def _settled_jobs(cutoff: float) -> Sequence[ColumnElement[bool]]:
     return (db.jobs.c.updated < cutoff, db.jobs.c.state.in_(_ENDED_JOBS))
+
+
+def _cycles(tx: Connection, cutoff: float, limit: int) -> int:
+    """Ended turns of the control loops past retention, and what they foresaw."""
+    cycles, foreseen = db.loop_cycles.c, db.foreseen.c
+    query = select(cycles.id).where(cycles.at < cutoff, cycles.state != "waiting")
+    ids = list(tx.execute(query.order_by(cycles.at).limit(limit)).scalars())
+    for part in chunks(ids):
+        tx.execute(delete(db.foreseen).where(foreseen.cycle_id.in_(part)))
+        tx.execute(delete(db.loop_cycles).where(cycles.id.in_(part)))
+    return len(ids)
 
 
 def _drop(tx: Connection, table: Table, where: Sequence[ColumnElement[bool]], limit: int) -> int:

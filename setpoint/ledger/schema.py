@@ -311,6 +311,44 @@ Index(
     postgresql_where=text("state = 'waiting'"),
 )
 
+# Turns of the control loops. `state`: waiting, recorded or superseded.
+loop_cycles = Table(
+    "loop_cycles",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("loop", String, nullable=False),
+    _time("at"),
+    Column("state", String, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("loop_cycles_by_loop", "loop", "at"),
+    Index("loop_cycles_by_state", "state", "at"),
+)
+
+loop_state = Table(
+    "loop_state",
+    metadata,
+    Column("loop", String, primary_key=True),
+    # Of the cycle that wrote it.
+    _time("at"),
+    # Blocking troubles that an event was raised for and that last: key to what was said.
+    Column("troubles", Text, nullable=False),
+    # What the loop has learned, as it gave it.
+    Column("body", Text, nullable=False),
+)
+
+foreseen = Table(
+    "foreseen",
+    metadata,
+    Column("cycle_id", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("due", Double, primary_key=True),
+    Column("loop", String, nullable=False),
+    # It was held against a reading, or given up.
+    Column("seen", Boolean, nullable=False),
+    Column("body", Text, nullable=False),
+    Index("foreseen_by_loop", "loop", "seen", "due"),
+)
+
 feedback = Table(
     "feedback",
     metadata,

@@ -20,11 +20,12 @@ from setpoint.ledger import audit, jobs, retention, stats
 from setpoint.ledger.alarms import Alarms
 from setpoint.ledger.clock import utc_now
 from setpoint.ledger.decisions import Decisions
+from setpoint.ledger.loops import Cycles
 from setpoint.ledger.records import AuditRow, ChainReport, Job, Pruned, Stats
 from setpoint.settings import StoreSettings
 
 
-class Ledger(Alarms, Decisions):
+class Ledger(Alarms, Decisions, Cycles):
     """All of the ledger behind one door. Open it with `Ledger.open`; it is a context manager."""
 
     # ---- jobs -------------------------------------------------------------------------------------------------

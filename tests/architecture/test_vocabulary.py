@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from pydantic import BaseModel
@@ -14,7 +15,7 @@ from knowledge.causes import NO_FAULT, UNKNOWN, load_causes
 from knowledge.rulebook import RuleBook
 from knowledge.runbooks import load_corpus
 from setpoint.settings import Settings, flatten_settings
-from tools.actions import CATALOG
+from tools.actions import CATALOG, LOOP_ACTIONS
 
 
 def test_every_remedy_and_every_action_of_a_runbook_is_in_the_catalog() -> None:
@@ -25,10 +26,16 @@ def test_every_remedy_and_every_action_of_a_runbook_is_in_the_catalog() -> None:
 
 
 def test_every_action_can_be_reached_from_some_cause() -> None:
-    """An action that nothing calls for is a risk without a use."""
+    """An action that nothing calls for is a risk without a use. Those of control loops answer no cause."""
     tagged = {step.action for section in load_corpus().values() for step in section.steps}
     remedies = {name for cause in load_causes().values() for name in cause.remedies}
-    assert set(CATALOG) - remedies - tagged == set()
+    assert set(CATALOG) - remedies - tagged == LOOP_ACTIONS
+
+
+def test_every_action_of_a_loop_is_called_for_by_a_loop() -> None:
+    loops = [*Path("tools/loops").glob("*.py"), *Path("plant/control").rglob("*.py")]
+    written = "".join(path.read_text(encoding="utf-8") for path in loops if path.name != "days_site.py")
+    assert {name for name in LOOP_ACTIONS if f'"{name}"' not in written} == set()
 
 
 def test_every_remedy_is_a_step_of_one_of_the_causes_runbooks() -> None:

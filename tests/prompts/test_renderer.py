@@ -11,6 +11,7 @@ from prompts import (
     AlertInput,
     ChatInput,
     DecideInput,
+    PlanInput,
     StepInput,
     SummaryInput,
     Task,
@@ -45,6 +46,11 @@ CASES: dict[str, tuple[Task, TaskInput]] = {
     "summary-no-fault": ("summary", SummaryInput("no_fault", "No fault", "clear", BARE)),
     "chat": ("chat", ChatInput("When did it start?", SHEET)),
     "chat-bare": ("chat", ChatInput("show the open incidents", BARE)),
+    "plan-forecast": (
+        "plan",
+        PlanInput("forecast", SHEET, ("{metric} of {asset} will fall to {value}, under {limit}, at {time}.",)),
+    ),
+    "plan-advice": ("plan", PlanInput("advice", SHEET, ("Now raise {metric} of {asset}.", "It costs {value}."))),
 }
 
 
@@ -99,7 +105,7 @@ def test_the_hash_covers_the_shared_fragments(task: Task, shared: str) -> None:
 
 
 def test_every_template_file_belongs_to_a_prompt() -> None:
-    tasks = [*TASKS, "decide"]
+    tasks = [*TASKS, "plan", "decide"]
     used = {name for task in tasks for name in renderer._files_of(f"{task}.j2")} | {
         "system.j2",
         "decide_system.j2",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from plant.site import load_site, site_file_of
 from setpoint.contracts import Action
 from setpoint.contracts.site import Asset, Site
 from setpoint.errors import ActionRefused
@@ -63,6 +65,10 @@ RACK_VALVE = action("close_leak_valve", "r-01")
 STANDBY = action("start_standby_pump", "cdu-1-pump-b")
 PUMP_A_FAILED = fault("coolant_pump_failure", "cdu-1-pump-a")
 
+RESUME = action("resume_job", "gpu-20")
+PAUSED = write("gpu-20", job_running=0.0)
+SLOWER = action("lock_pool_clock", "pool-chat", clock_mhz=1200.0)
+
 REFUSED = [
     # guard that must refuse, what is arranged, the action, what it must say
     ("ramp_limit", nothing, action("set_coolant_flow", "cdu-1", flow_lpm=300.0), "Go to 230 first"),
@@ -102,6 +108,20 @@ REFUSED = [
     ("no_maintenance", lambda b: b.clock.forward(4.5 * 3600), action("drain_node", "gpu-31"), "memory modules"),
     ("fresh_telemetry", both(fault("sensor_lost", "cdu-1"), lambda b: b.clock.forward(31)), FLOW_180,
      "31 s old, at most 30 s"),
+    ("job_is_paused", nothing, RESUME, "the job on gpu-20 runs"),
+    ("job_is_paused", write("gpu-20", job=-1.0, job_running=0.0), RESUME, "holds no job"),
+    ("feed_carries_job", both(PAUSED, write("feed-a", load_kw=425.0)), RESUME, "with the 1 nodes of the job"),
+    ("feed_carries_job", both(PAUSED, write("feed-a", load_kw=255.0), *(write(f"gpu-{n}", job=3.0) for n in range(17, 33))),
+     RESUME, "with the 16 nodes of the job"),
+    ("pool_has_nodes", nothing, action("scale_pool", "pool-chat", nodes=9), "Choose at most 8"),
+    ("pool_carries_load", nothing, action("scale_pool", "pool-chat", nodes=5), "Choose at least 6"),
+    ("pool_carries_load", write("pool-chat", load_pu=0.1, queue=40.0), action("scale_pool", "pool-chat", nodes=7),
+     "40 requests wait"),
+    ("not_slower_with_queue", write("pool-chat", queue=40.0), SLOWER, "40 requests wait"),
+    ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=23.0), "Choose at most 22 C"),
+    ("water_below_its_users", write("cdu-1", supply_setpoint_c=25.0), action("set_water_temp", "chiller-1", temp_c=21.5),
+     "Choose at most 21 C"),
+    ("fan_within_range", nothing, action("set_fan_speed", "crah-1", fan_pct=20.0), "Choose 40% or more"),
 ]  # fmt: skip
 
 ALLOWED = [
@@ -130,6 +150,15 @@ ALLOWED = [
     ("not_life_safety", nothing, action("shed_load", "pool-batch", power_kw=10.0)),
     ("no_maintenance", nothing, action("drain_node", "gpu-31")),
     ("fresh_telemetry", lambda b: b.clock.forward(3600), FLOW_180),
+    ("job_is_paused", PAUSED, RESUME),
+    ("feed_carries_job", both(PAUSED, lambda b: b.clock.forward(60)), RESUME),
+    ("pool_has_nodes", nothing, action("scale_pool", "pool-chat", nodes=8)),
+    ("pool_carries_load", nothing, action("scale_pool", "pool-chat", nodes=6)),
+    ("pool_carries_load", write("pool-chat", load_pu=1.0, queue=40.0), action("scale_pool", "pool-chat", nodes=8)),
+    ("not_slower_with_queue", nothing, SLOWER),
+    ("not_slower_with_queue", write("pool-chat", queue=40.0), action("lock_pool_clock", "pool-chat", clock_mhz=1980.0)),
+    ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=21.0)),
+    ("fan_within_range", nothing, action("set_fan_speed", "crah-1", fan_pct=0.0)),
 ]  # fmt: skip
 
 
@@ -219,3 +248,18 @@ def test_an_interlock_is_known_before_people_are_asked(bench: Bench) -> None:
     assert found.guard == "not_in_pool"
     assert hindrance(action("drain_node", "gpu-13"), bench.site, bench.adapter.read, NIGHT) is None
     assert hindrance(action("migrate_job", "gpu-13"), bench.site, lambda _asset: None, NIGHT) is None
+
+
+def test_a_pool_whose_load_is_not_read_is_not_made_smaller(bench: Bench) -> None:
+    blind = replace(bench.situation(action("scale_pool", "pool-chat", nodes=7)), read=lambda asset: None)
+    assert [r.what for r in GUARDS["pool_carries_load"](blind)] == [
+        "no load and no serving nodes are read of pool-chat"
+    ]
+
+
+def test_a_pool_of_instances_over_two_nodes_is_scaled_by_two() -> None:
+    hall = load_site(site_file_of("hall-1024"))
+    situation = Situation(action("scale_pool", "pool-reason", nodes=5), hall, NIGHT, read=lambda asset: None)
+    assert [r.remedy for r in GUARDS["pool_has_nodes"](situation)] == ["Choose 4 or 6"]
+    even = replace(situation, action=action("scale_pool", "pool-reason", nodes=6))
+    assert list(GUARDS["pool_has_nodes"](even)) == []

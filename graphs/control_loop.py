@@ -1,0 +1,510 @@
+"""One turn of a control loop, the same for every loop; what differs is the loop in its ports.
+
+monitor -> predict -> optimise -> advise -> rehearse -> ask -> review -> act -> observe -> record
+
+One thread a cycle (`loop:CYCLE`). `ask` puts what the plan wants now into the shift's queue, in one ledger transaction
+that may be done again; `review` holds the one interrupt and nothing else, because a node runs again from its top when it
+is resumed. What was decided and done is read from the ledger, never from the value that resumed the graph. `record`
+writes the end of the cycle, what the loop has learned and what it foresees, once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, TypedDict, cast
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.errors import UnknownInterruptError
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import interrupt
+from pydantic import ValidationError
+
+from agents import advisor, forecaster, interpreter, optimizer
+from agents.explainer import Writer
+from agents.plan_words import due
+from graphs.state import dump, load
+from graphs.threads import answer, need_checkpointer, pending_interrupt, run_to_stop
+from setpoint.contracts import ActionProposal, Outcome
+from setpoint.contracts.action import Withheld
+from setpoint.contracts.loops import (
+    Advice,
+    Cycle,
+    CycleState,
+    Forecast,
+    Foreseen,
+    LoopName,
+    LoopPlan,
+    Observed,
+    Trouble,
+    Watch,
+)
+from setpoint.errors import NotDecidable, SetpointError
+from tools.actions import describe
+from tools.loops.ports import Loop, LoopPorts
+from tools.rehearsal import only_costs
+
+SILENT_CYCLES = 3.0
+"""So many turns left out are worth a word: the loop stood still, or the clock was set."""
+_LOG = logging.getLogger("setpoint.loops")
+
+
+class CycleLedger(Protocol):
+    """What a cycle reads of the ledger. It writes through `put` and `end` alone."""
+
+    def find_cycle(self, cycle_id: str) -> Cycle | None: ...
+
+    def due_foreseen(self, loop: LoopName, now: datetime, limit: int = 1000) -> list[Foreseen]: ...
+
+
+@dataclass(frozen=True)
+class Put:
+    """What became of a cycle's proposals."""
+
+    proposals: tuple[ActionProposal, ...]
+    """In the queue, or running alone."""
+    withheld: tuple[Withheld, ...]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How the reviews of a cycle ended."""
+
+    outcomes: tuple[Outcome, ...]
+    superseded: bool
+    """A newer plan took one of them back."""
+
+
+@dataclass(frozen=True)
+class CyclePorts:
+    """All that a cycle reaches outside itself."""
+
+    loop: Loop
+    reach: LoopPorts
+    ledger: CycleLedger
+    last_at: Callable[[], datetime | None]
+    """When the loop's last cycle was planned."""
+    rehearse: Callable[[ActionProposal], ActionProposal]
+    """The proposal with its rehearsal from the site's present state."""
+    put: Callable[[Cycle, Mapping[str, Any]], Put]
+    """Puts a planned cycle's proposals into the queue, with the events of its troubles, and keeps what the loop knows.
+    Safe to repeat."""
+    settled: Callable[[str], Settled | None]
+    """None while a review of that cycle waits, or what was approved is not over."""
+    end: Callable[[Cycle, Mapping[str, Any], Sequence[Foreseen], Sequence[Foreseen]], None]
+    """Records the cycle, what was learned, what it foresees, and what earlier ones foresaw that is done with."""
+    read_at: Callable[[Foreseen], float | None]
+    """What was read at the moment that something was foreseen for."""
+    writer: Writer | None = None
+    progress: Callable[[str, str], None] = lambda _cycle, _stage: None
+
+
+class CycleRun(TypedDict, total=False):
+    """Plain values only: a checkpoint must be readable without our classes."""
+
+    cycle_id: str
+    at: str
+    watch: dict[str, Any]
+    forecasts: list[dict[str, Any]]
+    looked: list[dict[str, Any]]
+    """Troubles of the forecaster."""
+    plan: dict[str, Any]
+    advice: dict[str, Any]
+    proposals: list[dict[str, Any]]
+    withheld: list[dict[str, Any]]
+    signal: dict[str, Any]
+    """What woke the thread. Never a decision."""
+    outcomes: list[dict[str, Any]]
+    superseded: bool
+    observed: list[dict[str, Any]]
+    learned: dict[str, Any]
+    spent_s: dict[str, float]
+    status: str
+    """"recorded" once the ledger holds the cycle's end."""
+
+
+class Monitored(TypedDict, total=False):
+    watch: dict[str, Any]
+
+
+class Predicted(TypedDict, total=False):
+    forecasts: list[dict[str, Any]]
+    looked: list[dict[str, Any]]
+
+
+class Optimised(TypedDict, total=False):
+    plan: dict[str, Any]
+    learned: dict[str, Any]
+
+
+class Advised(TypedDict, total=False):
+    advice: dict[str, Any]
+    proposals: list[dict[str, Any]]
+    withheld: list[dict[str, Any]]
+
+
+class Proposed(TypedDict, total=False):
+    proposals: list[dict[str, Any]]
+    withheld: list[dict[str, Any]]
+
+
+class Reviewed(TypedDict, total=False):
+    signal: dict[str, Any]
+
+
+class Acted(TypedDict, total=False):
+    outcomes: list[dict[str, Any]]
+    superseded: bool
+
+
+class Learned(TypedDict, total=False):
+    observed: list[dict[str, Any]]
+    learned: dict[str, Any]
+
+
+class Recorded(TypedDict, total=False):
+    status: str
+
+
+# ---- nodes --------------------------------------------------------------------------------------------------------
+
+
+async def monitor(state: CycleRun, runtime: Runtime[CyclePorts]) -> Monitored:
+    """Read the site. What cannot be read is a trouble, and the loop holds."""
+    ports = runtime.context
+    ports.progress(state["cycle_id"], "reading the site")
+    watch = await asyncio.to_thread(_watched, ports, _at(state))
+    return {"watch": watch.model_dump(mode="json")}
+
+
+async def predict(state: CycleRun, runtime: Runtime[CyclePorts]) -> Predicted:
+    """Look ahead."""
+    ports = runtime.context
+    ports.progress(state["cycle_id"], "looking ahead")
+    looked = await asyncio.to_thread(forecaster.forecast, ports.loop, _watch(state))
+    return {"forecasts": dump(looked.forecasts), "looked": dump(looked.troubles)}
+
+
+async def optimise(state: CycleRun, runtime: Runtime[CyclePorts]) -> Optimised:
+    """Find the best plan, or one that holds and says why."""
+    ports = runtime.context
+    ports.progress(state["cycle_id"], "planning")
+    looked = forecaster.Looked(
+        tuple(load(Forecast, state["forecasts"])), tuple(load(Trouble, state["looked"]))
+    )
+    plan = await asyncio.to_thread(_planned, ports, _watch(state), looked)
+    return {"plan": plan.model_dump(mode="json", exclude_defaults=True), "learned": _knows(ports.loop)}
+
+
+async def advise(state: CycleRun, runtime: Runtime[CyclePorts]) -> Advised:
+    """Put it into words, and make a proposal of each move that is due."""
+    ports, plan = runtime.context, _plan(state)
+    site, writer = ports.reach.site, ports.writer if due(plan) else None
+    said = await asyncio.to_thread(interpreter.interpret, plan, writer, zone=site.zone)
+    told = await asyncio.to_thread(advisor.advise, plan, writer, zone=site.zone)
+    proposals, withheld = advisor.proposals(plan, state["cycle_id"], site)
+    advice = Advice(
+        forecast=said.text,
+        advice=told.text,
+        written_by=" and ".join(sorted({said.written_by, told.written_by})),
+        fell_back="; ".join(dict.fromkeys(why for why in (said.fell_back, told.fell_back) if why)),
+    )
+    return {
+        "advice": advice.model_dump(mode="json"),
+        "proposals": dump(proposals),
+        "withheld": dump(withheld),
+    }
+
+
+async def rehearse(state: CycleRun, runtime: Runtime[CyclePorts]) -> Proposed:
+    """Each proposal on the plant model, beside doing nothing. What the interlock would refuse, and what only costs, is
+    not put to people."""
+    ports = runtime.context
+    wanted = load(ActionProposal, state["proposals"])
+    if wanted:
+        ports.progress(state["cycle_id"], "rehearsing")
+    kept: list[ActionProposal] = []
+    withheld = load(Withheld, state["withheld"])
+    for one in wanted:
+        proposal = await asyncio.to_thread(ports.rehearse, one)
+        if why := against(proposal):
+            withheld.append(Withheld(subject=describe(proposal.action), why=why))
+        else:
+            kept.append(proposal)
+    return {"proposals": dump(kept), "withheld": dump(withheld)}
+
+
+async def ask(state: CycleRun, runtime: Runtime[CyclePorts]) -> Proposed:
+    """Put what is left into the queue; what waits there already, and what nobody is asked about, is withheld."""
+    # A process that took the thread up after `optimise` has a loop that knows nothing of this plan.
+    await asyncio.to_thread(runtime.context.loop.restore, state["learned"])
+    put = await asyncio.to_thread(runtime.context.put, _cycle(state, "waiting"), state["learned"])
+    return {"proposals": dump(put.proposals), "withheld": dump(put.withheld)}
+
+
+def after_ask(state: CycleRun) -> Literal["review", "act"]:
+    return "review" if state["proposals"] else "act"
+
+
+async def review(state: CycleRun) -> Reviewed:
+    return {"signal": interrupt(asked_of(state))}
+
+
+async def act(state: CycleRun, runtime: Runtime[CyclePorts]) -> Acted:
+    """Collect what was done. Raises NotDecidable while anything of it is open, whatever woke the thread."""
+    settled = await asyncio.to_thread(runtime.context.settled, state["cycle_id"])
+    if settled is None:
+        raise NotDecidable(
+            "a review of it waits, or what was approved is not over", where=f"cycle {state['cycle_id']}",
+            remedy="Decide it first",
+        )  # fmt: skip
+    return {"outcomes": dump(settled.outcomes), "superseded": settled.superseded}
+
+
+async def observe(state: CycleRun, runtime: Runtime[CyclePorts]) -> Learned:
+    """Hold what earlier cycles foresaw for now against what was read; the loop learns from it."""
+    observed, learned = await asyncio.to_thread(_learned, runtime.context, _at(state))
+    return {"observed": dump(observed), "learned": learned}
+
+
+async def record(state: CycleRun, runtime: Runtime[CyclePorts]) -> Recorded:
+    """One transaction: the cycle's end, what was learned, and what is foreseen."""
+    ports = runtime.context
+    cycle = _cycle(state, "superseded" if state.get("superseded") else "recorded")
+    seen = [one.foreseen for one in cycle.observed]
+    noted = await asyncio.to_thread(_foreseen, ports, cycle)
+    await asyncio.to_thread(ports.end, cycle, state["learned"], noted, seen)
+    return {"status": "recorded"}
+
+
+# ---- the graph ----------------------------------------------------------------------------------------------------
+
+
+def build_control_loop(
+    checkpointer: BaseCheckpointSaver[str] | None,
+) -> CompiledStateGraph[CycleRun, CyclePorts, CycleRun, CycleRun]:
+    """Raises ConfigError without a checkpointer."""
+    graph = StateGraph(CycleRun, context_schema=CyclePorts)
+    nodes: dict[str, Any] = {
+        "monitor": monitor, "predict": predict, "optimise": optimise, "advise": advise, "rehearse": rehearse,
+        "ask": ask, "act": act, "observe": observe, "record": record,
+    }  # fmt: skip
+    for name, node in nodes.items():
+        graph.add_node(name, _timed(name, node))
+    graph.add_node("review", review)
+    graph.add_edge(START, "monitor")
+    for before, after in itertools.pairwise(("monitor", "predict", "optimise", "advise", "rehearse", "ask")):
+        graph.add_edge(before, after)
+    graph.add_conditional_edges("ask", after_ask)
+    for before, after in itertools.pairwise(("review", "act", "observe", "record", END)):
+        graph.add_edge(before, after)
+    return graph.compile(checkpointer=need_checkpointer(checkpointer, "control loop"), name="control_loop")
+
+
+def _timed(name: str, node: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[CycleRun]]:
+    """The node, with the wall time it took kept beside what it found."""
+
+    async def run(state: CycleRun, runtime: Runtime[CyclePorts]) -> CycleRun:
+        began = time.monotonic()
+        update = dict(await node(state, runtime))
+        spent = state.get("spent_s", {})
+        took = spent.get(name, 0.0) + time.monotonic() - began
+        return cast(CycleRun, {**update, "spent_s": {**spent, name: round(took, 4)}})
+
+    return run
+
+
+# ---- workers ------------------------------------------------------------------------------------------------------
+
+
+def thread_id(cycle_id: str) -> str:
+    return f"loop:{cycle_id}"
+
+
+async def run_cycle(
+    graph: CompiledStateGraph[Any, Any, Any, Any], ports: CyclePorts, cycle_id: str, at: datetime
+) -> bool:
+    """Worker of `loop` jobs: bring the cycle as far as it goes. True once it is recorded; False while it waits for people
+    or for what they approved. Safe to repeat at any point."""
+    known = await asyncio.to_thread(ports.ledger.find_cycle, cycle_id)
+    if known is not None and known.state != "waiting":
+        await _forget(graph, cycle_id)
+        return True
+    thread = thread_id(cycle_id)
+    state = await run_to_stop(graph, thread, {"cycle_id": cycle_id, "at": at.isoformat()}, ports)
+    pending = await pending_interrupt(graph, thread)
+    if pending is not None:
+        if await asyncio.to_thread(ports.settled, cycle_id) is None:
+            return False
+        with suppress(UnknownInterruptError):  # another worker answered it a moment ago
+            state = await answer(graph, thread, pending, {"cycle_id": cycle_id}, ports)
+    if state.get("status") != "recorded":
+        return False
+    await _forget(graph, cycle_id)
+    return True
+
+
+async def _forget(graph: CompiledStateGraph[Any, Any, Any, Any], cycle_id: str) -> None:
+    """The ledger holds all of it; a loop that turns every few minutes would fill the disk with its steps."""
+    if isinstance(graph.checkpointer, BaseCheckpointSaver):
+        await graph.checkpointer.adelete_thread(thread_id(cycle_id))
+
+
+def asked_of(state: Mapping[str, Any]) -> dict[str, Any]:
+    """What the thread waits for."""
+    return {"cycle_id": state["cycle_id"], "proposals": [one["id"] for one in state["proposals"]]}
+
+
+# ---- what a node computes -----------------------------------------------------------------------------------------
+
+
+def against(proposal: ActionProposal) -> str:
+    """Why a rehearsed proposal is not put to people; "" where nothing speaks against it. What costs work and makes
+    nothing safer is still worth asking where it saves energy: that is what a loop is for."""
+    foreseen = proposal.rehearsal
+    if foreseen is None:
+        return ""
+    if foreseen.refused:
+        return f"its rehearsal refuses it: {foreseen.refused}"
+    saves = any(cost.what == "energy_kwh" and cost.high < 0 for cost in foreseen.costs)
+    return f"rehearsed: {foreseen.said}" if only_costs(foreseen) and not saves else ""
+
+
+def _watched(ports: CyclePorts, at: datetime) -> Watch:
+    """The loop's reading, with what is wrong with the clock. A loop that cannot read at all says so as a trouble."""
+    try:
+        watch = ports.loop.monitor(at)
+        watch = Watch.model_validate_json(watch.model_dump_json())
+    except (SetpointError, ArithmeticError, LookupError, ValueError) as error:
+        why = f"the site could not be read ({type(error).__name__}: {error})"
+        trouble = Trouble(kind="adapter", what=why, instead="Every setpoint is held.",
+                          remedy="Check the adapter and the site file: `setpoint doctor`")  # fmt: skip
+        watch = Watch(loop=ports.loop.name, at=at, troubles=(trouble,))
+    found = clock_trouble(ports.last_at(), at, ports.loop.cycle_s)
+    return watch.model_copy(update={"troubles": (*watch.troubles, found)}) if found else watch
+
+
+def clock_trouble(last: datetime | None, at: datetime, cycle_s: float) -> Trouble | None:
+    """What is odd about the time since the loop's last cycle; None where nothing is."""
+    if last is None:
+        return None
+    apart_s = (at - last).total_seconds()
+    if apart_s < -1.0:
+        return Trouble(
+            kind="clock_jump",
+            what=f"The clock went back by {_span(-apart_s)}: the last cycle was at {last:%Y-%m-%d %H:%M:%S} UTC, "
+            f"and it is {at:%Y-%m-%d %H:%M:%S} UTC.",
+            instead="Every setpoint is held for this cycle; the next one plans anew.",
+            remedy="Check the clock of this machine (NTP).",
+        )  # fmt: skip
+    if apart_s > SILENT_CYCLES * cycle_s:
+        return Trouble(
+            kind="clock_jump",
+            what=f"No cycle for {_span(apart_s)}; the loop turns every {_span(cycle_s)}.",
+            instead="It plans from what was read meanwhile.", remedy="", blocks=False,
+        )  # fmt: skip
+    return None
+
+
+def _span(seconds: float) -> str:
+    """
+    >>> _span(50.0), _span(300.0), _span(9000.0)
+    ('50 s', '5 min', '2.5 h')
+    """
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _planned(ports: CyclePorts, watch: Watch, looked: forecaster.Looked) -> LoopPlan:
+    """The plan as it will be read again: figures that are no numbers would be lost on the way."""
+    plan = optimizer.optimise(ports.loop, watch, looked, ports=ports.reach)
+    try:
+        return LoopPlan.model_validate_json(plan.model_dump_json())
+    except ValidationError as error:
+        where = ".".join(str(part) for part in error.errors()[0]["loc"])
+        trouble = Trouble(kind="infeasible", what=f"The {ports.loop.name} loop planned a figure that is no number ({where}).",
+                          instead="It holds the setpoints that were set last.", remedy="Report it.")  # fmt: skip
+        return optimizer.held(ports.loop, watch, (), (*watch.troubles, trouble), ports.reach.site.name)
+
+
+def _learned(ports: CyclePorts, now: datetime) -> tuple[list[Observed], dict[str, Any]]:
+    waiting = ports.ledger.due_foreseen(ports.loop.name, now)
+    observed = [Observed(foreseen=one, read=ports.read_at(one)) for one in waiting]
+    try:
+        if observed:
+            ports.loop.learn(observed)
+    except (SetpointError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        _LOG.warning("the %s loop could not learn: %s: %s", ports.loop.name, type(error).__name__, error)
+    return observed, _knows(ports.loop)
+
+
+def _knows(loop: Loop) -> dict[str, Any]:
+    """What the loop knows, as JSON. Nothing where it is none: what it knew before stands then, which is better than a
+    loop that never ends its cycle."""
+    try:
+        return dict(json.loads(json.dumps(loop.state(), allow_nan=False)))
+    except (SetpointError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        _LOG.warning("what the %s loop knows cannot be kept: %s: %s", loop.name, type(error).__name__, error)
+        return {}
+
+
+def _foreseen(ports: CyclePorts, cycle: Cycle) -> list[Foreseen]:
+    """What the next readings should be. Only where all that was due was done: otherwise they would be held against a
+    plan that nobody followed."""
+    done = sum(one.state == "done" and not one.dry_run for one in cycle.outcomes)
+    if done < len(due(cycle.plan)):
+        return []
+    try:
+        return [one for one in ports.loop.foresee(cycle.plan) if one.due > cycle.at]
+    except (SetpointError, ArithmeticError, LookupError, ValueError) as error:
+        _LOG.warning("the %s loop foresees nothing: %s: %s", ports.loop.name, type(error).__name__, error)
+        return []
+
+
+def next_turn(last: datetime | None, now: datetime, cycle_s: float) -> datetime:
+    """When a loop turns next. After a clock that went back, or a long silence, at once."""
+    if last is None or last > now:
+        return now
+    return max(now, last + timedelta(seconds=cycle_s))
+
+
+# ---- values from the state ------------------------------------------------------------------------------------------
+
+
+def _at(state: CycleRun) -> datetime:
+    return datetime.fromisoformat(state["at"])
+
+
+def _watch(state: CycleRun) -> Watch:
+    return Watch.model_validate(state["watch"])
+
+
+def _plan(state: CycleRun) -> LoopPlan:
+    return LoopPlan.model_validate(state["plan"])
+
+
+def _cycle(state: CycleRun, stands: CycleState) -> Cycle:
+    plan = _plan(state)
+    return Cycle(
+        id=state["cycle_id"],
+        loop=plan.loop,
+        at=_at(state),
+        state=stands,
+        plan=plan,
+        advice=Advice.model_validate(state["advice"]),
+        proposals=tuple(load(ActionProposal, state["proposals"])),
+        withheld=tuple(load(Withheld, state["withheld"])),
+        outcomes=tuple(load(Outcome, state.get("outcomes", []))),
+        observed=tuple(load(Observed, state.get("observed", []))),
+        spent_s=state.get("spent_s", {}),
+    )

@@ -1,0 +1,201 @@
+"""From a forecast to an order for the next minutes: paths, programme, target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from plant.control.peak.battery import Storage
+from plant.control.peak.follow import Order
+from plant.control.peak.need import least_targets_kw, needed_kwh
+from plant.control.peak.paths import draws, sample_paths
+from plant.control.peak.programme import Plan, Problem, solve
+
+FloatArray = NDArray[np.float64]
+
+
+CHARGE_PU = 0.97
+"""Of the target and of what no battery would have drawn: charging stays below."""
+BURST_H = 0.5
+"""Length of the bursts that energy is kept for."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the planner weighs chance. Chosen on generated sites with seeds that no figure is reported on."""
+
+    paths: int = 200
+    """Drawn for the target and for the energy kept."""
+    plan_paths: int = 1
+    """Of them in the programme; 1: the expected load alone."""
+    target_quantile: float = 0.2
+    """Of the paths' lowest holdable draws: the draw that storage holds."""
+    near_h: float = 8.0
+    """That is looked so far ahead; what comes later may be held by what is charged meanwhile."""
+    forced_quantile: float = 0.05
+    """Of the same over the whole horizon: a peak that comes almost surely, so that shaving below it is in vain."""
+    keep_least: float = 0.9
+    keep_most: float = 0.995
+    """Bounds of the quantile of the energy that paths ask for at that target: what is kept (`keep_quantile`)."""
+    sight_h: float = 2.5
+    """Energy for peaks is kept so long ahead, without counting on a refill."""
+    month_quantile: float = 0.5
+    """Of the peaks that the rest of the billing period may force anyhow: nothing is shaved below it."""
+    short_price_pu: float = 1.0
+    """Price of a kWh short of it for an hour, of the dearest hour's."""
+    ready_price_pu: float = 0.01
+    """Worth of a kWh that lies ready for an hour, of the dearest hour's price."""
+    fine_hours: float = 6.0
+    """Planned at the full step; beyond, four steps are one."""
+    time_limit_s: float = 2.0
+    integer_steps: int = 0
+    least_import_pu: float = 0.15
+
+
+@dataclass(frozen=True)
+class Situation:
+    """What is known when a plan is made. All loads are draws without storage, in kW."""
+
+    expected_kw: FloatArray
+    low_kw: FloatArray
+    high_kw: FloatArray
+    """(K,) each: forecast of the load from now, one value a step."""
+    level: float
+    prices: FloatArray
+    """(K,): of a kWh."""
+    step_s: float
+    stored_kwh: float
+    grid_peak_kw: float
+    """The billing period's highest metered draw so far, with storage as it was run."""
+    load_peak_kw: float
+    """The same without storage: charging never draws more, so that no peak is made that would not have been."""
+    demand_per_kw: float
+    """For the whole billing period."""
+    rough_kw: FloatArray
+    """Roughness of the load, see `paths.roughness_kw`."""
+    most_import_kw: float = np.inf
+    period_steps: int = 0
+    """Until the billing period ends; 0: beyond the horizon."""
+    later_peaks_kw: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The order until the next plan, and the plan behind it."""
+
+    order: Order
+    plan: Plan
+    loads_kw: FloatArray
+    """(S, K'): the paths it was made for."""
+    hours: FloatArray
+    """(K',): length of each of its steps."""
+
+    @property
+    def grid_kw(self) -> FloatArray:
+        """(K',): mean draw over the paths."""
+        mean: FloatArray = (self.loads_kw - self.plan.power_kw).mean(axis=0)
+        return mean
+
+
+def decide(now: Situation, storage: Storage, tuning: Tuning = Tuning()) -> Decision:  # noqa: B008 - frozen value
+    """The order for the next minutes. With a programme that finds nothing the battery rests and only holds the peak
+    so far; `plan.status` says it."""
+    paths = paths_of(now, tuning)
+    target, keep = _protection(now, storage, tuning, paths)
+    planned = paths[: tuning.plan_paths] if tuning.plan_paths > 1 else now.expected_kw[None, :]
+    hours, (loads, prices, kept) = _coarser(
+        now.step_s, tuning.fine_hours, planned, now.prices[None, :], keep[None, :]
+    )
+    problem = _problem(now, storage, tuning, loads, prices[0], hours)
+    problem = replace(
+        problem, keep_kwh=kept[0], short_price=tuning.short_price_pu * float(now.prices.max()), peak_so_far_kw=target,
+        ready_price=tuning.ready_price_pu * float(now.prices.max()),
+    )
+    plan = solve(problem, time_limit_s=tuning.time_limit_s, integer_steps=tuning.integer_steps)
+    cap = CHARGE_PU * min(max(now.grid_peak_kw, now.load_peak_kw), target)
+    order = Order(plan.base_kw, target, cap, problem.least_import_kw, float(keep[0]))
+    return Decision(order, plan, loads, hours)
+
+
+def paths_of(now: Situation, tuning: Tuning) -> FloatArray:
+    """(S, K) loads that may come."""
+    chance = draws(tuning.paths, now.expected_kw.size, now.step_s)
+    return sample_paths(now.expected_kw, now.low_kw, now.high_kw, now.level, now.rough_kw, chance)
+
+
+def _protection(
+    now: Situation, storage: Storage, tuning: Tuning, paths: FloatArray
+) -> tuple[float, FloatArray]:
+    """The draw to hold, and the stored energy to keep for it at the end of each step."""
+    paths = paths[:, : now.period_steps] if now.period_steps else paths
+    near = paths[:, : max(1, round(tuning.near_h * 3600.0 / now.step_s))]
+    holdable, forced = (least_targets_kw(some, now.step_s, now.stored_kwh, storage) for some in (near, paths))
+    target = max(
+        now.grid_peak_kw, forced_kw(now, tuning), float(np.quantile(holdable, tuning.target_quantile)),
+        float(np.quantile(forced, tuning.forced_quantile)),
+    )  # fmt: skip
+    need = np.quantile(needed_kwh(paths, now.step_s, target, storage, tuning.sight_h), keep_quantile(now, storage, tuning), axis=0)
+    keep = np.zeros(now.expected_kw.size)
+    keep[: need.size - 1] = need[1:]
+    return target, storage.low_kwh + keep
+
+
+def keep_quantile(now: Situation, storage: Storage, tuning: Tuning) -> float:
+    """Share of paths whose bursts are covered by what is kept: the newsvendor's.
+
+    A kWh sold at the dearest hour and bought back in the cheapest earns the spread less wear. A kWh that lacks in a
+    burst of BURST_H raises the peak by 1 / BURST_H kW.
+    """
+    prices = now.prices
+    earned = float(prices.max()) * storage.eta_discharge - float(prices.min()) / storage.eta_charge - storage.wear.per_kwh
+    lost = now.demand_per_kw / BURST_H
+    wanted = 1.0 - max(earned, 0.0) / lost if lost > 0.0 else 0.0
+    return min(max(wanted, tuning.keep_least), tuning.keep_most)
+
+
+def forced_kw(now: Situation, tuning: Tuning) -> float:
+    """A peak that the rest of the billing period is expected to force anyhow; 0 where nothing tells."""
+    if now.later_peaks_kw is None or not now.later_peaks_kw.size:
+        return 0.0
+    return float(np.quantile(now.later_peaks_kw, tuning.month_quantile))
+
+
+def _problem(
+    now: Situation, storage: Storage, tuning: Tuning, loads: FloatArray, prices: FloatArray, hours: FloatArray
+) -> Problem:
+    return Problem(
+        load_kw=loads,
+        weights=np.full(len(loads), 1.0 / len(loads)),
+        hours=hours,
+        prices=prices,
+        demand_per_kw=now.demand_per_kw,
+        peak_so_far_kw=now.grid_peak_kw,
+        storage=storage,
+        stored_kwh=now.stored_kwh,
+        end_value_per_kwh=float(now.prices.min()) / storage.eta_charge,
+        least_import_kw=tuning.least_import_pu * float(now.expected_kw.mean()),
+        charge_cap_kw=CHARGE_PU * now.load_peak_kw,
+        most_import_kw=now.most_import_kw,
+    )
+
+
+def resting(order: Order) -> Order:
+    """The same order without a base power: what holds when nothing could be planned."""
+    return replace(order, base_kw=0.0)
+
+
+def _coarser(
+    step_s: float, fine_hours: float, *tables: FloatArray, group: int = 4
+) -> tuple[FloatArray, list[FloatArray]]:
+    """Lengths of steps in hours, and tables (n, K) with each `group` of steps beyond `fine_hours` taken as their mean."""
+    steps = tables[0].shape[1]
+    fine = min(round(fine_hours * 3600.0 / step_s), steps)
+    groups = (steps - fine) // group
+    hours = np.concatenate([np.full(fine, 1.0), np.full(groups, float(group))]) * step_s / 3600.0
+    made = []
+    for table in tables:
+        rest = table[:, fine : fine + groups * group].reshape(len(table), groups, group).mean(axis=2)
+        made.append(np.concatenate([table[:, :fine], rest], axis=1))
+    return hours, made

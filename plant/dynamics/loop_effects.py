@@ -1,0 +1,58 @@
+"""What the actions of control loops do to the plant, by name in the catalog (tools/actions.py)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from plant.dynamics.pools import serve_with
+from plant.dynamics.state import State
+
+if TYPE_CHECKING:
+    from plant.sim import Plant
+
+Args = Mapping[str, float | int | str | bool]
+Effect = Callable[["Plant", State, str, Args], None]
+
+
+def _scale_pool(plant: Plant, state: State, name: str, args: Args) -> None:
+    serve_with(plant, name, int(args["nodes"]))
+
+
+def _lock_pool_clock(plant: Plant, state: State, name: str, args: Args) -> None:
+    """A pool's clock is that of its nodes, parked ones included."""
+    for target in (name, *plant.pool_nodes(name)):
+        plant.state[target]["clock_lock_mhz"] = float(args["clock_mhz"])
+
+
+def _job(running: float) -> Effect:
+    """A job runs on all its nodes or on none. A node whose job nobody numbers stands for itself."""
+
+    def move(plant: Plant, state: State, name: str, args: Args) -> None:
+        nodes, number = plant.store.tables.gpu_node, plant.number(name, "job")
+        state["job_running"] = running
+        if number > 0.0:
+            nodes["job_running"][nodes["job"] == number] = running
+
+    return move
+
+
+def _water_temp(plant: Plant, state: State, name: str, args: Args) -> None:
+    """Chillers that share a water supply it at one temperature."""
+    chillers = plant.store.tables.chiller
+    shared = chillers["water"] == plant.number(name, "water")
+    chillers["water_setpoint_c"][shared] = float(args["temp_c"])
+
+
+def _fan_speed(plant: Plant, state: State, name: str, args: Args) -> None:
+    state["fan_setpoint_pu"] = float(args["fan_pct"]) / 100.0
+
+
+LOOP_EFFECTS: dict[str, Effect] = {
+    "pause_job": _job(0.0),
+    "resume_job": _job(1.0),
+    "scale_pool": _scale_pool,
+    "lock_pool_clock": _lock_pool_clock,
+    "set_water_temp": _water_temp,
+    "set_fan_speed": _fan_speed,
+}

@@ -1,0 +1,419 @@
+"""The maintenance loop: which parts will fail, how sure that is, and in which hours of low load the work is best done.
+
+It turns once a day. A part with a sign in its own readings gets a date of its own; a part without one gets what its
+kind does, and no work is planned for it before its time. The loop only ever proposes tickets.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from plant.control.maintenance import schedule, survival, value
+from plant.control.maintenance.trend import Trend
+from setpoint.contracts.loops import (
+    Forecast,
+    Foreseen,
+    LoopName,
+    LoopPlan,
+    Move,
+    Observed,
+    Risk,
+    Saving,
+    SolverNote,
+    Task,
+    Trouble,
+    Watch,
+)
+from tools.loops.maintenance_load import low_windows, site_load
+from tools.loops.maintenance_records import Records
+from tools.loops.maintenance_site import DAY_S, Part, parts_of
+from tools.loops.ports import LoopPorts
+from tools.loops.sensing import Sensing
+
+HORIZON_DAYS = 14.0
+TASKS_DAYS = 90.0
+LEVEL = 0.9
+MOST_TICKETS = 3
+MOST_SIGNALS = 5
+ASK_AGAIN_DAYS = 7.0
+REPAIR_HOURS = 4.0
+"""Until work goes on after an unforeseen failure that nothing carries on for; assumed."""
+HOUR_S = 3600.0
+
+
+@dataclass(frozen=True)
+class Case:
+    """One part with its forecast and its price."""
+
+    part: Part
+    outlook: survival.Outlook
+    price: value.Price
+    worth: value.Worth
+
+    @property
+    def due(self) -> bool:
+        """Whether work is to be planned at all: its readings announce the end, or nobody reads it and its age is known."""
+        return self.outlook.sign or (self.outlook.trend is None and self.part.age_days is not None)
+
+
+class MaintenanceLoop:
+    """`tools.loops.ports.Loop` of maintenance."""
+
+    name: LoopName = "maintenance"
+    cycle_s = DAY_S
+
+    def __init__(self, ports: LoopPorts) -> None:
+        self.ports = ports
+        self.horizon_s = ports.horizon_s or HORIZON_DAYS * DAY_S
+        self._tasks_days = max(TASKS_DAYS if ports.horizon_s is None else ports.horizon_s / DAY_S, 7.0)
+        self._records = Records(ports)
+        self._asked: dict[str, str] = {}
+        """Moment a ticket was last proposed, by part."""
+        self._held, self._told = 0, 0
+        """Of the readings foreseen so far: within their interval, and all."""
+        self._cases: tuple[datetime, list[Case]] | None = None
+
+    def monitor(self, now: datetime) -> Watch:
+        sensing = Sensing(self.ports, now)
+        self._records.read(parts_of(self.ports.site, now), sensing)
+        load = site_load(sensing)
+        if load.trouble is not None:
+            sensing.add(load.trouble)
+        return sensing.watch(self.name)
+
+    def predict(self, watch: Watch) -> tuple[Forecast, ...]:
+        """The site's draw by the hour, and the signals of the parts that show wear, by the day."""
+        load = site_load(Sensing(self.ports, watch.at)).forecast(watch.at)
+        cases = [case for case in self._cases_at(watch.at) if case.outlook.sign]
+        cases.sort(key=lambda case: -case.outlook.within(TASKS_DAYS))
+        signals = tuple(self._signal(case, watch.at) for case in cases[:MOST_SIGNALS])
+        return (*((load,) if load else ()), *signals)
+
+    def optimise(self, watch: Watch, forecasts: Sequence[Forecast]) -> LoopPlan:
+        cases = self._cases_at(watch.at)
+        due = [case for case in cases if case.due]
+        load = next((one for one in forecasts if one.step_s == HOUR_S), None)
+        windows = low_windows(self.ports.site, watch.at, load, self._tasks_days)
+        jobs = [self._job(case, windows.spans, watch.at) for case in due]
+        found = schedule.plan(jobs, windows.spans, _crews(due))
+        tasks = tuple(
+            self._task(case, found, windows.spans, watch.at) for case in _by_risk(due, self._tasks_days)
+        )
+        troubles = self._late(due, found, windows.spans, watch.at)
+        return LoopPlan(
+            loop=self.name, site=self.ports.site.name, made=watch.at, horizon_s=self._tasks_days * DAY_S,
+            headline=_headline(tasks, self._tasks_days), forecasts=tuple(forecasts),
+            moves=self._tickets(due, tasks, watch.at), savings=self._savings(due, found, windows.spans),
+            risks=_risks(cases, due, found, windows.spans, self._tasks_days), tasks=tasks, troubles=troubles,
+            facts=self._facts(cases, tasks), notes=(*windows.notes, *found.notes, *_notes(cases)),
+            solver=SolverNote(method=found.method, status=found.status, seconds=found.seconds,
+                              variables=found.variables, gap=found.gap),
+        )  # fmt: skip
+
+    def foresee(self, plan: LoopPlan) -> tuple[Foreseen, ...]:
+        """Tomorrow's reading of each signal that shows wear."""
+        due = plan.made + timedelta(seconds=self.cycle_s)
+        return tuple(
+            Foreseen(loop=self.name, at=plan.made, due=due, name=one.name, expected=one.expected[0], low=one.low[0],
+                     high=one.high[0], unit=one.unit)
+            for one in plan.forecasts if one.step_s == DAY_S
+        )  # fmt: skip
+
+    def learn(self, observed: Sequence[Observed]) -> None:
+        for seen in observed:
+            if seen.inside is not None and seen.foreseen.loop == self.name:
+                self._told += 1
+                self._held += seen.inside
+
+    def state(self) -> dict[str, object]:
+        return {
+            "records": self._records.state(),
+            "asked": dict(self._asked),
+            "held": self._held,
+            "told": self._told,
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        records, asked = state.get("records"), state.get("asked")
+        if isinstance(records, Mapping):
+            self._records.restore(records)
+        if isinstance(asked, Mapping):
+            self._asked = {str(key): str(when) for key, when in asked.items() if _moment(when) is not None}
+        for name in ("held", "told"):
+            kept = state.get(name)
+            if isinstance(kept, int):
+                setattr(self, f"_{name}", kept)
+
+    # ---- forecasts ----------------------------------------------------------------------------------------------
+
+    def _cases_at(self, now: datetime) -> list[Case]:
+        if self._cases is None or self._cases[0] != now:
+            parts = parts_of(self.ports.site, now)
+            if not self._records.holds(now):
+                self._records.read(parts, Sensing(self.ports, now))
+            self._cases = now, [self._case(part, now) for part in parts]
+        return self._cases[1]
+
+    def _case(self, part: Part, now: datetime) -> Case:
+        model = survival.fitted()[part.kind.name]
+        heard = survival.heard(part.kind, self._records.of(part, now), model.prior)
+        outlook = survival.outlook(part.kind, model, heard, part.age_days, count=part.count)
+        hours = 0.0 if part.redundant else REPAIR_HOURS
+        price = value.Price.of(part.kind, lost_gpu_hours=hours * part.gpus)
+        rate, _ = value.cost_rate_per_day(value.new_part(part.kind, model).failed_by, price)
+        return Case(part, outlook, price, value.Worth.of(outlook, price, rate))
+
+    def _signal(self, case: Case, now: datetime) -> Forecast:
+        """The reading of the signal that tells most, by the day, along the fitted path."""
+        found = case.outlook.trend
+        assert found is not None
+        part, signal = case.part, case.part.kind.by_metric[found.metric]
+        ahead = np.arange(1.0, 15.0)
+        middle, low, high = found.ahead(ahead, signal.noise, LEVEL)
+        ends = [[signal.reading(float(d)) for d in path] for path in (middle, low, high)]
+        least, most = (ends[1], ends[2]) if signal.limit > signal.usual else (ends[2], ends[1])
+        return Forecast(
+            name=f"{part.asset}.{found.metric}", title=f"{part.kind.title} of {part.asset}: {found.metric}",
+            unit=signal.unit, start=now, step_s=DAY_S, expected=tuple(ends[0]), low=tuple(least), high=tuple(most),
+            level=LEVEL, method=f"path through {found.points} readings, slope with a prior from ended lives",
+            skill=f"{self._held} of {self._told} earlier ones were inside" if self._told else "",
+        )  # fmt: skip
+
+    # ---- work ---------------------------------------------------------------------------------------------------
+
+    def _job(self, case: Case, windows: Sequence[schedule.Window], now: datetime) -> schedule.Job:
+        part, work = case.part, case.part.kind.work
+        starts = np.array([window.start_days for window in windows])
+        gains = case.worth.gain(starts, self._tasks_days)
+        allowed = starts >= work.lead_days
+        for window in self.ports.site.maintenance:
+            if part.work_exposes([window.assets]):
+                begin, end = ((moment - now).total_seconds() / DAY_S for moment in (window.start, window.end))
+                allowed &= (starts + work.hours / 24.0 <= begin) | (starts >= end)
+        return schedule.Job(
+            part.key,
+            work.crew,
+            work.hours,
+            np.where(allowed, gains, -np.inf),
+            _load_cost(case),
+            part.not_with,
+        )
+
+    def _task(
+        self, case: Case, found: schedule.Schedule, windows: Sequence[schedule.Window], now: datetime
+    ) -> Task:
+        part, outlook = case.part, case.outlook
+        place = found.windows.get(part.key)
+        begin = None if place is None else now + timedelta(days=windows[place].start_days)
+        low, high = outlook.interval_days(LEVEL)
+        return Task(
+            asset=part.asset, part=part.kind.title, work=part.kind.work.imperative,
+            expected_failure=_date(now, outlook.quantile_days(0.5)), low=_date(now, low), high=_date(now, high),
+            fails_within=min(max(outlook.within(self._tasks_days), 0.0), 1.0), window_start=begin,
+            window_end=begin + timedelta(hours=windows[place].hours) if begin and place is not None else None,
+            crew=part.kind.work.crew, hours=part.kind.work.hours, because=_because(case),
+        )  # fmt: skip
+
+    def _tickets(self, due: Sequence[Case], tasks: Sequence[Task], now: datetime) -> tuple[Move, ...]:
+        """Tickets for work whose parts have to be ordered by tomorrow, the greatest risks first."""
+        planned = {(task.asset, task.part): task for task in tasks if task.window_start}
+        moves: list[Move] = []
+        for case in _by_risk(due, self._tasks_days):
+            part, task = case.part, planned.get((case.part.asset, case.part.kind.title))
+            if task is None or task.window_start is None or not self._may_ask(part.key, now):
+                continue
+            order_by = task.window_start - timedelta(days=part.kind.work.lead_days)
+            if order_by <= now + timedelta(seconds=self.cycle_s) and len(moves) < MOST_TICKETS:
+                self._asked[part.key] = now.isoformat()
+                moves.append(
+                    Move(at=now, action="open_ticket", asset=part.asset, args={"queue": part.kind.work.queue},
+                         why=f"{task.because}; {part.kind.work.imperative} on {task.window_start:%d %b %H:%M} UTC, "
+                         f"parts take {part.kind.work.lead_days:g} days",
+                         saves=_gain_words(case, (task.window_start - now).total_seconds() / DAY_S, self._tasks_days,
+                                           self.ports.site.tariff.currency))
+                )  # fmt: skip
+        return tuple(moves)
+
+    def _may_ask(self, key: str, now: datetime) -> bool:
+        """Not again within a week; the same moment gives the same answer."""
+        asked = _moment(self._asked.get(key))
+        return asked is None or asked == now or (now - asked).total_seconds() >= ASK_AGAIN_DAYS * DAY_S
+
+    def _late(
+        self, due: Sequence[Case], found: schedule.Schedule, windows: Sequence[schedule.Window], now: datetime
+    ) -> tuple[Trouble, ...]:
+        """Parts that may well fail before their spare is there."""
+        return tuple(
+            Trouble(
+                kind="uncertain", asset=case.part.asset, what=f"The {case.part.kind.title} of {case.part.asset} fails "
+                f"before its part can be here, in {case.part.kind.work.lead_days:g} days, with a chance of "
+                f"{case.outlook.within(case.part.kind.work.lead_days):.0%}.",
+                instead="Its work is planned for the first window after that.",
+                remedy="Order the part by express, or have a spare in store.", blocks=False,
+            )
+            for case in due
+            if case.outlook.sign and case.outlook.within(case.part.kind.work.lead_days) >= 0.3
+        )  # fmt: skip
+
+    def _savings(
+        self, due: Sequence[Case], found: schedule.Schedule, windows: Sequence[schedule.Window]
+    ) -> tuple[Saving, ...]:
+        """Of the work that is planned, against letting the same parts run until they fail within the horizon."""
+        planned = [
+            (case, windows[found.windows[case.part.key]]) for case in due if case.part.key in found.windows
+        ]
+        if not planned:
+            return ()
+        days = self._tasks_days
+        visits = {(case.part.kind.work.crew, window.day) for case, window in planned}
+        fails = sum(case.outlook.within(window.start_days) for case, window in planned)
+        runs = sum(case.outlook.within(days) for case, _ in planned)
+        cost = len(visits) * schedule.VISIT_COST + sum(
+            case.price.failure * (chance := case.outlook.within(window.start_days))
+            + case.price.planned * (1.0 - chance)
+            + _load_cost(case) * case.part.kind.work.hours * window.load_pu
+            for case, window in planned
+        )
+        let_run = sum(case.price.failure * case.outlook.within(days) for case, _ in planned)
+        name = f"the same parts run to failure within {days:.0f} days"
+        return (
+            Saving(what="failures", unit="expected failures", planned=fails, baseline=runs, baseline_name=name),
+            Saving(what="maintenance cost", unit=self.ports.site.tariff.currency, planned=cost, baseline=let_run,
+                   baseline_name=name),
+        )  # fmt: skip
+
+    def _facts(self, cases: Sequence[Case], tasks: Sequence[Task]) -> dict[str, str]:
+        signs = sum(case.outlook.sign for case in cases)
+        facts = {
+            "parts": f"{len(cases)} parts",
+            "parts with a sign": f"{signs} parts",
+            "parts read": f"{sum(case.outlook.trend is not None for case in cases)} parts",
+            "work planned": f"{sum(task.window_start is not None for task in tasks)} pieces of work",
+            "horizon": f"{self._tasks_days:.0f} days",
+        }
+        if self._told:
+            facts["readings foreseen"] = f"{self._held} of {self._told} within their interval"
+        return facts
+
+
+def make(ports: LoopPorts) -> MaintenanceLoop:
+    """The loop for `tools.loops.ports.make_loop`."""
+    return MaintenanceLoop(ports)
+
+
+# ---- words and figures -------------------------------------------------------------------------------------------
+
+
+def _crews(due: Sequence[Case]) -> list[schedule.Crew]:
+    return [schedule.Crew(name) for name in sorted({case.part.kind.work.crew for case in due})]
+
+
+def _by_risk(due: Sequence[Case], days: float) -> list[Case]:
+    return sorted(due, key=lambda case: -case.outlook.within(days) * case.price.failure)
+
+
+def _load_cost(case: Case) -> float:
+    """Money an hour of the work costs at full load: what stands still, and the risk while a partner carries all."""
+    part = case.part
+    stands = part.kind.work.load_lost_pu if part.redundant or part.asset else 0.0
+    still = (
+        stands if part.redundant or part.kind.name == "gpu_memory" else min(1.0, stands + 0.02)
+    ) * part.gpus
+    model = survival.fitted()[part.kind.name]
+    partner_per_hour = (
+        value.new_part(part.kind, model).within(30.0) / (30.0 * 24.0) if part.redundant else 0.0
+    )
+    return value.GPU_HOUR * (still + partner_per_hour * REPAIR_HOURS * part.gpus)
+
+
+def _because(case: Case) -> str:
+    """The readings it rests on, with numbers."""
+    part, found = case.part, case.outlook.trend
+    if found is None:
+        return f"not read; {part.age_from}, usual interval {part.kind.fixed_days:.0f} days"
+    signal = part.kind.by_metric[found.metric]
+    read = f"{found.metric} {found.reading:.3g} {signal.unit}"
+    usual = f"usual {signal.usual:g}, limit {signal.limit:g}"
+    if not found.sign:
+        return f"{read} ({usual}) shows no sign; {part.age_from}"
+    return f"{read} ({usual}), {found.level:.0%} of the way and {_pace(found)}; {part.age_from}"
+
+
+def _pace(found: Trend) -> str:
+    return f"{100.0 * found.slope_per_day:+.2g} points a day over {found.points} readings"
+
+
+def _gain_words(case: Case, days: float, horizon_days: float, currency: str) -> str:
+    gain = float(case.worth.gain(np.array([days]), horizon_days)[0])
+    return f"{gain:,.0f} {currency} expected, against leaving it" if gain > 0 else ""
+
+
+def _headline(tasks: Sequence[Task], days: float) -> str:
+    planned = [task for task in tasks if task.window_start]
+    if not planned:
+        return f"No work is due within {days:.0f} days: no part shows a sign that calls for it."
+    first = min(planned, key=lambda task: task.window_start or datetime.max.replace(tzinfo=UTC))
+    many = "1 piece of work" if len(planned) == 1 else f"{len(planned)} pieces of work"
+    return f"{many} planned within {days:.0f} days, first to {first.work} on {first.asset}."
+
+
+def _risks(
+    cases: Sequence[Case],
+    due: Sequence[Case],
+    found: schedule.Schedule,
+    windows: Sequence[schedule.Window],
+    days: float,
+) -> tuple[Risk, ...]:
+    planned = [case for case in due if case.part.key in found.windows]
+    risks = []
+    if planned:
+        before = [case.outlook.within(windows[found.windows[case.part.key]].start_days) for case in planned]
+        without = [case.outlook.within(days) for case in planned]
+        risks.append(
+            Risk(
+                what="A part in the plan fails before its window", chance=_any(before), without=_any(without)
+            )
+        )
+    rest = [case.outlook.within(14.0) for case in cases if case not in due]
+    if rest:
+        risks.append(
+            Risk(what=f"One of {len(rest)} parts without a sign fails within 14 days, as its kind does", chance=_any(rest))
+        )  # fmt: skip
+    return tuple(risks)
+
+
+def _any(chances: Sequence[float]) -> float:
+    return min(max(1.0 - math.prod(1.0 - chance for chance in chances), 0.0), 1.0)
+
+
+def _notes(cases: Sequence[Case]) -> tuple[str, ...]:
+    unread = [case for case in cases if case.outlook.trend is None]
+    blind = [case for case in unread if case.part.age_days is None]
+    notes = [
+        "The forecasts are learned from simulated lives (plant/control/maintenance/parts.py states the figures); "
+        "costs and the worth of GPU hours are assumptions there."
+    ]  # fmt: skip
+    if blind:
+        titles = sorted({case.part.kind.title for case in blind})
+        notes.append(
+            f"{len(blind)} parts are neither read nor of known age ({', '.join(titles)}): their kind's rate is all that "
+            "can be said, and no work is planned for them. A line in the site file's changes tells their age."
+        )
+    return tuple(notes)
+
+
+def _date(now: datetime, days: float) -> datetime | None:
+    """None beyond ten years."""
+    return now + timedelta(days=days) if days < 3650.0 else None
+
+
+def _moment(written: object) -> datetime | None:
+    try:
+        return datetime.fromisoformat(str(written)) if written else None
+    except ValueError:
+        return None

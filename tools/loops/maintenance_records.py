@@ -1,0 +1,112 @@
+"""What was read of each part, as means of half a day, kept for longer than the site's history reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+import numpy as np
+
+from plant.control.maintenance.survival import Record
+from plant.control.maintenance.trend import window_days
+from setpoint.contracts.loops import Trouble
+from tools.loops.maintenance_site import DAY_S, Part
+from tools.loops.ports import LoopPorts
+from tools.loops.sensing import Sensing
+
+HALF_DAYS = 2.0
+"""Means a day."""
+FINE_DAYS, COARSE = 30.0, 6
+"""Of what is older than so many days, one mean of so many is kept."""
+REACH_DAYS = 21.0
+"""How far back the site's history is asked."""
+
+
+class Records:
+    """Means by asset and metric, by half-day since 1970."""
+
+    def __init__(self, ports: LoopPorts) -> None:
+        self._ports = ports
+        self._means: dict[str, dict[int, float]] = {}
+        self._at: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether the site was read for that moment."""
+        return self._at == now
+
+    def read(self, parts: Sequence[Part], sensing: Sensing) -> None:
+        """Take in what the history holds of the parts' signals up to now. Impossible readings are left out and told."""
+        self._at = sensing.now
+        for part in parts:
+            told = set(self._ports.history.metrics(part.asset))
+            for signal in part.kind.signals:
+                if signal.metric in told:
+                    self._take(f"{part.asset}.{signal.metric}", part, signal.metric, sensing)
+
+    def of(self, part: Part, now: datetime) -> Record:
+        """Days relative to now and values, by metric."""
+        found = {}
+        for signal in part.kind.signals:
+            kept = self._means.get(f"{part.asset}.{signal.metric}", {})
+            upto = [(number, mean) for number, mean in sorted(kept.items()) if _days(number, now) <= 0.0]
+            if upto:
+                days = np.array([_days(number, now) for number, _ in upto])
+                found[signal.metric] = days, np.array([mean for _, mean in upto])
+        return found
+
+    def state(self) -> dict[str, object]:
+        return {
+            name: {str(number): mean for number, mean in kept.items()} for name, kept in self._means.items()
+        }
+
+    def restore(self, state: Mapping[str, object]) -> None:
+        for name, kept in state.items():
+            if isinstance(kept, Mapping):
+                means = {
+                    int(n): float(m)
+                    for n, m in kept.items()
+                    if str(n).isdigit() and isinstance(m, int | float)
+                }
+                self._means[str(name)] = {n: m for n, m in means.items() if np.isfinite(m)}
+
+    def _take(self, name: str, part: Part, metric: str, sensing: Sensing) -> None:
+        series = self._ports.history.series(part.asset, metric)
+        if series is None or not series.times:
+            return
+        signal = part.kind.by_metric[metric]
+        stamps = np.array([time.timestamp() for time in series.times])
+        values = np.array(series.values)
+        now_s = sensing.now.timestamp()
+        recent = (stamps <= now_s) & (stamps > now_s - REACH_DAYS * DAY_S)
+        possible = np.array([signal.possible(value) for value in values[recent].tolist()], bool)
+        if (~possible).any():
+            sensing.add(
+                _impossible(
+                    part.asset, metric, int((~possible).sum()), len(possible), signal.least, signal.most
+                )
+            )
+        numbers = np.floor(stamps[recent][possible] / DAY_S * HALF_DAYS).astype(int)
+        kept = self._means.setdefault(name, {})
+        for number in np.unique(numbers):
+            kept[int(number)] = round(float(np.mean(values[recent][possible][numbers == number])), 6)
+        today = int(now_s / DAY_S * HALF_DAYS)
+        oldest = today - int(window_days(part.kind) * HALF_DAYS)
+        fine = today - int(FINE_DAYS * HALF_DAYS)
+        for number in [n for n in kept if n < oldest or (n < fine and n % COARSE)]:
+            del kept[number]
+        if possible.any():
+            sensing.readings[name] = float(values[recent][possible][-1])
+
+
+def _days(number: int, now: datetime) -> float:
+    """Days from now of the end of a half-day, at most 0 for the one that runs."""
+    end = (number + 1) / HALF_DAYS - now.timestamp() / DAY_S
+    return min(end, 0.0) if end < 1.0 / HALF_DAYS else end
+
+
+def _impossible(asset: str, metric: str, many: int, of: int, least: float, most: float) -> Trouble:
+    return Trouble(
+        kind="impossible", asset=asset, metric=metric,
+        what=f"{many} of {of} readings of {asset} {metric} lie outside {least:g} to {most:g}",
+        instead="They are left out", remedy="Check the sensor, its unit and its scaling", blocks=False,
+    )  # fmt: skip
