@@ -31,6 +31,8 @@ from setpoint.contracts.site import Site
 from setpoint.errors import ActionRefused, InputError
 from tools.actions import describe, spec_of, validate
 
+HARDLY = 0.01
+"""A smaller chance is told as such, not by its figure."""
 NOTHING_PU = 0.0005
 """A saving of a smaller share is none."""
 MOST_FORECASTS = 3
@@ -150,10 +152,11 @@ def _work(teller: Teller, tasks: Sequence[Task]) -> None:
 
 
 def _risks(teller: Teller, risks: Sequence[Risk]) -> None:
-    """What may go wrong, the likeliest first; what was weighed and cannot be seen to happen is named together."""
-    quiet = [one for one in risks if one.chance == 0.0 and not one.without]
-    open_ = sorted((one for one in risks if one not in quiet), key=lambda one: -(one.chance or 0.0))
-    for one in open_[:MOST_NAMED]:
+    """What may go wrong, the likeliest first; what hardly can is named together."""
+    quiet = [one for one in risks if one.chance is not None and max(one.chance, one.without or 0.0) < HARDLY]
+    for one in sorted((one for one in risks if one not in quiet), key=lambda one: -(one.chance or 0.0))[
+        :MOST_NAMED
+    ]:
         what = teller.fact("name", lower_first(one.what.rstrip(".")))
         if one.chance is None:
             teller.say(f"Risk: {what}.")
@@ -163,7 +166,10 @@ def _risks(teller: Teller, risks: Sequence[Risk]) -> None:
         teller.say(f"Risk: {what}; chance {chance} with the plan{without}.")
     if quiet:
         named = listed([lower_first(one.what.rstrip(".")) for one in quiet[:MOST_NAMED]])
-        teller.say(f"Weighed, and seen in no run: {teller.fact('name', named)}.")
+        each = " each" if len(quiet) > 1 else ""
+        teller.say(
+            f"Weighed, with a chance {teller.fact('quantity', f'under {share(HARDLY)}')}{each}: {teller.fact('name', named)}."
+        )
 
 
 def _remedies(teller: Teller, plan: LoopPlan) -> None:

@@ -39,7 +39,7 @@ def interpret(plan: LoopPlan, writer: Writer | None = None, *, zone: tzinfo | No
 def foretold(plan: LoopPlan, zone: tzinfo | None = None) -> Told:
     """The sentences by code, with their facts apart."""
     teller = Teller(plan, zone or plan.made.tzinfo or UTC)
-    for forecast in plan.forecasts[:MOST_NAMED]:
+    for forecast in sorted(plan.forecasts, key=_is_still)[:MOST_NAMED]:  # what moves is news
         _course(teller, forecast)
     if (more := len(plan.forecasts) - MOST_NAMED) > 0:
         teller.say(f"The plan holds {teller.fact('count', many(more, 'more forecast'))}.")
@@ -55,20 +55,33 @@ def foretold(plan: LoopPlan, zone: tzinfo | None = None) -> Told:
 # ---- forecasts ---------------------------------------------------------------------------------------------------
 
 
+def _is_still(forecast: Forecast) -> bool:
+    return not _turns(forecast)
+
+
+def _turns(forecast: Forecast) -> list[int]:
+    """The steps at which it is highest and lowest, by time, as far as they are away from what is now."""
+    values = forecast.expected
+    if not values:
+        return []
+    size = max(abs(value) for value in values)
+    ends = {pick(range(len(values)), key=values.__getitem__) for pick in (max, min)}
+    return sorted(step for step in ends if abs(values[step] - values[0]) > STILL_PU * size)
+
+
 def _course(teller: Teller, forecast: Forecast) -> None:
     """Where the quantity goes, with the interval at its extremes, and what such forecasts have been worth."""
     values = forecast.expected
     if not values:
         return
-    size = max(abs(value) for value in values)
-    top, least = (pick(range(len(values)), key=values.__getitem__) for pick in (max, min))
-    turns = sorted(step for step in {top, least} if abs(values[step] - values[0]) > STILL_PU * size)
+    turns = _turns(forecast)
     title, lead = teller.fact("metric", forecast.title), not teller.lines
     if not turns:
         until = teller.time(_at(forecast, len(values)))
         middle = teller.amount(sum(values) / len(values), forecast.unit)
         teller.say(
-            f"{title} will stay near {middle} until {until}, {_surely(teller, forecast, top)}.", lead=lead
+            f"{title} will stay near {middle} until {until}, {_surely(teller, forecast, len(values) - 1)}.",
+            lead=lead,
         )
     elif len(turns) == 1:
         end, now = turns[0], teller.amount(values[0], forecast.unit)

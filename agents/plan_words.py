@@ -183,7 +183,7 @@ def share(value: float) -> str:
 def when(moment: datetime, made: datetime, zone: tzinfo) -> str:
     """A time as it is said on the day of `made`: the hour, with the weekday or the date where it is another day.
 
-    >>> from datetime import UTC
+    >>> from datetime import UTC, timedelta
     >>> made = datetime(2026, 3, 14, 9, tzinfo=UTC)
     >>> [when(made + timedelta(hours=hours), made, UTC) for hours in (8, 30, 400)]
     ['17:00', 'Sun 15:00', '2026-03-31 01:00']

@@ -34,7 +34,7 @@ from agents.explainer import Writer
 from agents.plan_words import due
 from graphs.state import dump, load
 from graphs.threads import answer, need_checkpointer, pending_interrupt, run_to_stop
-from setpoint.contracts import ActionProposal, Outcome
+from setpoint.contracts import Action, ActionProposal, Outcome
 from setpoint.contracts.action import Withheld
 from setpoint.contracts.loops import (
     Advice,
@@ -56,6 +56,8 @@ from tools.rehearsal import only_costs
 SILENT_CYCLES = 3.0
 """So many turns left out are worth a word: the loop stood still, or the clock was set."""
 _LOG = logging.getLogger("setpoint.loops")
+Came = Literal["recorded", "waits", "known"]
+"""What running a cycle came to."""
 
 
 class CycleLedger(Protocol):
@@ -93,6 +95,8 @@ class CyclePorts:
     ledger: CycleLedger
     last_at: Callable[[], datetime | None]
     """When the loop's last cycle was planned."""
+    hindered: Callable[[Action], str]
+    """What an interlock has against an action as the site is now; "" where nothing."""
     rehearse: Callable[[ActionProposal], ActionProposal]
     """The proposal with its rehearsal from the site's present state."""
     put: Callable[[Cycle, Mapping[str, Any]], Put]
@@ -226,8 +230,8 @@ async def advise(state: CycleRun, runtime: Runtime[CyclePorts]) -> Advised:
 
 
 async def rehearse(state: CycleRun, runtime: Runtime[CyclePorts]) -> Proposed:
-    """Each proposal on the plant model, beside doing nothing. What the interlock would refuse, and what only costs, is
-    not put to people."""
+    """Each proposal on the plant model, beside doing nothing. What an interlock would refuse, its rehearsal or another,
+    and what only costs, is not put to people."""
     ports = runtime.context
     wanted = load(ActionProposal, state["proposals"])
     if wanted:
@@ -235,9 +239,13 @@ async def rehearse(state: CycleRun, runtime: Runtime[CyclePorts]) -> Proposed:
     kept: list[ActionProposal] = []
     withheld = load(Withheld, state["withheld"])
     for one in wanted:
-        proposal = await asyncio.to_thread(ports.rehearse, one)
-        if why := against(proposal):
-            withheld.append(Withheld(subject=describe(proposal.action), why=why))
+        # Interlocks first: they take a look at some readings, a rehearsal takes a second.
+        why, proposal = await asyncio.to_thread(ports.hindered, one.action), one
+        if not why:
+            proposal = await asyncio.to_thread(ports.rehearse, one)
+            why = against(proposal)
+        if why:
+            withheld.append(Withheld(subject=describe(one.action), why=why))
         else:
             kept.append(proposal)
     return {"proposals": dump(kept), "withheld": dump(withheld)}
@@ -332,25 +340,25 @@ def thread_id(cycle_id: str) -> str:
 
 async def run_cycle(
     graph: CompiledStateGraph[Any, Any, Any, Any], ports: CyclePorts, cycle_id: str, at: datetime
-) -> bool:
-    """Worker of `loop` jobs: bring the cycle as far as it goes. True once it is recorded; False while it waits for people
-    or for what they approved. Safe to repeat at any point."""
+) -> Came:
+    """Worker of `loop` jobs: bring the cycle as far as it goes. "waits" while people, or what they approved, keep it; "known"
+    where it was over before. Safe to repeat at any point."""
     known = await asyncio.to_thread(ports.ledger.find_cycle, cycle_id)
     if known is not None and known.state != "waiting":
         await _forget(graph, cycle_id)
-        return True
+        return "known"
     thread = thread_id(cycle_id)
     state = await run_to_stop(graph, thread, {"cycle_id": cycle_id, "at": at.isoformat()}, ports)
     pending = await pending_interrupt(graph, thread)
     if pending is not None:
         if await asyncio.to_thread(ports.settled, cycle_id) is None:
-            return False
+            return "waits"
         with suppress(UnknownInterruptError):  # another worker answered it a moment ago
             state = await answer(graph, thread, pending, {"cycle_id": cycle_id}, ports)
     if state.get("status") != "recorded":
-        return False
+        return "waits"
     await _forget(graph, cycle_id)
-    return True
+    return "recorded"
 
 
 async def _forget(graph: CompiledStateGraph[Any, Any, Any, Any], cycle_id: str) -> None:

@@ -14,7 +14,8 @@ LEAST_HEADROOM_PU = 0.9
 WAITING = 1.0
 """More requests than this in the queue, and the pool is short already."""
 LEAST_WATER_K = 2.0
-"""Air handlers give their heat to water at least so much colder than the air they supply."""
+"""Air handlers give their heat to water at least so much colder than the air they supply, which may be as warm as racks may
+take it in: whether it stays below that with this heat, the rehearsal shows."""
 LEAST_FAN_PCT = 40.0
 """Handlers do not run their fans slower (plant.dynamics.kernel)."""
 
@@ -110,7 +111,7 @@ def not_slower_with_queue(s: Situation) -> Iterator[Refusal]:
 
 
 def water_below_its_users(s: Situation) -> Iterator[Refusal]:
-    """Facility water stays below what each loop and air handler on it supplies, by the exchanger's approach."""
+    """Facility water stays below what each loop on it supplies and what racks may take in, by the exchanger's approach."""
     asked = s.arg("temp_c")
     for user in s.site.below(s.action.asset, "cdu", "crah"):
         if user.kind == "cdu":
@@ -119,9 +120,11 @@ def water_below_its_users(s: Situation) -> Iterator[Refusal]:
                 s.site.spec(user.name, CduSpec).approach_k,
             )
         else:
-            supply_c, margin_k = s.metric("supply_temp_c", math.nan, user.name), LEAST_WATER_K
+            read_c = s.metric("supply_temp_c", math.nan, user.name)
+            warmest_c = max(read_c, s.limit("rack_inlet_max_c", read_c))
+            supply_c, margin_k = warmest_c if math.isfinite(read_c) else math.nan, LEAST_WATER_K
         if not asked <= supply_c - margin_k:
-            known = f"supplies {supply_c:g} C" if math.isfinite(supply_c) else "shows no supply temperature"
+            known = f"may supply {supply_c:g} C" if math.isfinite(supply_c) else "shows no supply temperature"
             yield Refusal(
                 "water_below_its_users",
                 f"{asked:g} C asked; {user.name} {known} and needs water {margin_k:g} K below it",

@@ -28,6 +28,7 @@ CLAIMS: dict[str, re.Pattern[str]] = {
     }.items()
 }
 """What a sentence may claim, by the words that claim it. A sentence claims only what its line claims."""
+_OPPOSITES = ("a rise", "a fall", "a saving", "a cost")
 
 
 def plan_problems(words: str, lines: Sequence[str]) -> Iterator[str]:
@@ -45,10 +46,19 @@ def plan_problems(words: str, lines: Sequence[str]) -> Iterator[str]:
         yield from _claims(sentence, " ".join(own))
 
 
-def _in_order(used: Sequence[str], given: Sequence[str]) -> bool:
-    """Whether the slots stand as they were given; some may be left out here, none may change places."""
+def _in_order(used: Sequence[str], given: Sequence[str], *, each: bool = False) -> bool:
+    """Whether things stand as they were given; some may be left out here, none may change places. `each`: said twice
+    they were given twice."""
     rest = iter(given)
-    return all(slot in rest for slot in dict.fromkeys(used))
+    return all(one in rest for one in (used if each else dict.fromkeys(used)))
+
+
+def _turns(sentence: str) -> list[str]:
+    """The claims that have an opposite, in the order in which they stand."""
+    found = [
+        (one.start(), name) for name in _OPPOSITES for one in CLAIMS[name].finditer(_SLOT.sub("", sentence))
+    ]
+    return [name for _, name in sorted(found)]
 
 
 def _roles(sentence: str, given: str) -> Iterator[str]:
@@ -63,6 +73,8 @@ def _claims(sentence: str, given: str) -> Iterator[str]:
     for name, words in CLAIMS.items():
         if (found := words.search(_SLOT.sub("", sentence))) and not words.search(_SLOT.sub("", given)):
             yield f"claims {name} that was not given: {found[0]!r}"
+    if not _in_order(_turns(sentence), _turns(given), each=True):
+        yield "rise and fall, or saving and cost, stand in another order"
     if (found := lexicon.NEGATION.search(sentence)) and not lexicon.NEGATION.search(given):
         yield f"denies something: {found[0]!r}"
 

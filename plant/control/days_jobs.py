@@ -103,7 +103,7 @@ def _night_batch(site: Site, seed: int, day: date, spare: int) -> Iterator[Comin
     """Each night from ten: embedding, scoring, evaluation; has to be done by eight."""
     rng = rng_of(seed, day.toordinal(), "batch")
     hours = rng.uniform(4.0, 8.0)
-    work = _work(f"batch-{day:%m%d}", max(1, round(0.35 * spare)), hours, rng.uniform(0.55, 0.8), True, 10)
+    work = _work(f"batch-{day:%m%d}", max(1, round(0.35 * spare)), hours, rng.uniform(0.55, 0.8), True, 30)
     yield _planned(work, at_hour(day, 22.0 + rng.uniform(-0.3, 0.3), site), seed, 24.0, due_h=hours + 4.0)
 
 

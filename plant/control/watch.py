@@ -52,6 +52,8 @@ AHEAD_S = 5.0
 BRIDGED_STEPS = 3
 """Gaps up to so many steps, or usual distances of two readings, are bridged."""
 LEAST_BRIDGED_S = 300.0
+LEAD_S = 3_600.0
+"""Readings so much older than the grid are looked at too: the one before it may bridge to its first step."""
 LEAST_COVERED_PU = 0.5
 """With less of the span read, the series is told as missing."""
 
@@ -103,11 +105,12 @@ def even_series(
     read = np.asarray(values, dtype=np.float64)
     told = _Told(asset, metric)
     ages_s, read = _in_order(ages_s, read, told)
-    within = ages_s < steps * step_s
+    lead = math.ceil(LEAD_S / step_s)
+    within = ages_s < (steps + lead) * step_s
     ages_s, read = ages_s[within], read[within]
     ages_s, read = _possible(ages_s, read, bounds or bounds_of(metric), told)
     ages_s, read = _moving(ages_s, read, told)
-    grid, bridged = _grid(ages_s, read, steps, step_s, told)
+    grid, bridged = _grid(ages_s, read, steps, lead, step_s, told)
     return EvenSeries(grid, end - timedelta(seconds=steps * step_s), step_s, tuple(told.troubles), bridged)
 
 
@@ -211,22 +214,24 @@ def _moving(ages_s: FloatArray, read: FloatArray, told: _Told) -> tuple[FloatArr
 
 
 def _grid(
-    ages_s: FloatArray, read: FloatArray, steps: int, step_s: float, told: _Told
+    ages_s: FloatArray, read: FloatArray, steps: int, lead: int, step_s: float, told: _Told
 ) -> tuple[FloatArray, int]:
-    """Means by step, gaps up to the bridged length closed; how many steps were."""
-    grid = np.full(steps, np.nan)
-    if not len(read):
+    """Means by step, gaps up to the bridged length closed; how many steps were. `lead` steps more are looked at."""
+    every = steps + lead
+    grid = np.full(every, np.nan)
+    if not (ages_s < steps * step_s).any():
         told.add(
             "missing", f"nothing was read in {span(steps * step_s)}", "goes on without it", "Check the sensor and its path"
         )  # fmt: skip
-        return grid, 0
+        return grid[lead:], 0
     # An age of exactly k steps belongs to the step that ends then, as the age 0 does to the last one.
-    rows = steps - 1 - np.minimum((ages_s // step_s).astype(np.int64), steps - 1)
-    sums, counts = np.bincount(rows, read, steps), np.bincount(rows, minlength=steps)
+    rows = every - 1 - np.minimum((ages_s // step_s).astype(np.int64), every - 1)
+    sums, counts = np.bincount(rows, read, every), np.bincount(rows, minlength=every)
     grid[counts > 0] = sums[counts > 0] / counts[counts > 0]
     usual_s = float(np.median(-np.diff(ages_s))) if len(read) > 1 else step_s
     most = int(max(BRIDGED_STEPS, math.ceil(max(BRIDGED_STEPS * usual_s, LEAST_BRIDGED_S) / step_s)))
-    filled, bridged = bridge(grid, most)
+    filled = bridge(grid, most)[0][lead:]
+    bridged = int((np.isfinite(filled) & np.isnan(grid[lead:])).sum())
     _tell_gaps(filled, bridged, usual_s, step_s, told)
     return filled, bridged
 

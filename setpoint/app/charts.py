@@ -62,6 +62,8 @@ class Mark:
 
     at_s: float
     what: str
+    label: str = ""
+    """What its flag shows; empty: its place among the marks."""
 
 
 Told = Callable[[float], str]
@@ -81,7 +83,7 @@ def draw(
     parts += _grid(plane, told)
     parts += [_interval(one, time_s, plane) for one in chart.intervals]
     parts += [_limit(name, value, plane) for name, value in chart.limits if low <= value <= high]
-    parts += [_mark(mark, plane, number, told) for number, mark in enumerate(marks, 1)]
+    parts += [_mark(mark, plane, mark.label or str(number), told) for number, mark in enumerate(marks, 1)]
     parts += [_polyline(line, time_s, plane, number) for number, line in enumerate(chart.lines)]
     parts += _names(chart, plane)
     return Markup('<svg class="chart" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
@@ -186,7 +188,7 @@ def _limit(name: str, value: float, plane: _Plane) -> Markup:
     ).format(LEFT, WIDTH - RIGHT, y, y, WIDTH - RIGHT - 4, y - 4, name)
 
 
-def _mark(mark: Mark, plane: _Plane, number: int, told: Told) -> Markup:
+def _mark(mark: Mark, plane: _Plane, label: str, told: Told) -> Markup:
     """A line with its number in a flag, as in the list of what happened; the words are its title."""
     x = plane.x(mark.at_s)
     return Markup(
@@ -195,7 +197,7 @@ def _mark(mark: Mark, plane: _Plane, number: int, told: Told) -> Markup:
         '<text text-anchor="middle" x="{:.1f}" y="{}">{}</text></g>'
     ).format(
         f"{told(mark.at_s)} {mark.what}", x, x, TOP - 6, HEIGHT - BOTTOM,
-        x - 4 - 3.5 * len(str(number)), TOP - 17, 8 + 7 * len(str(number)), x, TOP - 6.5, number,
+        x - 4 - 3.5 * len(label), TOP - 17, 8 + 7 * len(label), x, TOP - 6.5, label,
     )  # fmt: skip
 
 

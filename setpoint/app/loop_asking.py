@@ -63,8 +63,6 @@ class AskParts:
     """What the gate makes of a proposal."""
     run_alone: Callable[[Review], object]
     """Says yes to a fresh review, where its kind has earned it and it may still be."""
-    hindered: Callable[[Action], str]
-    """What an interlock has against it as the site is now; "" where nothing."""
     accept: Callable[[Sequence[Event]], None]
     """Takes events into the inbox; one that is there already changes nothing."""
     site_name: str = "site"
@@ -165,7 +163,7 @@ def _sorted(cycle: Cycle, known: _Known, parts: AskParts, now: datetime) -> _Sor
             found.kept.add(older.id)
             why = f"it waits for a decision already: {older.id} of {older.incident_id}"
             found.withhold(one.action, why, older.id)
-        elif why := _against(one, known, parts):
+        elif why := _against(one, known):
             found.withhold(one.action, why)
         else:
             _judge(one, found, parts)
@@ -182,14 +180,14 @@ def _against_all(cycle: Cycle, parts: AskParts, now: datetime) -> str:
     return ""
 
 
-def _against(one: ActionProposal, known: _Known, parts: AskParts) -> str:
+def _against(one: ActionProposal, known: _Known) -> str:
     for review in reversed(known.rejected):
         if review.proposal and same(review.proposal.action, one.action):
             reason = f" ({review.decision.reason})" if review.decision and review.decision.reason else ""
             return f"it was rejected already: {review.id} of {review.incident_id}{reason}"
     if other := known.taken.get(one.action.asset):
         return f"another action on {one.action.asset} comes first: {other}"
-    return parts.hindered(one.action)
+    return ""
 
 
 def _judge(one: ActionProposal, found: _Sorted, parts: AskParts) -> None:

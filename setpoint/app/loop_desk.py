@@ -38,7 +38,7 @@ def loops_show(desk: Desk, id: str = "") -> JsonValue:
         latest = desk.ledger.list_cycles(limit=1)
         if not latest:
             raise UsageError(
-                "no control loop has turned yet", remedy="setpoint loop run NAME --keep --store DIR"
+                "no control loop has turned yet", remedy="`setpoint loop run NAME --keep --store DIR`"
             )
         id = latest[0].id
     cycle = desk.ledger.get_cycle(id)
@@ -62,4 +62,4 @@ def about(desk: Desk, names: Sequence[str]) -> dict[str, dict[str, JsonValue]]:
 def refuse_cycle(id: str) -> None:
     """Raises UsageError where a cycle is asked for as an incident."""
     if id.startswith(PREFIX):
-        raise UsageError(f"{id} is a cycle of a control loop, no incident", remedy=f"setpoint loop show {id}")
+        raise UsageError(f"{id} is a cycle of a control loop, no incident", remedy=f"`setpoint loop show {id}`")

@@ -25,6 +25,8 @@ GRID, HOTTEST = "site.grid_kw", "site.gpu_temp_max_c"
 _NO_REFUSAL = ("done", "still waiting", "withdrawn for a newer plan")
 WHOLE_H = 22.5
 """A day of so many hours is whole, also where the clock is put forward."""
+STORED_PU = 0.001
+"""A smaller share of the energy in storage is not worth a word."""
 SAME_PU = 0.0005
 """A smaller share of difference is none."""
 MONEY = "money"
@@ -116,6 +118,7 @@ def headline(run: LoopRun) -> list[str]:
             if one.verdict == "worse"
         ]
         said.append(f"Worse than without: {'; '.join(worse)}." if worse else "No meter became worse.")
+        said += _stored(run)
     tally = outcomes(run.asked)
     done = f": {listed([f'{many} {what}' for what, many in tally.items()])}" if tally else ""
     withheld = sum(len(cycle.withheld) for cycle in run.cycles)
@@ -124,6 +127,21 @@ def headline(run: LoopRun) -> list[str]:
         f"{withheld} more {'was' if withheld == 1 else 'were'} wanted and withheld."
     )
     return said
+
+
+def _stored(run: LoopRun) -> list[str]:
+    """Energy that lies in storage at the end, or was taken from it, would make a short run look worse or better."""
+    net = [(one.get("ess_in_kwh", 0.0) - one.get("ess_out_kwh", 0.0)) for one in (run.meters, run.without)]
+    more = net[0] - net[1]
+    if abs(more) <= STORED_PU * run.meters.get("grid_kwh", 0.0):
+        return []
+    if more > 0:
+        return [
+            f"Storage took in {quantity(more, 'kWh')} more than it gave; what it still holds is paid for and not yet used."
+        ]
+    return [
+        f"Storage gave {quantity(-more, 'kWh')} more than it took in: that energy was bought before the run."
+    ]
 
 
 def _is(known: dict[str, Figure], name: str, verdict: str) -> bool:

@@ -40,6 +40,8 @@ from tools.loops.days_site import DaysSite
 DAYS_FILE, RUN_FILE = "days.json", "loop_run.json"
 MARGIN = timedelta(hours=1)
 """Acts take time to show: so far the simulated clock may pass the end of the run."""
+LOOK_S, PATIENCE_S = 0.01, 600.0
+"""How often a turn's work is looked for, and how long it may take."""
 LONGEST_H = 20 * 24.0
 """The history of a simulated site goes three weeks back."""
 
@@ -227,7 +229,7 @@ async def _through(
             site_s += time.monotonic()
             for name in names:
                 runtime.loops.begin(name)
-            await runtime.settle(policy)
+            await _settle(runtime, policy)
             await asyncio.to_thread(_after_turn, runtime, days)
             progress.at(days.now)
         await clock.until(span.end)
@@ -240,6 +242,23 @@ async def _through(
         runtime.ledger, days, without, span.names, start=span.start, seed=span.seed, decide=policy.name, site_s=site_s,
         wall_s=time.monotonic() - began, command=request.command, versions=versions(runtime.settings),
     )  # fmt: skip
+
+
+async def _settle(runtime: Runtime, policy: Policy) -> None:
+    """Until nothing is left of this turn but what waits for a person. Where events are about (a loop in trouble raises
+    them), whatever they lead to is waited for, too."""
+    ledger, failing_after = runtime.ledger, time.monotonic() + PATIENCE_S
+    while time.monotonic() < failing_after:
+        if runtime.engine.failure:
+            raise runtime.engine.failure
+        jobs = await asyncio.to_thread(ledger.list_jobs, states=("queued", "running"))
+        if await asyncio.to_thread(ledger.pending_count) or any(job.kind in ("fast", "slow") for job in jobs):
+            await runtime.settle(policy)
+            return
+        if not jobs and not await asyncio.to_thread(runtime.decide, policy):
+            return
+        runtime.engine.wake("lanes")
+        await asyncio.sleep(LOOK_S)
 
 
 def turns(runtime: Runtime, span: Span, now: datetime) -> Sequence[tuple[datetime, tuple[LoopName, ...]]]:

@@ -128,5 +128,6 @@ def _of_day(tracks: Sequence[Track], run: LoopRun, day: Day) -> list[Markup]:
 def _came(one: Came, run: LoopRun, zone: ZoneInfo) -> Markup:
     known = next((skill for skill in run.skill if (skill.loop, skill.name) == (one.loop, one.name)), None)
     planned = (f for cycle in reversed(run.cycles) for f in cycle.plan.forecasts if f.name == one.name)
-    title = known.title if known else next((f.title for f in planned), one.name)
+    track = run.series.get(one.name)
+    title = known.title if known else track.title if track else next((f.title for f in planned), one.name)
     return came_chart(one, zone, f"{title}, {coverage_words(one)}", known.level if known else 0.9)

@@ -136,11 +136,11 @@ class Loops:
     async def _do(self, job: Job) -> None:
         name, at = _name_of(job.key), datetime.strptime(job.key[-16:], _ID_TIME).replace(tzinfo=UTC)
         ports = await asyncio.to_thread(self._ports, name)
-        over = await run_cycle(self._graph, ports, job.key, at)
+        came = await run_cycle(self._graph, ports, job.key, at)
         await asyncio.to_thread(self._ledger.finish, job)
-        if over:
+        if came == "recorded":
             self._parts.tell("cycle", await asyncio.to_thread(self._ledger.find_cycle, job.key))
-        else:  # it may have come to its end while this job still ran
+        if came == "waits":  # it may have come to its end while this job still ran
             await asyncio.to_thread(self.touched, job.key)
 
     # ---- ports ------------------------------------------------------------------------------------------------------
@@ -157,7 +157,7 @@ class Loops:
             return Settled(found.outcomes, found.superseded) if found else None
 
         return CyclePorts(
-            loop=loop, reach=parts.reach, ledger=self._ledger, last_at=last_at, rehearse=self._rehearsed,
+            loop=loop, reach=parts.reach, ledger=self._ledger, last_at=last_at, hindered=self._hindered, rehearse=self._rehearsed,
             put=lambda cycle, learned: self._put(cycle, loop, learned), settled=settled, end=self._end,
             read_at=lambda one: reading_of(parts.reach.history, one.name, one.due, AVERAGED_S), writer=parts.writer,
             progress=lambda cycle, stage: parts.tell("cycle-stage", (cycle, stage)),
@@ -173,7 +173,7 @@ class Loops:
             ledger=self._ledger, settings=parts.settings, clock=parts.reach.clock, cycle_s=loop.cycle_s,
             look=parts.gate.look,
             run_alone=lambda review: adapters.run_alone(self._ledger, parts.gate, review),
-            hindered=self._hindered, accept=self._accept, site_name=parts.reach.site.name, expires=parts.expires,
+            accept=self._accept, site_name=parts.reach.site.name, expires=parts.expires,
         )  # fmt: skip
 
     def _rehearsed(self, proposal: ActionProposal) -> ActionProposal:

@@ -28,7 +28,7 @@ from setpoint.contracts.loops import Saving
 STYLES = ("report.css", "plant.css", "small.css", "plan.css")
 MOST_TILES = 6
 MOST_CHARTS = 6
-"""So many forecasts are drawn at once; the others fold away."""
+"""So many forecasts, and so many courses, are drawn at once; the others fold away."""
 
 
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[A-Za-z][A-Za-z/]{0,4})(?![\w/]))")
@@ -43,10 +43,11 @@ def render_page(made: Made) -> str:
     """The page as text."""
     plan = made.plan
     drawn = [forecast_chart(one, made.zone) for one in plan.forecasts if one.expected]
+    courses = [curve_chart(one, plan.moves, made.zone) for one in plan.curves if one.planned]
     shown = {
         "made": made, "plan": plan, "zone": made.zone, "now": len(due(plan)), "flags": flag_numbers(plan.moves),
         "tiles": plan.savings[:MOST_TILES], "leading": _leading(plan.savings), "forecasts": drawn[:MOST_CHARTS], "folded": drawn[MOST_CHARTS:],
-        "courses": [curve_chart(one, plan.moves, made.zone) for one in plan.curves if one.planned],
+        "courses": courses[:MOST_CHARTS], "more_courses": courses[MOST_CHARTS:],
         "worths": any(move.saves for move in plan.moves),
         "parts": task_chart(plan, made.zone) if plan.tasks else Markup(""),
     }  # fmt: skip

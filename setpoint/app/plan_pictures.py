@@ -12,7 +12,7 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from agents.plan_words import move_words, share, unit_sign
+from agents.plan_words import figure, move_words, share, unit_sign
 from setpoint.app.charts import WIDTH, Chart, Interval, Line, Mark, draw
 from setpoint.contracts.loops import Curve, Forecast, LoopPlan, Move, Task
 
@@ -70,26 +70,35 @@ def forecast_chart(one: Forecast, zone: ZoneInfo) -> Markup:
 
 
 def curve_chart(one: Curve, moves: Sequence[Move], zone: ZoneInfo) -> Markup:
-    """The planned course, the course without the plan, the limit, and the moves as flags."""
+    """The planned course, the course without the plan, the limit, and as flags the moves of what it is about; all of
+    them where it is about none of them alone."""
     span = one.step_s * max(len(one.planned), len(one.without))
     axis = Axis.since(one.start, span, zone)
     times = axis.steps(one.start, one.step_s, len(one.planned))
-    lines = [Line("with the plan", _array(one.planned), kind="plan")]
+    stepped = all(float(value).is_integer() for value in one.planned)
+    lines = [Line("with the plan", _array(one.planned), stepped, "plan")]
     if len(one.without) == len(one.planned):
-        lines.insert(0, Line("without it", _array(one.without), kind="without"))
+        lines.insert(0, Line("without it", _array(one.without), stepped, "without"))
     limits = ((one.limit_name or "limit", one.limit),) if one.limit is not None else ()
-    chart = Chart(one.title, unit_sign(one.unit), tuple(lines), limits)
+    told = "".join(f", {name} {figure(value)}" for name, value in limits)
+    chart = Chart(one.title, f"{unit_sign(one.unit)}{told}".lstrip(", "), tuple(lines), limits)
     last = float(times[-1]) if len(times) else 0.0
-    return draw(chart, times, marks_of(moves, axis, last), axis.told)
+    return draw(chart, times, marks_of(moves, one.name.rpartition(".")[0], axis, last), axis.told)
 
 
-def marks_of(moves: Sequence[Move], axis: Axis, last_s: float) -> list[Mark]:
+def marks_of(moves: Sequence[Move], asset: str, axis: Axis, last_s: float) -> list[Mark]:
     """The moves by time; those of one moment share a flag, numbered as in the table of moves."""
+    numbers = flag_numbers(moves)
+    own = [move for move in moves if move.asset == asset] or moves
     by_time: dict[datetime, list[str]] = {}
-    for move in moves:
+    for move in own:
         by_time.setdefault(move.at, []).append(move_words(move))
     marks = [
-        Mark(axis.at(moment), said[0] if len(said) == 1 else f"{said[0]} and {len(said) - 1} more")
+        Mark(
+            axis.at(moment),
+            said[0] if len(said) == 1 else f"{said[0]} and {len(said) - 1} more",
+            str(numbers[moment]),
+        )
         for moment, said in sorted(by_time.items())
     ]
     return [mark for mark in marks if mark.at_s <= last_s][:MOST_MARKS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -29,6 +29,7 @@ from agents.plan_words import (
     upper_first,
     when,
 )
+from setpoint.app.charts import LEAST_SPAN
 from setpoint.app.formatting import counted
 from setpoint.app.screen import Cell, console, head, put, say
 from setpoint.app.trial_pictures import sparkline
@@ -208,9 +209,23 @@ def _forecast_row(one: Forecast, made: Made) -> tuple[Cell, ...]:
     low, high = min(known), max(known)
     least, top = one.expected.index(low), one.expected.index(high)
     return (
-        one.title, sparkline(one.expected, low, high, SPARK), figure(one.expected[0]), figure(low), at(one, least, made),
+        one.title, spark(one.expected), figure(one.expected[0]), figure(low), at(one, least, made),
         figure(high), at(one, top, made), span_of(one.low[top], one.high[top], ""), unit_sign(one.unit),
     )  # fmt: skip
+
+
+def spark(values: Sequence[float]) -> str:
+    """A course in a row of blocks. What hardly moves is flat: noise of a per mille is no news.
+
+    >>> spark([100.0, 100.2, 100.1]), spark([1.0, 2.0])
+    ('\u2584\u2585\u2585', '\u2581\u2588')
+    """
+    known = [value for value in values if math.isfinite(value)] or [0.0]
+    low, high = min(known), max(known)
+    least = LEAST_SPAN * max(abs(low), abs(high)) or 1.0
+    if high - low < least:
+        low, high = (low + high - least) / 2, (low + high + least) / 2
+    return sparkline(values, low, high, SPARK)
 
 
 def at(one: Forecast, step: int, made: Made) -> str:
@@ -345,7 +360,7 @@ def _curves(screen: Console, plan: LoopPlan) -> None:
     head(screen, "Planned course")
     put(
         screen, ("", f"next {length(plan.horizon_s)}", "lowest", "highest", "without, lowest", "highest", "unit", "limit"),
-        [(one.title, sparkline(one.planned, min(one.planned), max(one.planned), SPARK), figure(min(one.planned)),
+        [(one.title, spark(one.planned), figure(min(one.planned)),
           figure(max(one.planned)), figure(min(one.without)) if one.without else "",
           figure(max(one.without)) if one.without else "", unit_sign(one.unit),
           f"{one.limit_name} {quantity(one.limit, one.unit)}".strip() if one.limit is not None else "")

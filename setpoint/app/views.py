@@ -312,7 +312,7 @@ def review(screen: Screen, row: Mapping[str, Any]) -> None:
     if row.get("recommended"):
         screen.hung("advice", f"do it: {row['recommended']}")
     if row.get("loop"):
-        screen.hung(f"{row['loop']} loop", f"{row['incident_id']}: {row['incident_title']}")
+        screen.hung("loop", f"{row['loop']}, {row['incident_id']}: {row['incident_title']}")
     elif row.get("incident_title"):
         screen.hung("incident", f"{row['priority']} {row['incident_id']} {row['incident_title']}")
     if proposal := row["proposal"]:

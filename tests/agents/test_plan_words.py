@@ -214,6 +214,21 @@ def test_a_peak_that_is_lowered_is_not_said_to_be_raised() -> None:
     assert not verify_plan_words(lines[0].replace("lowers", "raises"), inputs).ok
 
 
+def test_a_course_that_turns_is_told_with_both_its_ends_and_cannot_be_turned_round() -> None:
+    grid = peak_plan().forecasts[0]
+    low = grid.model_copy(
+        update={"expected": (*grid.expected[:90], *(500.0,) * 6), "low": (*grid.low[:90], *(450.0,) * 6)}
+    )
+    told = foretold(peak_plan(forecasts=(low,)))
+    assert told.text.startswith(
+        "Grid draw will rise from 904 kW now to 1,300 kW (1,224 to 1,376 kW) at 18:00, then fall to 500 kW"
+    )
+    inputs = lead_of(told)
+    assert verify_plan_words(inputs.lines[0], inputs).ok
+    turned = inputs.lines[0].replace("rise", "FALL").replace("fall", "rise").replace("FALL", "fall")
+    assert any("another order" in problem for problem in verify_plan_words(turned, inputs).problems)
+
+
 def test_facts_of_two_lines_do_not_mix_in_one_sentence() -> None:
     inputs = lead_of(advised(peak_plan()))
     mixed = " ".join(inputs.lines).replace(". It saves", ", it saves")

@@ -118,7 +118,7 @@ REFUSED = [
     ("pool_carries_load", write("pool-chat", load_pu=0.1, queue=40.0), action("scale_pool", "pool-chat", nodes=7),
      "40 requests wait"),
     ("not_slower_with_queue", write("pool-chat", queue=40.0), SLOWER, "40 requests wait"),
-    ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=23.0), "Choose at most 22 C"),
+    ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=26.0), "Choose at most 25 C"),
     ("water_below_its_users", write("cdu-1", supply_setpoint_c=25.0), action("set_water_temp", "chiller-1", temp_c=21.5),
      "Choose at most 21 C"),
     ("fan_within_range", nothing, action("set_fan_speed", "crah-1", fan_pct=20.0), "Choose 40% or more"),

@@ -69,7 +69,7 @@ class DaysSite:
         self._jobs = JobDays(site, self.begin, seed)
         pools = [name for name, (kind, _) in self.plant.store.rows.items() if kind == "pool"]
         self._capacity_rps = {pool: self.plant.number(pool, "rate_rps") for pool in pools}
-        self._outside = [n.name for n in site.of_kind("gpu_node") if not _pooled(self.plant, n.name)]
+        self._outside = tuple(n.name for n in site.of_kind("gpu_node") if not _pooled(self.plant, n.name))
         self._out: set[str] = set()
         self._steps = 0
         self._moves: list[dict[str, Any]] = []
@@ -226,10 +226,10 @@ class DaysSite:
             self._show_jobs()
 
     def _lose_nodes(self) -> bool:
-        """Tell the scheduler of nodes that went or came back; returns whether any did."""
+        """Tell the scheduler of nodes that went or came back; returns whether any did. Those of pools are not its own."""
         nodes, names = self.plant.store.tables.gpu_node, self.plant.store.names["gpu_node"]
         broken = np.flatnonzero((nodes["up"] < 0.5) | (nodes["gpus_ok"] < nodes["gpus"]))
-        out = {names[row] for row in broken}
+        out = {names[row] for row in broken if names[row] in self._outside}
         for node in sorted(out - self._out):
             self._jobs.lose(node)
         for node in sorted(self._out - out):
@@ -265,7 +265,8 @@ class DaysSite:
         if "action" in move:
             action = Action.model_validate(move["action"])
             try:
-                _SCHEDULED.get(action.name, _nothing)(self._jobs, action.asset)
+                if action.asset in self._outside:
+                    _SCHEDULED.get(action.name, _nothing)(self._jobs, action.asset)
             except UsageError as error:
                 raise BackendError(error.what, where="scheduler", remedy=error.remedy) from error
             self.plant.apply(action.name, action.asset, action.args, move["key"])

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plant.control.energy.pool_plan import PoolModel, PoolPath, Step, due, plan_pool
-from setpoint.contracts.loops import Forecast, Foreseen, LoopName, LoopPlan, Move, Observed, Trouble, Watch
+from setpoint.contracts.loops import Forecast, Foreseen, LoopName, LoopPlan, Observed, Trouble, Watch
 from tools.loops.energy_site import RATE, model_of, pools_of, site_other_kw
 from tools.loops.energy_words import Outlook, plan_of
 from tools.loops.ports import LoopPorts
@@ -170,7 +170,9 @@ class EnergyLoop:
         spread, held = state.get("spread"), state.get("held")
         if isinstance(spread, Mapping):
             self._spread = {
-                str(k): min(max(float(v), 1.0), WIDEST) for k, v in spread.items() if isinstance(v, int | float)
+                str(k): min(max(float(v), 1.0), WIDEST)
+                for k, v in spread.items()
+                if isinstance(v, int | float)
             }
         if isinstance(held, Mapping):
             self._held = {
@@ -184,13 +186,23 @@ def make(ports: LoopPorts) -> EnergyLoop:
 
 
 def _outlook(model: PoolModel, forecast: Forecast, now: tuple[int, float]) -> PoolOutlook:
-    expected, high = np.array(forecast.expected), np.array(forecast.high)
+    expected, high = np.array(forecast.expected), _near(forecast)
     path = plan_pool(model, expected, high, STEP_S)
     steps = due(
         model, path, now, float(expected[0]), float(high[:NEAR_STEPS].max()),
         least_kw=LEAST_KW, least_clock_pu=LEAST_CLOCK_PU,
     )  # fmt: skip
     return PoolOutlook(model, forecast, now, path, tuple(steps))
+
+
+def _near(forecast: Forecast) -> FloatArray:
+    """The upper end that will count when each step comes near: that far above the expected rate as within the next
+    hour. A day ahead the band is wider, but nodes are called for an hour ahead, not a day."""
+    expected, high = np.array(forecast.expected), np.array(forecast.high)
+    spread = np.max((high - expected)[:NEAR_STEPS] / np.maximum(expected[:NEAR_STEPS], 1e-9))
+    near: FloatArray = np.minimum(high, expected * (1.0 + spread))
+    near[:NEAR_STEPS] = high[:NEAR_STEPS]
+    return near
 
 
 def _few(pools: Sequence[PoolOutlook]) -> tuple[list[PoolOutlook], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -19,6 +20,8 @@ RATE = "arrival_rps"
 LOAD_MOST_PU = 0.7
 """Where the pool's engine cannot be computed."""
 CHAT_SAMPLE, SEED = 4000, 7
+ALONE_PU = 0.5
+"""Prompts whose own computation takes more of the deadline than this are left out: no load lets them keep it."""
 SCALES = (0.7, 1.4)
 """How far a pool's read power may stand from the model's before the reading is doubted."""
 
@@ -54,7 +57,8 @@ def model_of(site: Site, sensing: Sensing, pool: str) -> Known | None:
             instead="leaves the pool to its operator", remedy="Look at its nodes and its incident first",
         ))  # fmt: skip
         return None
-    plain = PoolModel(pool, max(nodes, count), 1.0, gpu, node, load_most_pu(site, pool))
+    unit = max(1, math.ceil(spec.tp * spec.pp * spec.dp / node.gpus))
+    plain = PoolModel(pool, max(nodes, count), 1.0, gpu, node, load_most_pu(site, pool), unit=unit)
     model = _with_rate(plain, sensing, count, clock)
     return Known(_with_power(model, sensing, spec.nodes, count, clock, rate), (count, clock))
 
@@ -117,7 +121,8 @@ def site_other_kw(site: Site, sensing: Sensing, pools_kw: float) -> float | None
 
 
 def load_most_pu(site: Site, pool: str) -> float:
-    """Load at which the pool's engine still keeps its time to first token, by its profile (`plant.control.energy`)."""
+    """Load at which the pool's engine still keeps its deadlines, by its profile (`plant.control.energy`) under chat
+    lengths; LOAD_MOST_PU where it keeps them at none or cannot be computed."""
     found = _engine(site, pool)
     return LOAD_MOST_PU if found is None else found[0]
 
@@ -143,13 +148,21 @@ def _profiled(deployment: str, ttft_ms: float, tpot_ms: float, instances: int) -
     """(share of its full load that keeps the deadlines, requests a second at full load) of one instance; None where
     it keeps them at no load."""
     from plant.control.energy.profile import load_of, profile
+    from plant.control.energy.steady import alone_s
+    from plant.inference.cost import step_coefficients
     from plant.inference.deployment import Deployment
     from plant.inference.trace import CHAT
 
     d = Deployment.model_validate_json(deployment)
     prompts, answers = CHAT.draw(CHAT_SAMPLE, np.random.default_rng(SEED))
-    fits = prompts + answers <= d.max_len
-    load = load_of(prompts[fits], answers[fits], np.zeros(int(fits.sum()), np.int64), (ttft_ms / 1000.0,), tpot_ms / 1000.0)
+    own_s = alone_s(
+        step_coefficients(d), prompts.astype(np.float64), float(d.chunk_tokens), 0.0, 0.0, 1.0, 0.0
+    )
+    able = (prompts + answers <= d.max_len) & (own_s <= ALONE_PU * ttft_ms / 1000.0)
+    if able.sum() < 0.5 * CHAT_SAMPLE:
+        return None
+    kinds = np.zeros(int(able.sum()), np.int64)
+    load = load_of(prompts[able], answers[able], kinds, (ttft_ms / 1000.0,), tpot_ms / 1000.0)
     found = profile(d, load, instances)
     share = found.capacity_rps / found.most_rps
     return (share, found.most_rps) if share > 0 else None

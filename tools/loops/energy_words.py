@@ -97,10 +97,14 @@ def _move(pool: PoolOutlook, step: Step, watch: Watch) -> Move:
         wanted = int(step.value)
         now = f"{nodes} serve now"
         why = f"{asked}; {wanted} nodes carry them, {now}"
-        return Move(at=watch.at, action="scale_pool", asset=name, args={"nodes": wanted}, why=f"{why}.", saves=saves)
+        return Move(
+            at=watch.at, action="scale_pool", asset=name, args={"nodes": wanted}, why=f"{why}.", saves=saves
+        )
     mhz = clock_mhz(pool, step.value)
     why = f"{asked}; {mhz:.0f} MHz carries them, {clock_mhz(pool, clock):.0f} MHz is set now"
-    return Move(at=watch.at, action="lock_pool_clock", asset=name, args={"clock_mhz": mhz}, why=f"{why}.", saves=saves)
+    return Move(
+        at=watch.at, action="lock_pool_clock", asset=name, args={"clock_mhz": mhz}, why=f"{why}.", saves=saves
+    )
 
 
 def _later_moves(watch: Watch, outlook: Outlook) -> list[Move]:
@@ -165,7 +169,11 @@ def _saved_kwh(pool: PoolOutlook, end: str, step_s: float) -> float:
     """What the plan saves should the rates be at that end of the forecast; nodes and clocks as planned."""
     model, rates = pool.model, getattr(pool.forecast, end)
     kept = zip(rates, pool.path.nodes, pool.path.clocks_pu, strict=True)
-    return sum(model.power_kw(r, model.nodes, 1.0) - model.power_kw(r, int(n), c) for r, n, c in kept) * step_s / 3600.0
+    return (
+        sum(model.power_kw(r, model.nodes, 1.0) - model.power_kw(r, int(n), c) for r, n, c in kept)
+        * step_s
+        / 3600.0
+    )
 
 
 def _carbon(site: Site, energy: Saving) -> Saving:
@@ -184,7 +192,9 @@ def _risk(pool: PoolOutlook) -> Risk:
         for k in range(min(3, len(forecast.expected)))
     )
     without = max(
-        chance_above(forecast.expected[k], forecast.high[k], forecast.level, model.capacity_rps(model.nodes, 1.0))
+        chance_above(
+            forecast.expected[k], forecast.high[k], forecast.level, model.capacity_rps(model.nodes, 1.0)
+        )
         for k in range(min(3, len(forecast.expected)))
     )
     return Risk(
@@ -221,8 +231,8 @@ def _short(pool: PoolOutlook, step_s: float) -> Trouble:
     model = pool.model
     return Trouble(
         kind="infeasible", asset=model.name, metric="arrival_rps", blocks=False,
-        what=f"{model.name} may be asked {pool.forecast.high[first]:.1f} requests a second in {first * step_s / 3600:.1f} h; "
-        f"its {model.nodes} nodes carry {model.capacity_rps(model.nodes, 1.0):.1f} within the time to first token",
+        what=f"{model.name} may be asked {pool.forecast.high[first]:.1f} requests a second in {first * step_s / 3600:.1f} h; its "
+        f" {model.nodes} nodes carry {model.capacity_rps(model.nodes, 1.0):.1f} within the time to first token",
         instead="keeps all its nodes at full clock then", remedy="Add nodes, allow a smaller model, or shed requests",
     )  # fmt: skip
 
@@ -259,13 +269,16 @@ def _facts(site: Site, outlook: Outlook, saving: Saving) -> dict[str, str]:
 
 
 def _notes(outlook: Outlook) -> Iterator[str]:
+    yield (
+        "Steps beyond the next hour are planned with the next hour's uncertainty, since each is planned anew before it comes."
+    )
     yield "A parked node stays on and draws its rest power; its weights are loaded again before it serves."
     if outlook.put_off:
         yield f"{outlook.put_off} more changes wait for the next cycle, so that few are asked for at once."
     for pool in outlook.pools:
         yield (
-            f"{pool.model.name} is filled to {pool.model.load_most_pu:.0%} of what it can serve: above that its engine would "
-            "miss the time to first token of one request in a hundred."
+            f"{pool.model.name} is filled to {pool.model.load_most_pu:.0%} of what it can serve, so that one request in a "
+            "hundred at most misses its deadline when the upper end comes."
         )
     lost = ", ".join(f"{name} about {points:.0f} points" for name, _, points in SMALLER)
     yield f"A smaller model costs quality ({lost} of MMLU) and is proposed only under the contracted power."

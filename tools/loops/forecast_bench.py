@@ -3,7 +3,7 @@
 
 Simulated days after two weeks of history. At each whole hour the power of the next day is forecast twice, from the same
 readings: without the schedule, and with the jobs that the scheduler had announced by then (some come unannounced, some
-end early, as simulated). Intervals of a difference are 90 %, by resampling blocks of half a day.
+end early, as simulated), up to 12 h ahead; beyond, both are the same. Intervals of a difference are 90 %, by resampling blocks of half a day.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from plant.control.forecast.rolling import BASELINES, Known, Tried, difference, 
 from plant.control.watch import FloatArray
 from plant.site import Site, load_site, site_file_of
 from tools.loops.days_site import DaysSite
-from tools.loops.sensing import Sensing, node_loads
+from tools.loops.sensing import ANNOUNCED_S, Sensing, node_loads
 
 START = datetime(2026, 3, 16, tzinfo=UTC)
 STEP_S = 600.0
@@ -39,6 +39,7 @@ def days_of(site: Site, seed: int, days: int) -> tuple[FloatArray, Known]:
         steps = WARM_DAYS * DAY + step
         jobs = moving.jobs(begin, moving.now + timedelta(days=1))
         told[steps] = node_loads(jobs, begin, steps + DAY, STEP_S)
+        told[steps][steps + round(ANNOUNCED_S / STEP_S) :] = np.nan
     moving.pass_to(START + timedelta(days=days))
     power_kw = Sensing(moving.ports(), moving.now).site_kw(24.0 * (WARM_DAYS + days), STEP_S).own
     return power_kw, lambda origin: (told[origin][:origin, None], told[origin][origin:, None])

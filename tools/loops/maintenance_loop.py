@@ -39,8 +39,12 @@ HORIZON_DAYS = 14.0
 TASKS_DAYS = 90.0
 LEVEL = 0.9
 MOST_TICKETS = 3
+LATE_PU = 0.3
+"""A chance of failing before the spare is here from which it is told."""
 MOST_SIGNALS = 5
 ASK_AGAIN_DAYS = 7.0
+FORGOTTEN_DAYS = 60.0
+"""So long after its spare should have come, an order is no longer counted on."""
 REPAIR_HOURS = 4.0
 """Until work goes on after an unforeseen failure that nothing carries on for; assumed."""
 HOUR_S = 3600.0
@@ -74,6 +78,8 @@ class MaintenanceLoop:
         self._records = Records(ports)
         self._asked: dict[str, str] = {}
         """Moment a ticket was last proposed, by part."""
+        self._ordered: dict[str, str] = {}
+        """Moment one was first proposed: spares count as ordered then."""
         self._held, self._told = 0, 0
         """Of the readings foreseen so far: within their interval, and all."""
         self._cases: tuple[datetime, list[Case]] | None = None
@@ -81,9 +87,10 @@ class MaintenanceLoop:
     def monitor(self, now: datetime) -> Watch:
         sensing = Sensing(self.ports, now)
         self._records.read(parts_of(self.ports.site, now), sensing)
-        load = site_load(sensing)
-        if load.trouble is not None:
-            sensing.add(load.trouble)
+        meters = Sensing(self.ports, now)
+        load = site_load(meters)
+        for trouble in (*meters.troubles, *((load.trouble,) if load.trouble else ())):
+            sensing.add(trouble.model_copy(update={"blocks": False}))  # a ticket needs no meter
         return sensing.watch(self.name)
 
     def predict(self, watch: Watch) -> tuple[Forecast, ...]:
@@ -104,7 +111,7 @@ class MaintenanceLoop:
         tasks = tuple(
             self._task(case, found, windows.spans, watch.at) for case in _by_risk(due, self._tasks_days)
         )
-        troubles = self._late(due, found, windows.spans, watch.at)
+        troubles = self._late(due, watch.at)
         return LoopPlan(
             loop=self.name, site=self.ports.site.name, made=watch.at, horizon_s=self._tasks_days * DAY_S,
             headline=_headline(tasks, self._tasks_days), forecasts=tuple(forecasts),
@@ -134,16 +141,16 @@ class MaintenanceLoop:
         return {
             "records": self._records.state(),
             "asked": dict(self._asked),
+            "ordered": dict(self._ordered),
             "held": self._held,
             "told": self._told,
         }
 
     def restore(self, state: Mapping[str, object]) -> None:
-        records, asked = state.get("records"), state.get("asked")
+        records = state.get("records")
         if isinstance(records, Mapping):
             self._records.restore(records)
-        if isinstance(asked, Mapping):
-            self._asked = {str(key): str(when) for key, when in asked.items() if _moment(when) is not None}
+        self._asked, self._ordered = (_moments(state.get(name)) for name in ("asked", "ordered"))
         for name in ("held", "told"):
             kept = state.get(name)
             if isinstance(kept, int):
@@ -163,8 +170,7 @@ class MaintenanceLoop:
         model = survival.fitted()[part.kind.name]
         heard = survival.heard(part.kind, self._records.of(part, now), model.prior)
         outlook = survival.outlook(part.kind, model, heard, part.age_days, count=part.count)
-        hours = 0.0 if part.redundant else REPAIR_HOURS
-        price = value.Price.of(part.kind, lost_gpu_hours=hours * part.gpus)
+        price = value.Price.of(part.kind, lost_gpu_hours=REPAIR_HOURS * _stands_still(part))
         rate, _ = value.cost_rate_per_day(value.new_part(part.kind, model).failed_by, price)
         return Case(part, outlook, price, value.Worth.of(outlook, price, rate))
 
@@ -190,7 +196,7 @@ class MaintenanceLoop:
         part, work = case.part, case.part.kind.work
         starts = np.array([window.start_days for window in windows])
         gains = case.worth.gain(starts, self._tasks_days)
-        allowed = starts >= work.lead_days
+        allowed = starts >= self._lead_days(part, now)
         for window in self.ports.site.maintenance:
             if part.work_exposes([window.assets]):
                 begin, end = ((moment - now).total_seconds() / DAY_S for moment in (window.start, window.end))
@@ -227,9 +233,10 @@ class MaintenanceLoop:
             part, task = case.part, planned.get((case.part.asset, case.part.kind.title))
             if task is None or task.window_start is None or not self._may_ask(part.key, now):
                 continue
-            order_by = task.window_start - timedelta(days=part.kind.work.lead_days)
+            order_by = task.window_start - timedelta(days=self._lead_days(part, now))
             if order_by <= now + timedelta(seconds=self.cycle_s) and len(moves) < MOST_TICKETS:
                 self._asked[part.key] = now.isoformat()
+                self._ordered.setdefault(part.key, now.isoformat())
                 moves.append(
                     Move(at=now, action="open_ticket", asset=part.asset, args={"queue": part.kind.work.queue},
                          why=f"{task.because}; {part.kind.work.imperative} on {task.window_start:%d %b %H:%M} UTC, "
@@ -239,25 +246,30 @@ class MaintenanceLoop:
                 )  # fmt: skip
         return tuple(moves)
 
+    def _lead_days(self, part: Part, now: datetime) -> float:
+        """Until its spare is here: since the first ticket for it, if there was one in the last weeks."""
+        ordered = _moment(self._ordered.get(part.key))
+        gone = (now - ordered).total_seconds() / DAY_S if ordered else 0.0
+        lead = part.kind.work.lead_days
+        return max(lead - gone, 0.0) if gone < lead + FORGOTTEN_DAYS else lead
+
     def _may_ask(self, key: str, now: datetime) -> bool:
         """Not again within a week; the same moment gives the same answer."""
         asked = _moment(self._asked.get(key))
         return asked is None or asked == now or (now - asked).total_seconds() >= ASK_AGAIN_DAYS * DAY_S
 
-    def _late(
-        self, due: Sequence[Case], found: schedule.Schedule, windows: Sequence[schedule.Window], now: datetime
-    ) -> tuple[Trouble, ...]:
+    def _late(self, due: Sequence[Case], now: datetime) -> tuple[Trouble, ...]:
         """Parts that may well fail before their spare is there."""
         return tuple(
             Trouble(
                 kind="uncertain", asset=case.part.asset, what=f"The {case.part.kind.title} of {case.part.asset} fails "
-                f"before its part can be here, in {case.part.kind.work.lead_days:g} days, with a chance of "
-                f"{case.outlook.within(case.part.kind.work.lead_days):.0%}.",
+                f"before its part can be here, in {self._lead_days(case.part, now):.3g} days, with a chance of "
+                f"{case.outlook.within(self._lead_days(case.part, now)):.0%}.",
                 instead="Its work is planned for the first window after that.",
                 remedy="Order the part by express, or have a spare in store.", blocks=False,
             )
             for case in due
-            if case.outlook.sign and case.outlook.within(case.part.kind.work.lead_days) >= 0.3
+            if case.outlook.sign and case.outlook.within(self._lead_days(case.part, now)) >= LATE_PU
         )  # fmt: skip
 
     def _savings(
@@ -317,18 +329,20 @@ def _by_risk(due: Sequence[Case], days: float) -> list[Case]:
     return sorted(due, key=lambda case: -case.outlook.within(days) * case.price.failure)
 
 
+def _stands_still(part: Part) -> float:
+    """GPUs that stand still while the asset does."""
+    return 0.0 if part.redundant else part.kind.work.load_lost_pu * part.gpus
+
+
 def _load_cost(case: Case) -> float:
     """Money an hour of the work costs at full load: what stands still, and the risk while a partner carries all."""
     part = case.part
-    stands = part.kind.work.load_lost_pu if part.redundant or part.asset else 0.0
-    still = (
-        stands if part.redundant or part.kind.name == "gpu_memory" else min(1.0, stands + 0.02)
-    ) * part.gpus
-    model = survival.fitted()[part.kind.name]
-    partner_per_hour = (
-        value.new_part(part.kind, model).within(30.0) / (30.0 * 24.0) if part.redundant else 0.0
-    )
-    return value.GPU_HOUR * (still + partner_per_hour * REPAIR_HOURS * part.gpus)
+    partner_per_hour = 0.0
+    if part.redundant:
+        new = value.new_part(part.kind, survival.fitted()[part.kind.name])
+        partner_per_hour = new.within(30.0) / (30.0 * 24.0)
+    at_risk = partner_per_hour * REPAIR_HOURS * part.kind.work.load_lost_pu * part.gpus
+    return value.GPU_HOUR * (_stands_still(part) + at_risk)
 
 
 def _because(case: Case) -> str:
@@ -410,6 +424,13 @@ def _notes(cases: Sequence[Case]) -> tuple[str, ...]:
 def _date(now: datetime, days: float) -> datetime | None:
     """None beyond ten years."""
     return now + timedelta(days=days) if days < 3650.0 else None
+
+
+def _moments(kept: object) -> dict[str, str]:
+    """What of a saved state are moments by part."""
+    if not isinstance(kept, Mapping):
+        return {}
+    return {str(key): str(when) for key, when in kept.items() if _moment(when) is not None}
 
 
 def _moment(written: object) -> datetime | None:

@@ -8,7 +8,9 @@ from datetime import datetime
 import numpy as np
 
 from plant.control.maintenance.survival import Record
-from plant.control.maintenance.trend import window_days
+from plant.control.maintenance.trend import FloatArray, window_days
+from plant.control.watch import AHEAD_S
+from plant.diagnosis.words import span
 from setpoint.contracts.loops import Trouble
 from tools.loops.maintenance_site import DAY_S, Part
 from tools.loops.ports import LoopPorts
@@ -18,6 +20,8 @@ HALF_DAYS = 2.0
 """Means a day."""
 FINE_DAYS, COARSE = 30.0, 6
 """Of what is older than so many days, one mean of so many is kept."""
+STALE_DAYS = 3.0
+"""A part whose last reading is older counts as not read."""
 REACH_DAYS = 21.0
 """How far back the site's history is asked."""
 
@@ -49,7 +53,7 @@ class Records:
         for signal in part.kind.signals:
             kept = self._means.get(f"{part.asset}.{signal.metric}", {})
             upto = [(number, mean) for number, mean in sorted(kept.items()) if _days(number, now) <= 0.0]
-            if upto:
+            if upto and _days(upto[-1][0], now) >= -STALE_DAYS:
                 days = np.array([_days(number, now) for number, _ in upto])
                 found[signal.metric] = days, np.array([mean for _, mean in upto])
         return found
@@ -77,7 +81,9 @@ class Records:
         stamps = np.array([time.timestamp() for time in series.times])
         values = np.array(series.values)
         now_s = sensing.now.timestamp()
-        recent = (stamps <= now_s) & (stamps > now_s - REACH_DAYS * DAY_S)
+        recent = (stamps <= now_s + AHEAD_S) & (stamps > now_s - REACH_DAYS * DAY_S)
+        for trouble in _of_the_clock(part.asset, metric, stamps, now_s):
+            sensing.add(trouble)
         possible = np.array([signal.possible(value) for value in values[recent].tolist()], bool)
         if (~possible).any():
             sensing.add(
@@ -102,6 +108,29 @@ def _days(number: int, now: datetime) -> float:
     """Days from now of the end of a half-day, at most 0 for the one that runs."""
     end = (number + 1) / HALF_DAYS - now.timestamp() / DAY_S
     return min(end, 0.0) if end < 1.0 / HALF_DAYS else end
+
+
+def _of_the_clock(asset: str, metric: str, stamps: FloatArray, now_s: float) -> list[Trouble]:
+    """Readings from the future, and records that have stopped."""
+    ahead_s = float(stamps.max()) - now_s
+    if ahead_s > AHEAD_S:
+        return [
+            Trouble(
+                kind="clock_jump", asset=asset, metric=metric, blocks=False,
+                what=f"{asset} {metric} is stamped up to {span(ahead_s)} ahead of now",
+                instead="Those readings are left out", remedy="Set the clocks",
+            )
+        ]  # fmt: skip
+    if -ahead_s > STALE_DAYS * DAY_S:
+        return [
+            Trouble(
+                kind="stale", asset=asset, metric=metric, blocks=False,
+                what=f"{asset} {metric} was last read {span(-ahead_s)} ago",
+                instead="The part counts as not read: its kind's rate is all that is said of it",
+                remedy="Check the sensor's path",
+            )
+        ]  # fmt: skip
+    return []
 
 
 def _impossible(asset: str, metric: str, many: int, of: int, least: float, most: float) -> Trouble:

@@ -64,6 +64,7 @@ FEW_PATHS = 40
 UPPER = 0.8
 """Quantile of the next step's load that a fixed power is set for: a battery without a follower of its own must not
 lag behind the load."""
+NEARLY_ALL = 0.98
 WIDEN, NARROW, WIDEST = 1.06, 0.995, 3.0
 """Factors of the bands after a miss and after a hit: they hold still where nine of ten readings are inside."""
 
@@ -199,7 +200,7 @@ class PeakLoop:
             stored_kwh=stored_kwh, grid_peak_kw=_most(month_grid if since else month_own, 0.0),
             load_peak_kw=_most(month_own, now_kw), demand_per_kw=tariff.demand_per_kw_month,
             rough_kw=roughness_kw(past.own_kw, STEP_S, np.random.default_rng(0)),
-            most_import_kw=limits.get("site_power_max_kw", np.inf), period_steps=round((month_end(at, zone) - at).total_seconds() / STEP_S),
+            past_kw=past.own_kw, most_import_kw=limits.get("site_power_max_kw", np.inf), period_steps=round((month_end(at, zone) - at).total_seconds() / STEP_S),
             later_peaks_kw=self._later_peaks(at, past, storage),
         )  # fmt: skip
 
@@ -330,9 +331,12 @@ def _shifted(now: Situation, pauses: Sequence[Pause]) -> Situation:
 
 
 def _fixed_power(now: Situation, order: Order, storage: Storage, loads: FloatArray) -> float:
-    """Power for the whole next step, set for a load that four of five paths stay below."""
-    draw_kw = float(np.quantile(loads[:, 0], UPPER))
-    power = setpoint_kw(order, draw_kw, Meter(), storage, now.stored_kwh)
+    """Power for the whole next step. Discharging follows a load that four of five paths stay below; charging must not
+    make a peak, so it counts with one that nearly all stay below."""
+    likely, high = (float(np.quantile(loads[:, 0], share)) for share in (UPPER, NEARLY_ALL))
+    power = setpoint_kw(order, likely, Meter(), storage, now.stored_kwh)
+    if power < 0.0:
+        power = min(setpoint_kw(order, high, Meter(), storage, now.stored_kwh), 0.0)
     hours = now.step_s / 3600.0
     most_out = max(now.stored_kwh - storage.low_kwh, 0.0) * storage.eta_discharge / hours
     most_in = max(storage.high_kwh - now.stored_kwh, 0.0) / storage.eta_charge / hours

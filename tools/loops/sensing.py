@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from plant.control.watch import AHEAD_S, EvenSeries, FloatArray, bounds_of, even_series
+from plant.control.watch import AHEAD_S, LEAD_S, EvenSeries, FloatArray, bounds_of, even_series
 from plant.diagnosis.words import span
+from plant.specs import SPECS
 from setpoint.contracts.loops import LoopName, Trouble, Watch
 from setpoint.contracts.site import Site
 from tools.loops.ports import LoopPorts, ScheduledJob
@@ -20,6 +21,9 @@ STALE_S = 300.0
 """A reading older than this says nothing of now."""
 CAPACITY_TIMES = 3.0
 """Of its rating: no feed, battery or distributor carries more, and what says so reads in another unit."""
+ANNOUNCED_S = 12 * 3_600.0
+"""How far ahead a scheduler knows most of what will run. Jobs are handed in later than that, so that an empty schedule
+tells nothing of the day after."""
 _RATED = {
     "load_kw": "capacity_kw",
     "power_kw": "power_kw",
@@ -95,7 +99,7 @@ class Sensing:
         """As `series`, with where it starts and how much of it was bridged."""
         steps = max(1, round(hours * 3600.0 / step_s))
         kept = self.ports.history.series(asset, metric)
-        since = self.now - timedelta(seconds=(steps + 1) * step_s)
+        since = self.now - timedelta(seconds=steps * step_s + LEAD_S)
         recent = kept.since(since) if kept is not None else None
         found = even_series(
             asset, metric, recent.times if recent else (), recent.values if recent else (),
@@ -120,12 +124,15 @@ class Sensing:
 
     def scheduled_nodes(self, hours: float, step_s: float, ahead_steps: int) -> tuple[FloatArray, FloatArray]:
         """Node-loads of jobs (one node at full load is 1) over the last `hours` and the next `ahead_steps`, as the
-        scheduler tells them now: what `Forecaster` may know ahead, on the grid of `series`."""
+        scheduler tells them now: what `Forecaster` may know ahead, on the grid of `series`. Beyond ANNOUNCED_S the
+        schedule is not complete, and NaN."""
         steps = max(1, round(hours * 3600.0 / step_s))
         start = self.now - timedelta(seconds=steps * step_s)
         jobs = self.ports.jobs(start, self.now + timedelta(seconds=ahead_steps * step_s))
         loads = node_loads(jobs, start, steps + ahead_steps, step_s)
-        return loads[:steps], loads[steps:]
+        ahead = loads[steps:]
+        ahead[round(ANNOUNCED_S / step_s) :] = np.nan
+        return loads[:steps], ahead
 
     def _wrong(self, reading: Reading | None, asset: str, metric: str) -> Trouble | None:
         """What keeps a reading from being trusted."""
@@ -154,9 +161,8 @@ class Sensing:
         """Physical bounds, narrowed by what the asset is rated for."""
         least, most = bounds_of(metric)
         found = self.ports.site.find(asset)
-        rated = (
-            getattr(found.spec, _RATED[metric], None) if found and found.spec and metric in _RATED else None
-        )
+        described = found is not None and found.kind in SPECS and metric in _RATED
+        rated = getattr(self.ports.site.spec(asset), _RATED[metric], None) if described else None
         if not rated:
             return least, most
         return max(least, -CAPACITY_TIMES * rated), min(most, CAPACITY_TIMES * rated)

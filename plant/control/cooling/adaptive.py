@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
-KEPT_SCORES = 3000
+KEPT_SCORES = 6000
 LEAST_SCORES = 40
 """With fewer, an interval is as wide as its prior says."""
 KEPT_SAVED = 150

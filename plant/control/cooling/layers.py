@@ -126,7 +126,7 @@ def schedule_layer(
         if rows and inside.any():
             there = float(at_now[rows].mean())
             runs = job.start <= now and there > RUNS_PU
-            cells = np.ix_(inside, rows)
+            cells = np.ix_(inside, np.array(rows))
             load[cells] = there if runs else job.load_pu
             planned[cells] = True
     return ScheduleLayer(now, step_s, load, planned)

@@ -16,9 +16,9 @@ import numpy as np
 
 from plant.control.cooling.adaptive import Band, LeastSquares
 from plant.control.cooling.layers import (
+    RACK_LITRES_PU,
     HeatLayer,
     Job,
-    RACK_LITRES_PU,
     UtilisationLayer,
     coolant_layer,
     gpu_c,
@@ -342,7 +342,7 @@ class Predictor:
         at = np.asarray(values, dtype=float)
         steps = np.arange(1, self.steps + 1)
         if at.ndim == 1:
-            return np.interp(steps, self.horizons, at)
+            return np.asarray(np.interp(steps, self.horizons, at), np.float64)
         columns = [np.interp(steps, self.horizons, at[:, k]) for k in range(at.shape[1])]
         return np.stack(columns, axis=1) if columns else np.zeros((self.steps, 0))
 

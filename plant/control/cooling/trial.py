@@ -7,7 +7,7 @@ schedule a controller sees is what the scheduler has announced, and, where asked
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,7 @@ import numpy as np
 
 from plant.control.cooling.controller import Controller, Decision, Setpoints, Tuning
 from plant.control.cooling.layers import Job
-from plant.control.cooling.layout import FloatArray, Layout, layout_of
+from plant.control.cooling.layout import FloatArray, layout_of
 from plant.control.cooling.predictor import Predictor, Snapshot
 from plant.control.cooling.reactive import Gains, ReactivePI, fixed
 from plant.control.days import Days, Requests, rng_of
@@ -51,8 +51,8 @@ class Policy:
 
     name: str
     kind: str
-    gains: Gains = Gains()
-    tuning: Tuning = Tuning()
+    gains: Gains = field(default_factory=Gains)
+    tuning: Tuning = field(default_factory=Tuning)
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Meter:
     @property
     def total_kwh(self) -> FloatArray:
         """By day."""
-        return np.array(self.pump_kwh) + np.array(self.fan_kwh) + np.array(self.chiller_kwh) + np.array(self.water_kwh)
+        return np.sum([self.pump_kwh, self.fan_kwh, self.chiller_kwh, self.water_kwh], axis=0, dtype=np.float64)
 
 
 class World:
@@ -241,8 +241,6 @@ class Trial:
 
     def step(self, metered: bool) -> dict[str, FloatArray]:
         """One minute: read, decide, let it pass."""
-        import time
-
         seen = self.world.snapshot()
         begin = time.perf_counter()
         self._decide(seen)
@@ -294,7 +292,3 @@ def start_of(site: Site, month: int) -> datetime:
     first = datetime(2026, month, 1, tzinfo=site.zone)
     return (first + timedelta(days=(7 - first.weekday()) % 7)).astimezone(UTC)
 
-
-def steps_of(values: Iterable[float]) -> FloatArray:
-    """As an array."""
-    return np.asarray(list(values), dtype=np.float64)

@@ -23,6 +23,7 @@ from plant.specs import NodeSpec
 from setpoint.errors import UsageError
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 BURST_PU = 0.15
 """Above the mean of a step, for what comes and goes within it."""
 BOOT_S, ENGINE_S = 300.0, 60.0
@@ -48,6 +49,8 @@ class Pool:
     deployment: Deployment
     load: Load
     node: NodeSpec
+    members: IntArray
+    """Requests of the sample that come here, by their place in it."""
 
     @cached_property
     def tables(self) -> tuple[Profile, ...]:
@@ -85,7 +88,9 @@ class Pool:
     @property
     def idle_kw(self) -> float:
         """An instance that serves nothing, with its part of the host."""
-        return self.host_share * self.node.base_idle_kw + self.deployment.gpus * self.deployment.gpu.idle_w / 1e3
+        return (
+            self.host_share * self.node.base_idle_kw + self.deployment.gpus * self.deployment.gpu.idle_w / 1e3
+        )
 
     def power_kw(self, rate_rps: float, instances: int, clocks: tuple[int, int]) -> float:
         """Of `instances` that share that rate: accelerators, and hosts whose power rises with their share of load."""
@@ -100,6 +105,7 @@ class Pool:
 
     def thrifty(self, rate_rps: float, fewest: int, clocked: bool) -> int:
         """The count, not below `fewest`, that draws least at that rate."""
+
         def drawn_kw(count: int) -> float:
             clocks = self.clocks(rate_rps, count) if clocked else self.table(count).full
             return self.power_kw(rate_rps, count, clocks)
@@ -167,8 +173,20 @@ class Books:
         return (self.power_kw + off_kw * self.off_nodes) * step_s / 3600.0
 
 
-def run(pools: Sequence[Pool], policy: Policy, rates_rps: FloatArray, step_s: float, nodes: int, off: OffState) -> Books:
-    """The books of a policy over a series of rates, each the mean of a step. `nodes`: of the whole fleet."""
+def run(
+    pools: Sequence[Pool], policy: Policy, rates_rps: FloatArray, step_s: float, nodes: int, off: OffState
+) -> Books:
+    """The books of a policy over a series of rates, each the mean of a step. `nodes`: of the whole fleet.
+
+    An instance that starts draws rest power for the whole step in which it starts, and serves from the next one on.
+    Raises UsageError where a start takes longer than a step.
+    """
+    slowest_s = max(pool.start_s(off) for pool in pools)
+    if slowest_s > step_s:
+        raise UsageError(
+            f"an instance takes {slowest_s:.0f} s to start, a step is {step_s:.0f} s",
+            remedy="Give rates in longer steps, or keep hosts on",
+        )
     per_pool = [_run_pool(pool, policy, pool.share * rates_rps, pool.share, step_s, off) for pool in pools]
     serving = np.stack([p.serving for p in per_pool], axis=1)
     started = np.stack([p.started for p in per_pool], axis=1)
@@ -192,12 +210,16 @@ class _PoolBooks:
     started: FloatArray
     clocks: FloatArray
 
+    @classmethod
+    def empty(cls, steps: int) -> _PoolBooks:
+        return cls(np.zeros(steps), np.zeros(steps), np.zeros(steps), np.zeros(steps), np.zeros((steps, 2)))
+
 
 def _run_pool(
     pool: Pool, policy: Policy, rates: FloatArray, share: float, step_s: float, off: OffState
 ) -> _PoolBooks:
     steps = len(rates)
-    books = _PoolBooks(*(np.zeros(steps) for _ in range(4)), np.zeros((steps, 2)))
+    books = _PoolBooks.empty(steps)
     count, backlog = pool.fewest(float(rates.max())), 0.0
     coming = 0
     for t in range(steps):
@@ -212,9 +234,8 @@ def _run_pool(
         if policy.emergency and (1.0 + BURST_PU) * rates[t] > pool.capacity_rps(count + coming):
             coming = pool.fewest((1.0 + BURST_PU) * rates[t]) - count
         served_kw = pool.power_kw(rates[t], count, clocks)
-        starting_kw = coming * pool.idle_kw * (step_s if pool.start_s(off) <= step_s else 0.0) / step_s
         drained_kw = stopped * served_kw / count * DRAIN_S / step_s
-        books.power_kw[t] = served_kw + starting_kw + drained_kw
+        books.power_kw[t] = served_kw + coming * pool.idle_kw + drained_kw
         books.late[t], books.serving[t], books.started[t], books.clocks[t] = late, count, coming, clocks
     return books
 

@@ -52,7 +52,8 @@ class AnswerPredictor:
         """From requests that have ended. Raises UsageError for fewer than one a bin."""
         if len(prompts) < BINS or len(prompts) != len(answers):
             raise UsageError(
-                f"{len(prompts)} requests cannot teach {BINS} bins", remedy=f"Give {BINS} or more, with their answers"
+                f"{len(prompts)} requests cannot teach {BINS} bins",
+                remedy=f"Give {BINS} or more, with their answers",
             )
         edges = np.unique(np.quantile(prompts, np.arange(1, BINS) / BINS))
         place, kinds = np.searchsorted(edges, prompts), answer_class(answers)

@@ -68,13 +68,22 @@ def together_or_split(d: Deployment, trace: Trace, slo: Slo, max_instances: int)
     apart = find_pools(d, trace, slo, max_instances)
     if together is None and apart is None:
         raise ConfigError(
-            f"{max_instances} instances keep {slo} neither together nor apart", remedy="Allow more, or loosen it"
+            f"{max_instances} instances keep {slo} neither together nor apart",
+            remedy="Allow more, or loosen it",
         )
     rows = []
     if together is not None:
         rows.append(_row("together", d, together[0], together[1], together[2]))
     if apart is not None:
-        rows.append(_row(f"{apart.prefill} prefill + {apart.decode} decode", d, apart.instances, apart.replay, apart.seen))
+        rows.append(
+            _row(
+                f"{apart.prefill} prefill + {apart.decode} decode",
+                d,
+                apart.instances,
+                apart.replay,
+                apart.seen,
+            )
+        )
     if together is None:
         return Placement(_SPLIT, tuple(rows), "apart", f"no {max_instances} instances together keep {slo}")
     verdict = together_or_apart(d, slo, (together[0], _joule(together[1])), apart)
@@ -153,7 +162,9 @@ def _fewest(d: Deployment, trace: Trace, slo: Slo, most: int) -> tuple[int, Repl
 
 
 def _row(name: str, d: Deployment, instances: int, served: Replay, seen: Seen) -> Alternative:
-    return Alternative(name, instances, instances * d.gpus, _joule(served), seen.ttft_p99_s, seen.tpot_p99_s, seen.kept)
+    return Alternative(
+        name, instances, instances * d.gpus, _joule(served), seen.ttft_p99_s, seen.tpot_p99_s, seen.kept
+    )
 
 
 def _joule(served: Replay) -> float:

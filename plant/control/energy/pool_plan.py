@@ -6,7 +6,6 @@ knows rates and loads of a site, not single requests. How full a node may run co
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,7 +21,7 @@ FloatArray = NDArray[np.float64]
 IntArray = NDArray[np.int64]
 CLOCKS_PU = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 """Shares of the maximal clock that are tried."""
-HOLD_S = 3600.0
+HOLD_S = 7200.0
 """A node that is wanted again within this time is not parked."""
 LEAST_NODES = 2
 """Nodes that a pool of four or more keeps, so that the loss of one does not end its service."""
@@ -48,10 +47,21 @@ class PoolModel:
     """Load at which the time to first token is still kept."""
     power_scale: float = 1.0
     """What its nodes were read to draw above rest, over what the model says."""
+    unit: int = 1
+    """Nodes one instance stands on: they serve together or not at all."""
 
     @property
     def least_nodes(self) -> int:
-        return LEAST_NODES if self.nodes >= SMALL_POOL else 1
+        return self.whole(LEAST_NODES if self.nodes >= SMALL_POOL else 1)
+
+    def whole(self, nodes: float) -> int:
+        """So many nodes, rounded up to whole instances, at most all.
+
+        >>> from plant.hardware.gpus import gpu
+        >>> PoolModel("p", 8, 1.0, gpu("H100"), NodeSpec(), 0.8, unit=2).whole(2.1)
+        4
+        """
+        return min(self.nodes, self.unit * int(np.ceil(nodes / self.unit - 1e-9)))
 
     @property
     def idle_kw(self) -> float:
@@ -93,13 +103,15 @@ class PoolModel:
         share = load_pu / max(busy, 1e-9)
         return busy, _default("compute_full") * share, _default("memory_full") * (0.3 + 0.7 * share)
 
-    def best(self, expected_rps: float, high_rps: float, fewest: int = 0) -> tuple[int, float]:
+    def best(self, expected_rps: float, high_rps: float) -> tuple[int, float]:
         """Nodes and clock of least power at the expected rate that carry the high one; all at full clock where none do."""
         best, least_kw = (self.nodes, 1.0), np.inf
         for clock in self.clocks_pu:
             each = self.capacity_rps(1, clock)
-            need = max(self.least_nodes, fewest, int(np.ceil(high_rps / each - 1e-9)))
-            for nodes in range(need, self.nodes + 1):
+            if self.nodes * each < high_rps:
+                continue
+            need = max(self.least_nodes, self.whole(high_rps / each))
+            for nodes in range(need, self.nodes + 1, self.unit):
                 kw = self.power_kw(expected_rps, nodes, clock)
                 if kw < least_kw - 1e-9:
                     best, least_kw = (nodes, clock), kw
@@ -172,7 +184,7 @@ def due(
     found: list[Step] = []
     before_kw = model.power_kw(expected_rps, nodes, clock)
     if wanted < nodes:
-        fewest = max(wanted, int(np.ceil(high_rps / model.capacity_rps(1, clock) - 1e-9)))
+        fewest = max(wanted, model.whole(high_rps / model.capacity_rps(1, clock)))
         saved = before_kw - model.power_kw(expected_rps, min(fewest, nodes), clock)
         if fewest < nodes and saved >= least_kw:
             found.append(Step("nodes", fewest, False, saved))
@@ -183,9 +195,8 @@ def due(
     at_hand = min(nodes, wanted)
     slow = max(slow, model.lowest_clock(expected_rps, high_rps, at_hand)) if slow < clock else slow
     saved = before_kw - model.power_kw(expected_rps, nodes, slow)
-    if slow > clock and not model.carries(high_rps, at_hand, clock):
-        found.append(Step("clock", slow, True, saved))
-    elif slow > clock and wanted < nodes and not any(s.what == "nodes" for s in found):
+    waits_for_clock = wanted < nodes and not found
+    if slow > clock and (waits_for_clock or not model.carries(high_rps, at_hand, clock)):
         found.append(Step("clock", slow, True, saved))
     elif slow <= clock - least_clock_pu and saved >= least_kw:
         found.append(Step("clock", slow, False, saved))
@@ -204,5 +215,3 @@ def chance_above(expected: float, high: float, level: float, limit: float) -> fl
         return float(expected > limit)
     sigma = (high - expected) / float(norm.ppf(0.5 + level / 2.0))
     return float(norm.sf((limit - expected) / sigma))
-
-

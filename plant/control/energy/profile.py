@@ -74,7 +74,9 @@ def load_of(
     for kind in np.unique(kinds):
         mine = kinds == kind
         share = float(mine.mean())
-        streams.append(Stream(str(kind), share, work(prompts[mine], outputs[mine]).prompts, ttft_s[int(kind)]))
+        streams.append(
+            Stream(str(kind), share, work(prompts[mine], outputs[mine]).prompts, ttft_s[int(kind)])
+        )
     return Load(whole, tuple(streams), tpot_s)
 
 
@@ -110,7 +112,9 @@ class Profile:
         first_bad = len(good) if good.all() else int(np.argmin(good))
         if first_bad == 0 or first_bad == len(good) or not np.isfinite(used[first_bad]):
             return float(self.rates_rps[first_bad])
-        return float(np.interp(1.0, used[first_bad - 1 : first_bad + 1], self.rates_rps[first_bad : first_bad + 2]))
+        return float(
+            np.interp(1.0, used[first_bad - 1 : first_bad + 1], self.rates_rps[first_bad : first_bad + 2])
+        )
 
     @cached_property
     def thriftiest(self) -> IntArray:
@@ -206,7 +210,7 @@ def _profiles(key: _Key) -> tuple[Profile, ...]:
             made = _cell(d, load, vectors, float(rates[r]), float(clocks[p]), float(clocks[q]))
             if made is not None:
                 tables[:, :, r, p, q] = made
-    return tuple(Profile(d, load, rates, clocks, *tables[place], most) for place in range(len(EVEN)))
+    return tuple(Profile(d, load, rates, clocks, t[0], t[1], t[2], t[3], most) for t in tables)
 
 
 class _Vectors(NamedTuple):
@@ -226,11 +230,19 @@ def _vectors(d: Deployment) -> _Vectors:
 
 def _cell(
     d: Deployment, load: Load, v: _Vectors, rate_rps: float, prefill_pu: float, decode_pu: float
-) -> list[tuple[float, ...]] | None:
+) -> list[tuple[float, float, float, float]] | None:
     """(TTFT used, P99 TPOT, late share, W) for each of EVEN; None where the instance cannot keep up."""
     w = load.work
     found = steady(
-        v.cost, w.prompts, d.chunk_tokens, d.max_batch, w.context_tokens, w.output_tokens, rate_rps, prefill_pu, decode_pu
+        v.cost,
+        w.prompts,
+        d.chunk_tokens,
+        d.max_batch,
+        w.context_tokens,
+        w.output_tokens,
+        rate_rps,
+        prefill_pu,
+        decode_pu,
     )
     if found is None:
         return None

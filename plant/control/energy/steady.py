@@ -120,7 +120,13 @@ def marginal_s(
 
 @njit(cache=True)
 def alone_s(
-    c: Any, prompts: Any, chunk_tokens: float, batch: float, context_tokens: float, prefill_pu: float, step_s: float
+    c: Any,
+    prompts: Any,
+    chunk_tokens: float,
+    batch: float,
+    context_tokens: float,
+    prefill_pu: float,
+    step_s: float,
 ) -> Any:
     """Seconds of the steps that compute each prompt by itself, the running sequences beside it."""
     room = max(chunk_tokens - batch, 1.0)
@@ -150,7 +156,9 @@ def mean_power_w(
         pairs = shared * new * prompt / 2.0
         step_s = step_time_s(c, shared * new, pairs, batch, context, prefill_pu)
         u_compute, u_memory = issued_use(use, shared * new, pairs, batch, context, step_s)
-        joule += steps / shared * step_s * gpu_power_w(power, 1.0, u_compute, u_memory, prefill_pu) / prompts.size
+        joule += (
+            steps / shared * step_s * gpu_power_w(power, 1.0, u_compute, u_memory, prefill_pu) / prompts.size
+        )
         seconds += steps / shared * step_s / prompts.size
     least = max(batch, 1.0)
     step_s = step_time_s(c, 0.0, 0.0, least, least * context_tokens, decode_pu)

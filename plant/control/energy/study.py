@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from itertools import product
@@ -19,23 +19,32 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plant.control.energy.fleet import Ahead, Books, OffState, Policy, Pool, run
-from plant.control.energy.lengths import NAMES, prompt_class
+from plant.control.energy.lengths import NAMES, AnswerPredictor, prompt_class
 from plant.control.energy.profile import load_of
 from plant.hardware.gpus import gpu
 from plant.hardware.models import model
 from plant.inference.deployment import Deployment
-from plant.inference.trace import Trace, read_trace
+from plant.inference.trace import Trace, read_rates, read_trace
 from plant.specs import NodeSpec
 from setpoint.errors import InputError, UsageError
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.int64]
 RATES, TRACE, CARBON = (
     "rate_servegen_m-large_10min.csv", "trace_azure2023_conv.csv", "carbon_intensity_PJM_2022_hourly.csv",
 )  # fmt: skip
 START = datetime(2024, 1, 1, tzinfo=UTC)
 """Of the series, which gives no date: a day is a day to the forecaster."""
-PARTITIONS = (((0, 1, 2),), ((0, 1), (2,)), ((0,), (1, 2)), ((0,), (1,), (2,)))
-"""Which classes of prompts may share a pool; neighbours only."""
+Group = tuple[tuple[int, ...], tuple[int, ...]]
+"""Classes of prompts, and classes of answers as predicted on arrival, that share a pool."""
+ANY, BRIEF, LONG = (0, 1, 2), (0, 1), (2,)
+ONE: tuple[Group, ...] = ((ANY, ANY),)
+PARTITIONS: tuple[tuple[Group, ...], ...] = (
+    ONE, (((0, 1), ANY), ((2,), ANY)), (((0,), ANY), ((1, 2), ANY)), (((0,), ANY), ((1,), ANY), ((2,), ANY)),
+    ((ANY, BRIEF), (ANY, LONG)), (((0,), ANY), ((1, 2), BRIEF), ((1, 2), LONG)),
+    (((0, 1), ANY), ((2,), BRIEF), ((2,), LONG)),
+)  # fmt: skip
+"""What the queue manager may choose from: neighbouring classes of prompts, split by the answer foretold or not."""
 HORIZON_STEPS = 7
 REFIT_DAYS = 1.0
 LEAST_RATIOS = 144
@@ -74,7 +83,7 @@ class Setting:
     quantile: float = 0.95
     """Upper end that scalers provide for, of each step ahead."""
     off: OffState = "off"
-    node: NodeSpec = NodeSpec()
+    node: NodeSpec = field(default_factory=NodeSpec)
 
 
 @dataclass(frozen=True)
@@ -90,20 +99,18 @@ class Series:
 
 def read_series(folder: Path, days: float | None = None) -> Series:
     """The public series; the first `days` of the rates. Raises InputError where one cannot be read."""
-    table = np.genfromtxt(folder / RATES, delimiter=",", names=True)
-    step_s = float(np.median(np.diff(table["t_s"])))
-    rates = np.asarray(table["rps"], np.float64)
-    if not np.isfinite(rates).all() or (rates < 0).any():
-        raise InputError("a rate is missing or negative", where=str(folder / RATES), remedy="Mend the series")
+    t_s, rates = read_rates(folder / RATES)
+    step_s = float(np.median(np.diff(t_s)))
     count = len(rates) if days is None else max(1, round(days * 86400.0 / step_s))
     return Series(rates[:count], step_s, read_trace(folder / TRACE), _carbon(folder / CARBON))
 
 
 def _carbon(path: Path) -> FloatArray:
     """The hourly intensity; its missing hours are bridged from their neighbours."""
-    read = np.genfromtxt(path, delimiter=",", skip_header=1, usecols=1)
+    rows = path.read_text(encoding="utf-8").splitlines()[1:]
+    read = np.array([float(row.split(",")[1] or "nan") for row in rows])
     hours, there = np.arange(len(read)), np.isfinite(read)
-    return np.interp(hours, hours[there], read[there])
+    return np.asarray(np.interp(hours, hours[there], read[there]), np.float64)
 
 
 class Study:
@@ -113,20 +120,35 @@ class Study:
         self.series, self.setting = series, setting
         self.kinds = prompt_class(series.trace.prompt_tokens)
 
-    def pool(self, kinds: Sequence[int], tp: int) -> Pool:
-        """A pool that serves those classes of prompts."""
-        s, trace = self.setting, self.series.trace
-        mine = np.isin(self.kinds, kinds)
-        load = load_of(trace.prompt_tokens[mine], trace.output_tokens[mine], self.kinds[mine], s.ttft_s, s.tpot_s)
-        d = Deployment(model=model(s.model), gpu=gpu(s.gpu), tp=tp, max_len=16384)
-        return Pool("+".join(NAMES[k] for k in kinds), float(mine.mean()), d, load, s.node)
+    @cached_property
+    def foretold(self) -> IntArray:
+        """The answer's class of each request of the trace, as a predictor taught on the other half tells it."""
+        trace, half = self.series.trace, len(self.series.trace) // 2
+        found = np.zeros(len(trace), np.int64)
+        for own, other in ((slice(0, half), slice(half, None)), (slice(half, None), slice(0, half))):
+            taught = AnswerPredictor.fit(trace.prompt_tokens[other], trace.output_tokens[other])
+            found[own] = taught.predict(trace.prompt_tokens[own])
+        return found
 
-    def shaped(self, kinds: Sequence[int], rate_rps: float, clocked: bool) -> Pool:
+    def pool(self, group: Group, tp: int) -> Pool:
+        """A pool that serves those classes. Answers that were foretold wrongly are in it with their true lengths."""
+        s, trace = self.setting, self.series.trace
+        mine = np.flatnonzero(np.isin(self.kinds, group[0]) & np.isin(self.foretold, group[1]))
+        load = load_of(
+            trace.prompt_tokens[mine], trace.output_tokens[mine], self.kinds[mine], s.ttft_s, s.tpot_s
+        )
+        d = Deployment(model=model(s.model), gpu=gpu(s.gpu), tp=tp, max_len=16384)
+        name = "+".join(NAMES[k] for k in group[0])
+        if group[1] != ANY:
+            name += " brief" if group[1] == BRIEF else " long"
+        return Pool(name, len(mine) / len(trace), d, load, s.node, mine)
+
+    def shaped(self, group: Group, rate_rps: float, clocked: bool) -> Pool:
         """The same with the tensor parallelism that draws least at that rate of all requests."""
-        able = [p for p in (self.pool(kinds, tp) for tp in self.setting.tps) if p.tables[-1].capacity_rps > 0]
+        able = [p for p in (self.pool(group, tp) for tp in self.setting.tps) if p.tables[-1].capacity_rps > 0]
         if not able:
             raise UsageError(
-                f"no tensor parallelism of {self.setting.tps} keeps {self.setting.ttft_s} s for {kinds}",
+                f"no tensor parallelism of {self.setting.tps} keeps {self.setting.ttft_s} s for {group}",
                 remedy="Loosen the deadlines",
             )
         return min(able, key=lambda p: _drawn_kw(p, p.share * rate_rps, clocked))
@@ -139,7 +161,9 @@ class Study:
     @cached_property
     def single(self) -> tuple[Pool, ...]:
         """One pool for all, with the tensor parallelism that draws least as a fixed fleet over the whole series."""
-        able = [p for p in (self.pool((0, 1, 2), tp) for tp in self.setting.tps) if p.tables[-1].capacity_rps > 0]
+        able = [
+            p for p in (self.pool(ONE[0], tp) for tp in self.setting.tps) if p.tables[-1].capacity_rps > 0
+        ]
         if not able:
             raise UsageError(
                 f"no tensor parallelism of {self.setting.tps} keeps {self.setting.ttft_s} s in one pool",
@@ -154,16 +178,29 @@ class Study:
         return (min(able, key=drawn_kw),)
 
     @cached_property
+    def partitions(self) -> tuple[tuple[float, tuple[Pool, ...]], ...]:
+        """Every partition that holds requests and can keep the deadlines, with its kW at the typical rate."""
+        found = []
+        for parts in PARTITIONS:
+            try:
+                pools = tuple(self.shaped(group, self.typical_rps, True) for group in parts)
+            except UsageError:
+                continue
+            drawn_kw = sum(_drawn_kw(pool, pool.share * self.typical_rps, True) for pool in pools)
+            found.append((drawn_kw, pools))
+        return tuple(found)
+
+    @cached_property
     def parted(self) -> tuple[Pool, ...]:
         """The queue manager: the partition of the classes that draws least at the typical rate."""
-        found = [tuple(self.shaped(kinds, self.typical_rps, True) for kinds in parts) for parts in PARTITIONS]
-        rate = self.typical_rps
-        return min(found, key=lambda pools: sum(_drawn_kw(p, p.share * rate, True) for p in pools))
+        return min(self.partitions, key=lambda one: one[0])[1]
 
     @cached_property
     def nodes(self) -> int:
         """Of the fleet: what the static one needs."""
-        return int(np.ceil(sum(p.fewest(p.share * self.series.rates_rps.max()) * p.host_share for p in self.single)))
+        return int(
+            np.ceil(sum(p.fewest(p.share * self.series.rates_rps.max()) * p.host_share for p in self.single))
+        )
 
     # ---- forecasts ----------------------------------------------------------------------------------
 
@@ -210,7 +247,7 @@ class Study:
                 ahead = self.forecast if cluster else None
                 pools = self.parted if queue else self.single
                 named[name] = (pools, Policy(name, ahead, clocked=instance, emergency=cluster))
-        named["oracle"] = (self.parted, Policy("oracle", self.oracle, clocked=True, emergency=True))
+        named["oracle"] = (self.parted, Policy("oracle", self.oracle, clocked=True))
         return named
 
     def books(self) -> dict[str, Books]:
@@ -242,3 +279,9 @@ def reactive(rates: FloatArray, horizon: int, quantile: float) -> Ahead:
         for t in range(LEAST_RATIOS + h + 1, len(rates)):
             high[t, h] = expected[t, h] * max(1.0, float(np.quantile(ratios[: t - 1 - h], quantile)))
     return Ahead(expected, high, "last rate")
+
+
+def with_margin(rates: FloatArray, horizon: int, margin_pu: float) -> Ahead:
+    """At each step the rate of the step before, and that much more."""
+    expected = np.repeat(np.append(rates[:1], rates[:-1])[:, None], horizon, axis=1)
+    return Ahead(expected, expected * (1.0 + margin_pu), "last rate and a margin")

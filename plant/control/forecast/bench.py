@@ -25,7 +25,16 @@ import numpy as np
 from plant.control.days import Requests
 from plant.control.forecast.baselines import FloatArray
 from plant.control.forecast.boosting import compared
-from plant.control.forecast.rolling import BASELINES, PeakTried, Tried, difference, error_pu, roll, roll_peaks
+from plant.control.forecast.rolling import (
+    BASELINES,
+    PeakTried,
+    Tried,
+    difference,
+    error_pu,
+    joined,
+    roll,
+    roll_peaks,
+)
 from plant.control.watch import bridge
 from plant.inference.trace import read_rates
 from plant.site import load_site, site_file_of
@@ -165,9 +174,11 @@ def measured(data: Path, seeds: int) -> tuple[list[Row], list[PeakRow], list[str
         begin = 181 * 24
         past = 21 * 24
         add("PJM g CO2/kWh", roll(hourly[begin - past :], START + timedelta(hours=begin - past), 3600.0, AHEAD_HOURS, past, every=7, most_history=past), 7)  # fmt: skip
-    for seed in range(FIRST_SEED, FIRST_SEED + seeds):
-        values = pool_rates(seed, 18)
-        add(f"simulated pool, seed {seed}", roll(values, START, STEP_S, AHEAD, 13 * DAY, every=7), 7)
+    name = f"{seeds} simulated pools, seeds {FIRST_SEED} to {FIRST_SEED + seeds - 1}"
+    pools = [pool_rates(seed, 18) for seed in range(FIRST_SEED, FIRST_SEED + seeds)]
+    if pools:
+        add(name, joined([roll(values, START, STEP_S, AHEAD, 13 * DAY, every=7) for values in pools]), 7)
+    for seed, values in enumerate(pools, FIRST_SEED):
         peaks.append(
             peak_row(f"simulated pool, seed {seed}", roll_peaks(values, START, STEP_S, 8 * DAY, 24), 6)
         )

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from plant.control.forecast.baselines import FloatArray, persistence, seasonal_naive
 from plant.control.forecast.combine import convex_weights
@@ -78,6 +79,8 @@ class Forecaster:
             )
         self.step_s, self.horizon_steps, self.level = step_s, horizon_steps, level
         self._learned: _Learned | None = None
+        self._plain: Forecaster | None = None
+        """Without covariates, for steps that they are not known for."""
 
     @property
     def method(self) -> str:
@@ -94,6 +97,9 @@ class Forecaster:
         """
         values, table = _checked(values, start), _table(known, len(values), "known")
         self._learned = None
+        self._plain = None
+        if table.shape[1]:
+            self._plain = Forecaster(self.step_s, self.horizon_steps, level=self.level).fit(values, start)
         if np.isfinite(values).sum() * self.step_s >= LEAST_DAYS * DAY_S:
             self._learned = self._learn(values, start, table)
         return self
@@ -108,13 +114,17 @@ class Forecaster:
         """Forecast from the end of `values` (n,): the readings up to now, as in `fit`; best a week of them or more.
 
         `known_ahead` (horizon, k) and `known` (n, k): covariates ahead and of the past, where `fit` had them. Without
-        `known` those of the fit are used, since then unchanged; without `known_ahead` the last stand. Raises InputError as `fit`, and where covariates lack.
+        `known` those of the fit are used, since then unchanged; without `known_ahead` the last stand. Steps of
+        `known_ahead` with a NaN, such as those beyond what a scheduler announces, are forecast without covariates. Raises InputError as `fit`, and where covariates lack.
         """
         values = _checked(values, start)
         learned = self._learned
         if learned is None:
             return self._few(values)
         now = self._last(values, start)
+        unknown = _unknown(known_ahead, self.horizon_steps)
+        if self._plain is not None and unknown.all():
+            return self._plain.predict(values, start)
         past, ahead = self._covariates(learned, len(values), now, known_ahead, known)
         series = learned.scale.to(values - past @ learned.effect)
         at = len(series) - 1
@@ -128,7 +138,16 @@ class Forecaster:
         low, expected, high = (
             learned.scale.back(bound) + added for bound in (expected + low, expected, expected + high)
         )
-        return Bands(expected, np.minimum(low, expected), np.maximum(high, expected), self.level)
+        bands = Bands(expected, np.minimum(low, expected), np.maximum(high, expected), self.level)
+        if self._plain is None or not unknown.any():
+            return bands
+        plain = self._plain.predict(values, start)
+        return Bands(
+            np.where(unknown, plain.expected, bands.expected),
+            np.where(unknown, plain.low, bands.low),
+            np.where(unknown, plain.high, bands.high),
+            self.level,
+        )
 
     def peak(
         self,
@@ -148,6 +167,8 @@ class Forecaster:
                 remedy="Give a day or more",
             )
         steps = min(self._day, self.horizon_steps)
+        if self._plain is not None and _unknown(known_ahead, self.horizon_steps)[:steps].any():
+            return self._plain.peak(values, start)
         effect = self._learned.effect if self._learned is not None else np.zeros(0)
         now = self._last(values, start)
         past, ahead = self._covariates(self._learned, len(values), now, known_ahead, known)
@@ -340,6 +361,13 @@ def _checked(values: FloatArray, start: datetime) -> FloatArray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
+def _unknown(known_ahead: FloatArray | None, horizon: int) -> NDArray[np.bool_]:
+    """Steps that some covariate is not known for."""
+    if known_ahead is None:
+        return np.zeros(horizon, dtype=bool)
+    return np.asarray(np.isnan(_shaped(known_ahead, horizon, "known_ahead")).any(axis=1), dtype=np.bool_)
+
+
 def _remembered(known: FloatArray, length: int, since: int) -> FloatArray:
     """Covariates of the `length` steps that end `since` steps after those of the fit: before and after, the nearest."""
     at = np.arange(length) + len(known) + since - length
@@ -348,8 +376,12 @@ def _remembered(known: FloatArray, length: int, since: int) -> FloatArray:
 
 def _table(known: FloatArray | None, length: int, name: str) -> FloatArray:
     """Covariates as (length, k); where one is not known it counts as 0."""
-    if known is None:
-        return np.zeros((length, 0))
+    return (
+        np.nan_to_num(_shaped(known, length, name), nan=0.0) if known is not None else np.zeros((length, 0))
+    )
+
+
+def _shaped(known: FloatArray, length: int, name: str) -> FloatArray:
     table = np.asarray(known, dtype=np.float64)
     table = table[:, None] if table.ndim == 1 else table
     if table.ndim != 2 or len(table) != length:
@@ -357,4 +389,4 @@ def _table(known: FloatArray | None, length: int, name: str) -> FloatArray:
             f"{name} has shape {np.shape(known)}; {length} rows are needed",
             remedy="Give one row for each step",
         )
-    return np.nan_to_num(table, nan=0.0)
+    return table

@@ -5,7 +5,7 @@ against the last value, the same time yesterday and the same time last week.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -85,6 +85,27 @@ def roll(
         np.array([inside for _, inside in naive]),
         rolling.fit_s,
         rolling.predict_s,
+    )
+
+
+def joined(tried: Sequence[Tried]) -> Tried:
+    """Trials of several series under one, origins one after another."""
+
+    def all_of(part: Callable[[Tried], FloatArray]) -> FloatArray:
+        return np.concatenate([part(one) for one in tried])
+
+    return Tried(
+        tried[0].ahead,
+        tried[0].step_s,
+        all_of(lambda one: one.came),
+        all_of(lambda one: one.ours),
+        all_of(lambda one: one.low),
+        all_of(lambda one: one.high),
+        {name: np.concatenate([one.baselines[name] for one in tried]) for name in BASELINES},
+        all_of(lambda one: one.naive_width),
+        all_of(lambda one: one.naive_inside),
+        [spent for one in tried for spent in one.fit_s],
+        [spent for one in tried for spent in one.predict_s],
     )
 
 

@@ -13,7 +13,7 @@ import contextlib
 import math
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,7 +29,7 @@ from plant.control.maintenance.survival import (
     plain_covariates,
     sign_covariates,
 )
-from plant.control.maintenance.trend import SIGN_Z, SlopePrior, Trend, feeds_on_itself, trend
+from plant.control.maintenance.trend import SIGN_Z, SlopePrior, Trend, feeds_on_itself, trend, window_days
 
 FloatArray = NDArray[np.float64]
 EVERY_DAYS, EVERY_DAYS_QUICK = 30.0, 10.0
@@ -44,7 +44,12 @@ ALARM_PRECISION = 0.9
 ALARM_LEVELS: FloatArray = np.arange(0.98, 0.14, -0.02)
 ALARM_DAMAGE: FloatArray = np.arange(1.2, 0.04, -0.02)
 LEAST_ALARMS = 10
+LEAST_FAILURES = 20
+"""Fewer say nothing of a population of their own."""
+LONG_RECORD_DAYS = 2190.0
+"""Of kinds that wear over years: six years, else hardly one of them is seen to end."""
 UNITS, SEED = 500, 11
+LONG_WINDOW_DAYS = 180.0
 RARE = ("optics", "disk", "gpu_memory")
 """Kinds that seldom fail; three times the units."""
 
@@ -93,8 +98,10 @@ def fit_kind(kind: PartKind, lives: Sequence[Lifetime], seed: int = SEED) -> Kin
     seen = looks(kind, lives, prior)
     sign = _stratum([(sign_covariates(look.trend), look) for look in seen if look.trend and look.sign],
                     ("one", "log_rul", "log_sd"), ("one", "log_rul", "log_sd"), seed)  # fmt: skip
-    plain = _population([look for look in seen if not look.sign], seed)
     unread = _population(seen, seed)
+    without = [look for look in seen if not look.sign]
+    enough = sum(look.failed for look in without) >= LEAST_FAILURES
+    plain = _population(without, seed) if enough else unread
     model = KindModel(
         kind=kind.name,
         slope=prior.mean,
@@ -271,6 +278,8 @@ def training(
     kind: PartKind, units: int = UNITS, seed: int = SEED, setting: Setting = USUAL
 ) -> list[Lifetime]:
     """The lives a kind is learned from."""
+    if window_days(kind) > LONG_WINDOW_DAYS:
+        setting = replace(setting, record_days=LONG_RECORD_DAYS)
     return fleet(kind, units * (3 if kind.name in RARE else 1), seed, setting)
 
 

@@ -91,7 +91,8 @@ class Work:
     lead_days: float
     """From order to part on site."""
     load_lost_pu: float
-    """Share of the work on the asset's dependants that stands still during planned work, after redundancy."""
+    """Share of the work of what hangs on the asset that stands still while it does, where nothing carries on for it;
+    assumed."""
     queue: str = "facilities"
 
 
@@ -127,7 +128,7 @@ _ROWS = (
              "L10 of 17,500 h at the shape 1.5 (ASME B73.1, ISO 281; remembered) is a scale of 3,270 days; "
              "7.1 mm/s is the edge of zone D of ISO 10816-3 (remembered); weeks to months from first sign to failure, "
              "assumed; 3 % a year lost to seals, windings and drives, assumed"),
-        Work("replace the pump's bearings and seal", "facilities", 4.0, 900.0, 6500.0, 10.0, 0.0),
+        Work("replace the pump's bearings and seal", "facilities", 4.0, 900.0, 6500.0, 10.0, 1.0),
         1460.0, ("pump", "bearing"),
     ),
     PartKind(
@@ -139,7 +140,7 @@ _ROWS = (
         Life("bearing", 3900.0, 2.0, 110.0, 0.5, 0.35, 0.03, 1.5,
              "L10 of 30,000 h, shape 2 (makers of EC fans give 30,000 to 70,000 h at 40 C; remembered); growth and "
              "electronics assumed"),
-        Work("replace the fan", "facilities", 3.0, 700.0, 2500.0, 7.0, 0.0),
+        Work("replace the fan", "facilities", 3.0, 700.0, 2500.0, 7.0, 0.5),
         1825.0, ("fan",),
     ),
     PartKind(
@@ -151,7 +152,7 @@ _ROWS = (
         Life("clogging", 0.0, 1.0, 500.0, 0.35, 0.3, 0.05, 1.0,
              "change at the maker's differential pressure, yearly to every second year (remembered); debris after "
              "work on the loop 5 % a year, assumed"),
-        Work("change the coolant filter", "facilities", 1.5, 180.0, 3000.0, 3.0, 0.0),
+        Work("change the coolant filter", "facilities", 1.5, 180.0, 3000.0, 3.0, 0.25),
         365.0, ("filter",),
     ),
     PartKind(
@@ -159,7 +160,7 @@ _ROWS = (
         (Signal("filter_dp_pa", "Pa", 90.0, 250.0, spread=0.08, noise=0.03, most=5000.0),),
         Life("clogging", 0.0, 1.0, 330.0, 0.4, 0.3, 0.02, 1.0,
              "final resistance 250 Pa (EN 13053 practice; remembered), about yearly"),
-        Work("change the air filters", "facilities", 1.0, 160.0, 900.0, 3.0, 0.0),
+        Work("change the air filters", "facilities", 1.0, 160.0, 900.0, 3.0, 0.1),
         270.0, ("air filter", "filters"),
     ),
     PartKind(
@@ -172,7 +173,7 @@ _ROWS = (
         Life("clogging", 0.0, 1.0, 600.0, 0.4, 0.35, 0.06, 1.0,
              "cleaned every year or two; alarm limits of plant/faults; sudden: compressor and controls 6 % a year, "
              "assumed"),
-        Work("clean the condenser", "facilities", 6.0, 600.0, 9000.0, 7.0, 0.0),
+        Work("clean the condenser", "facilities", 6.0, 600.0, 9000.0, 7.0, 1.0),
         540.0, ("condenser", "coil", "chiller"),
     ),
     PartKind(
@@ -208,7 +209,7 @@ _ROWS = (
         Life("laser", 12000.0, 1.1, 160.0, 0.6, 0.3, 0.012, 1.0,
              "of the order of 1 to 2 % a year in large fleets (remembered); slow loss of laser power or dirt, growth "
              "assumed"),
-        Work("clean or replace the transceiver", "network", 0.5, 800.0, 3500.0, 5.0, 0.0, "network"),
+        Work("clean or replace the transceiver", "network", 0.5, 800.0, 3500.0, 5.0, 1.0, "network"),
         3650.0, ("optic", "transceiver"),
     ),
     PartKind(
@@ -229,7 +230,7 @@ _ROWS = (
         Life("counts", 8000.0, 1.0, 45.0, 0.8, 0.5, 0.045, 0.5,
              "9.1 % a year for GPU and HBM together (Llama 3, arXiv 2407.21783, 220 of 419 interruptions), about half "
              "with errors that rose before, assumed"),
-        Work("replace the GPU", "hardware", 3.0, 3000.0, 9000.0, 14.0, 0.125, "hardware"),
+        Work("replace the GPU", "hardware", 3.0, 3000.0, 9000.0, 14.0, 1.0, "hardware"),
         3650.0, ("gpu", "hbm", "baseboard"),
     ),
 )  # fmt: skip

@@ -23,6 +23,8 @@ VISIT_COST = 250.0
 """A crew's way, permit and toolbox talk, once for each day on which it works; assumed."""
 TIME_LIMIT_S = 5.0
 GAP = 0.005
+LEAST_WINDOWS, MOST_WINDOWS = 8, 40
+"""Of each job, in the integer programme."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def plan(
     began = time.perf_counter()
     worth = _worth(jobs, windows)
     fallback = greedy(jobs, windows, crews, visit_cost=visit_cost)
-    pairs = [(j, w) for j in range(len(jobs)) for w in range(len(windows)) if worth[j, w] > 0.0]
+    pairs = [(j, w) for j in range(len(jobs)) for w in _worthwhile(worth[j], visit_cost)]
     if not pairs:
         return Schedule({}, 0.0, "none needed", "optimal", time.perf_counter() - began)
     found = _solve(_Programme(jobs, windows, crews, worth, pairs, visit_cost), time_limit_s)
@@ -109,6 +111,16 @@ def plan(
         return Schedule(fallback.windows, fallback.gain, fallback.method, status, seconds, len(found.x))
     gap = None if found.mip_gap is None else float(found.mip_gap)
     return Schedule(chosen, gain, "MILP by HiGHS", status, seconds, len(found.x), gap)
+
+
+def _worthwhile(worth: FloatArray, visit_cost: float) -> list[int]:
+    """Windows a job may end up in. One that is worth less than its best by more than a visit pays only where crews or
+    partners leave no better one, so a few more than the best are kept."""
+    best = np.argsort(-worth, kind="stable")
+    near = [int(w) for w in best[:MOST_WINDOWS] if worth[w] > 0.0]
+    return [
+        w for place, w in enumerate(near) if place < LEAST_WINDOWS or worth[w] >= worth[best[0]] - visit_cost
+    ]
 
 
 def greedy(

@@ -184,15 +184,18 @@ def _posterior(
     return (s2 * y0 - s1 * y1) / whole, (n * y1 - s1 * y0) / whole, covariance
 
 
-def _meets(gap: float, slope: float, covariance: FloatArray, spread: float) -> tuple[float, float]:
+def _meets(
+    gap: float, slope: float, covariance: FloatArray, spread: float, prior: SlopePrior
+) -> tuple[float, float]:
     """Time until a line `gap` below its goal meets it, and the standard error of that time's logarithm (delta rule).
 
     What is left is uncertain by the line and by the sensor's own offset `spread`; since the part has not failed, it is
-    taken as what a normal variable is on average where it is above 0.
+    taken as what a normal variable is on average where it is above 0. Wear that stands still for a while is taken to go
+    on at a quarter of the usual pace.
     """
     sd = math.sqrt(covariance[0, 0] + spread * spread)
     left = max(_positive_part(gap, sd), 0.1 * sd)
-    steep = max(slope, 1e-6, 0.2 * math.sqrt(covariance[1, 1]))
+    steep = max(slope, 0.25 * prior.mean, 1e-6, 0.2 * math.sqrt(covariance[1, 1]))
     variance = (sd / left) ** 2 + covariance[1, 1] / steep**2 + 2.0 * covariance[0, 1] / (left * steep)
     return left / steep, math.sqrt(min(max(variance, 1e-4), 9.0))
 
@@ -238,7 +241,7 @@ def _bent_or_straight(
 def _straight(t: FloatArray, damage: FloatArray, signal: Signal, prior: SlopePrior) -> _Path:
     noise = signal.noise
     level, slope, covariance = _posterior(t, damage, np.full(len(t), noise), prior)
-    rul, log_sd = _meets(1.0 - level, slope, covariance, signal.spread)
+    rul, log_sd = _meets(1.0 - level, slope, covariance, signal.spread, prior)
     misfit = float((((damage - level - slope * t) / noise) ** 2).sum())
     return _Path(level, slope, rul, log_sd, *_errors(covariance), misfit)
 
@@ -249,7 +252,7 @@ def _growing(t: FloatArray, damage: FloatArray, signal: Signal, floor: float, pr
     kept = np.maximum(damage, 0.5 * floor)
     value, slope, covariance = _posterior(t, np.log(kept), noise / kept + 0.05, prior)
     level = math.exp(min(value, 1.0))
-    rul, log_sd = _meets(-value, slope, covariance, signal.spread / max(level, 0.05))
+    rul, log_sd = _meets(-value, slope, covariance, signal.spread / max(level, 0.05), prior)
     misfit = float((((damage - np.exp(np.minimum(value + slope * t, 3.0))) / noise) ** 2).sum())
     return _Path(level, slope * level, rul, log_sd, *_errors(covariance), misfit, growing=True)
 

@@ -16,7 +16,7 @@ from plant.control.peak.battery import Storage
 
 
 FloatArray = NDArray[np.float64]
-AIM_PU = 0.996
+AIM_PU = 0.9985
 """Of the target: the layer lags a little behind the load, and what passes the target is the next one."""
 REFILL_H = 1.0
 """Energy kept for peaks is refilled within so long."""
@@ -66,7 +66,7 @@ def setpoint_kw(order: Order, draw_kw: float, meter: Meter, storage: Storage, st
     >>> s = Storage(1000.0, 100.0, 900.0, 1000.0, 0.95, 0.95, 6.0, 1.0)
     >>> order = Order(base_kw=-300.0, target_kw=5000.0, charge_cap_kw=4900.0)
     >>> [setpoint_kw(order, draw, Meter(), s, 500.0) for draw in (4000.0, 4800.0, 5400.0)]
-    [-300.0, -100.0, 420.0]
+    [-300.0, -100.0, 407.5]
     """
     allowed = meter.allowed_kw(AIM_PU * order.target_kw)
     if draw_kw > allowed:

@@ -20,27 +20,34 @@ BISECTIONS = 14
 
 
 @njit(cache=True)
-def _asks(load: Any, hours: float, target: float, power: float, eta_in: float, eta_out: float) -> float:
-    """Stored energy above the lowest charge, at the begin, that holds the target throughout."""
+def _asks(
+    load: Any, hours: float, target: float, power: float, eta_in: float, eta_out: float, room: float
+) -> float:
+    """Stored energy above the lowest charge, at the begin, that holds the target throughout; infinite where a peak asks
+    for more than the store has room for."""
     ahead = 0.0
     for step in range(load.size - 1, -1, -1):
         over = load[step] - target
         if over > 0.0:
             ahead += min(over, power) / eta_out * hours
+            if ahead > room:
+                return np.inf
         else:
             ahead = max(ahead - min(-over, power) * eta_in * hours, 0.0)
     return ahead
 
 
 @njit(cache=True)
-def _least(loads: Any, hours: float, usable: float, power: float, eta_in: float, eta_out: float, least: Any) -> None:
+def _least(
+    loads: Any, hours: float, usable: float, power: float, eta_in: float, eta_out: float, room: float, least: Any
+) -> None:
     for path in range(loads.shape[0]):
         load = loads[path]
         high = load.max()
         low = high - power
         for _ in range(BISECTIONS):
             middle = 0.5 * (low + high)
-            if _asks(load, hours, middle, power, eta_in, eta_out) > usable:
+            if _asks(load, hours, middle, power, eta_in, eta_out, room) > usable:
                 low = middle
             else:
                 high = middle
@@ -69,5 +76,8 @@ def least_targets_kw(loads_kw: FloatArray, step_s: float, stored_kwh: float, sto
     """(S,): the lowest draw at which each path can be held from what is stored now."""
     least, usable = np.empty(len(loads_kw)), max(stored_kwh - storage.low_kwh, 0.0)
     if loads_kw.size:
-        _least(loads_kw, step_s / 3600.0, usable, storage.power_kw, storage.eta_charge, storage.eta_discharge, least)
+        _least(
+            loads_kw, step_s / 3600.0, usable, storage.power_kw, storage.eta_charge, storage.eta_discharge,
+            max(storage.usable_kwh, usable), least,
+        )  # fmt: skip
     return least

@@ -189,7 +189,7 @@ class Receding:
             prices=price_series(case.tariff, bands.expected.size, self.step_s, hour), step_s=self.step_s,
             stored_kwh=stored_kwh, grid_peak_kw=grid_peak,
             load_peak_kw=float(past.max(initial=load[-1] if load.size else 0.0)) if past.size else float(bands.expected[0]),
-            demand_per_kw=case.demand_per_kw, rough_kw=self._rough, period_steps=-(-(case.load_kw.size - at) // self._each), later_peaks_kw=self._later(load, at),
+            demand_per_kw=case.demand_per_kw, rough_kw=self._rough, past_kw=load[-WINDOW_DAYS * self._day :], period_steps=-(-(case.load_kw.size - at) // self._each), later_peaks_kw=self._later(load, at),
         )  # fmt: skip
         if self.flex:
             situation = self._wait(at, situation)
@@ -246,31 +246,32 @@ class Receding:
         if not load.size:
             load = self.case.load_kw[:1]
         start = now - timedelta(seconds=load.size * self.step_s)
+        load, start = load[-WINDOW_DAYS * self._day :], max(start, now - timedelta(days=WINDOW_DAYS))
         day = int(at * case.step_s // 86400.0)
         if day != self._learned_at:
             self._learned_at = day
             self._learn(load)
-            if self.forecast is None:
-                self._model = Forecaster(self.step_s, self._steps).fit(load, start, self._known(load.size))
+            if self.forecast is None and (day < EARLY_DAYS or day % REFIT_DAYS == 0):
+                self._model = Forecaster(self.step_s, self._steps).fit(load, start, self._known(at, load.size))
         if self.forecast is not None:
             return self.forecast(load, start)
         assert self._model is not None
-        table = self._known(load.size + self._steps)
+        table = self._known(at, load.size, self._steps)
         if table is None:
             return self._model.predict(load, start)
         return self._model.predict(load, start, table[load.size :], table[: load.size])
 
-    def _known(self, rows: int) -> FloatArray | None:
-        """Covariates of so many steps from the history's first on; beyond the case its last stand."""
+    def _known(self, at: int, past: int, ahead: int = 0) -> FloatArray | None:
+        """Covariates of so many steps before `at` and after; beyond the case its last stand."""
         if self.case.known is None:
             return None
-        table = _means(self.case.known[-(self.case.known.size // self._each * self._each):], self._each)
-        return np.pad(table, (0, max(rows - table.size, 0)), mode="edge")[:rows, None]
-
+        now, each = self.case.before_kw.size + at, self._each
+        table = np.pad(self.case.known, (0, ahead * each), mode="edge")[now - past * each : now + ahead * each]
+        return _means(table, each)[:, None]
 
     def _learn(self, load: FloatArray) -> None:
         """Once a day: how rough the load is, and what each past day could have been held at."""
-        recent = load[-28 * self._day :]
+        recent = load
         self._rough = roughness_kw(recent, self.step_s, np.random.default_rng(0))
         whole = recent.size // self._day * self._day
         days = recent[recent.size - whole :].reshape(-1, self._day)
@@ -300,6 +301,8 @@ def for_flex(case: Case) -> Case:
     return replace(case, load_kw=case.load_kw.copy(), known=None if case.known is None else case.known.copy())
 
 
+WINDOW_DAYS, EARLY_DAYS, REFIT_DAYS = 14, 4, 4
+"""History a forecast rests on; the forecaster learns anew each day at first and every fourth day then (the loop: daily)."""
 LEAST_DAYS = 4
 """So many past days tell what the days to come may force."""
 

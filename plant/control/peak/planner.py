@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,7 @@ BURST_H = 0.5
 class Tuning:
     """How the planner weighs chance. Chosen on generated sites with seeds that no figure is reported on."""
 
-    paths: int = 200
+    paths: int = 120
     """Drawn for the target and for the energy kept."""
     plan_paths: int = 1
     """Of them in the programme; 1: the expected load alone."""
@@ -37,8 +37,10 @@ class Tuning:
     forced_quantile: float = 0.05
     """Of the same over the whole horizon: a peak that comes almost surely, so that shaving below it is in vain."""
     keep_least: float = 0.9
-    keep_most: float = 0.995
+    keep_most: float = 0.95
     """Bounds of the quantile of the energy that paths ask for at that target: what is kept (`keep_quantile`)."""
+    seen_pu: float = 1.0
+    """Of the energy that the worst burst of the history would ask for at that target: kept at least."""
     sight_h: float = 2.5
     """Energy for peaks is kept so long ahead, without counting on a refill."""
     month_quantile: float = 0.5
@@ -75,6 +77,8 @@ class Situation:
     """For the whole billing period."""
     rough_kw: FloatArray
     """Roughness of the load, see `paths.roughness_kw`."""
+    past_kw: FloatArray = field(default_factory=lambda: np.zeros(0))
+    """(n,): the load's history at the same step; NaN for gaps."""
     most_import_kw: float = np.inf
     period_steps: int = 0
     """Until the billing period ends; 0: beyond the horizon."""
@@ -137,8 +141,10 @@ def _protection(
         float(np.quantile(forced, tuning.forced_quantile)),
     )  # fmt: skip
     need = np.quantile(needed_kwh(paths, now.step_s, target, storage, tuning.sight_h), keep_quantile(now, storage, tuning), axis=0)
+    seen = needed_kwh(np.nan_to_num(now.past_kw)[None, :], now.step_s, target, storage, tuning.sight_h)
     keep = np.zeros(now.expected_kw.size)
     keep[: need.size - 1] = need[1:]
+    keep[: need.size] = np.maximum(keep[: need.size], tuning.seen_pu * float(seen.max(initial=0.0)))
     return target, storage.low_kwh + keep
 
 

@@ -186,7 +186,10 @@ class _Build:
         # What is stored and what is short of it reach what is to be kept.
         put(3 * n + 1 + all_steps, at_e + all_steps, 1.0)
         put(3 * n + 1 + all_steps, at_peak + self.rates.size + 1 + all_steps, 1.0)
-        size = 4 * n + 1
+        # Base power and what the real-time layer adds stay within the rating together.
+        put(4 * n + 1, 0, 1.0)
+        put(4 * n + 1, at_more, 1.0)
+        size = 4 * n + 2
         for k in range(self.on_steps):
             power = (((0, 1.0), (at_more, 1.0), (1, 1.0), (at_less, -1.0)) if k == 0
                      else ((at_c + k - 1, 1.0), (at_d + k - 1, 1.0)))  # fmt: skip
@@ -248,11 +251,12 @@ class _Build:
             balance = np.zeros(n)
             balance[0] = keep * p.stored_kwh
             low.append(np.concatenate([
-                balance, np.full(n, -np.inf), np.minimum(p.least_import_kw - load, 0.0), [0.0], keep_kwh,
+                balance, np.full(n, -np.inf), np.minimum(p.least_import_kw - load, 0.0), [0.0], keep_kwh, [-np.inf],
                 np.full(self.on_steps, -np.inf),
             ]))  # fmt: skip
             high.append(np.concatenate([
-                balance, self.floors[0] - load, np.full(n, np.inf), np.full(1 + n, np.inf), np.zeros(self.on_steps),
+                balance, self.floors[0] - load, np.full(n, np.inf), np.full(1 + n, np.inf), [p.storage.power_kw],
+                np.zeros(self.on_steps),
             ]))  # fmt: skip
         self.row_low, self.row_high = np.concatenate(low), np.concatenate(high)
 

@@ -278,3 +278,13 @@ def test_impossible_begins_are_said(demo: Site) -> None:
         DaysSite(demo, datetime(2026, 1, 1))
     with pytest.raises(UsageError, match="days of history"):
         DaysSite(demo, START, warm_days=-1.0)
+
+
+def test_a_drained_serving_node_takes_no_jobs_node(days: DaysSite) -> None:
+    """The scheduler's replicas stand for the pool's own nodes; they do not wander off to nodes of jobs."""
+    do(days, "drain_node", "gpu-05")
+    days.inject("host_crash", "gpu-06")
+    days.settle(180)
+    assert all(set(task.nodes) <= set(days.site.pools[0].nodes) for name, task in days._jobs.scheduler.tasks.items()
+               if name.startswith("pool-chat/"))  # fmt: skip
+    assert days.plant.number("pool-chat", "healthy_nodes") == 6.0
