@@ -13,6 +13,7 @@ from setpoint.app.cli_plant import Json, SiteName, print_json, span_s
 from setpoint.errors import UsageError
 
 NOTHING_PLANNED = 3
+FIRST_YEAR, LAST_YEAR = 2000, 2100
 LONGEST_S, SHORTEST_S = 90 * 86400.0, 60.0
 
 
@@ -82,9 +83,15 @@ def _moment(written: str) -> datetime | None:
     if not written:
         return None
     try:
-        return datetime.fromisoformat(written)
+        moment = datetime.fromisoformat(written)
     except ValueError as error:
         raise UsageError(f"--start: {error}", remedy="Write it as 2026-03-14T12:00") from error
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise UsageError(
+            f"--start: the year {moment.year} asked, {FIRST_YEAR} to {LAST_YEAR} allowed",
+            remedy="Write it as 2026-03-14T12:00",
+        )
+    return moment
 
 
 def this_hour() -> datetime:

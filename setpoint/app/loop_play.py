@@ -40,7 +40,7 @@ from tools.loops.days_site import DaysSite
 DAYS_FILE, RUN_FILE = "days.json", "loop_run.json"
 MARGIN = timedelta(hours=1)
 """Acts take time to show: so far the simulated clock may pass the end of the run."""
-LOOK_S, PATIENCE_S = 0.01, 600.0
+LOOK_S, PATIENCE_S = 0.02, 600.0
 """How often a turn's work is looked for, and how long it may take."""
 LONGEST_H = 20 * 24.0
 """The history of a simulated site goes three weeks back."""
@@ -257,7 +257,6 @@ async def _settle(runtime: Runtime, policy: Policy) -> None:
             return
         if not jobs and not await asyncio.to_thread(runtime.decide, policy):
             return
-        runtime.engine.wake("lanes")
         await asyncio.sleep(LOOK_S)
 
 

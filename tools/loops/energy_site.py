@@ -22,6 +22,8 @@ LOAD_MOST_PU = 0.7
 CHAT_SAMPLE, SEED = 4000, 7
 ALONE_PU = 0.5
 """Prompts whose own computation takes more of the deadline than this are left out: no load lets them keep it."""
+PLACED_REQUESTS, PLACED_RPS, PLACED_MOST = 2000, 16.0, 8
+"""Of the made-up chat trace that placements are judged on, and the most instances tried."""
 SCALES = (0.7, 1.4)
 """How far a pool's read power may stand from the model's before the reading is doubted."""
 
@@ -166,3 +168,37 @@ def _profiled(deployment: str, ttft_ms: float, tpot_ms: float, instances: int) -
     found = profile(d, load, instances)
     share = found.capacity_rps / found.most_rps
     return (share, found.most_rps) if share > 0 else None
+
+
+# ---- placement -------------------------------------------------------------------------------------------------
+
+
+def placements(site: Site) -> tuple[str, ...]:
+    """For the pool that takes most requests: prefill and decode together or apart, decode from HBM or SRAM, in a
+    sentence each with its figures. Empty where its deadlines are kept by no number tried."""
+    if not site.pools:
+        return ()
+    pool = max(site.pools, key=lambda one: one.share)
+    try:
+        d = site.deployment(pool.name)
+        said = _placed(d.model_dump_json(), pool.ttft_slo_ms, pool.tpot_slo_ms)
+    except (SetpointError, ValueError):
+        return ()
+    return tuple(f"{pool.name}, at {PLACED_RPS:g} requests a second: {one}" for one in said)
+
+
+@lru_cache(maxsize=16)
+def _placed(deployment: str, ttft_ms: float, tpot_ms: float) -> tuple[str, ...]:
+    from plant.control.energy.placement import hbm_or_sram, together_or_split
+    from plant.hardware.gpus import gpu
+    from plant.inference.deployment import Deployment
+    from plant.inference.slo import make_slo
+    from plant.inference.trace import Lengths, synthetic
+
+    d, slo = Deployment.model_validate_json(deployment), make_slo(ttft_ms / 1000.0, tpot_ms / 1000.0)
+    trace = synthetic(PLACED_REQUESTS, PLACED_RPS, SEED, lengths=Lengths(longest=max(1, d.max_len // 2)))
+    found = (
+        together_or_split(d, trace, slo, PLACED_MOST),
+        hbm_or_sram(d, trace, slo, PLACED_MOST, gpu("Groq-LPU-v1")),
+    )
+    return tuple(str(one) for one in found)

@@ -13,6 +13,7 @@ from plant.control.energy.placement import SMALLER, smaller_model
 from plant.control.energy.pool_plan import Step, chance_above
 from setpoint.contracts.loops import Curve, Forecast, LoopPlan, Move, Risk, Saving, SolverNote, Trouble, Watch
 from setpoint.contracts.site import Site
+from tools.loops.energy_site import placements
 
 if TYPE_CHECKING:
     from tools.loops.energy_loop import PoolOutlook
@@ -53,7 +54,7 @@ def plan_of(
         forecasts=forecasts, curves=tuple(c for pool in outlook.pools for c in _curves(pool, watch, outlook.step_s)),
         moves=moves, savings=(saving, _carbon(site, saving)), risks=tuple(_risk(pool) for pool in outlook.pools),
         troubles=tuple(_short(pool, outlook.step_s) for pool in outlook.pools if pool.path.short.any()),
-        facts=_facts(site, outlook, saving), notes=tuple(_notes(outlook)),
+        facts=_facts(site, outlook, saving), notes=tuple(_notes(site, outlook)),
         solver=SolverNote(method="search over nodes and clocks", status="optimal", seconds=0.0),
     )  # fmt: skip
 
@@ -268,7 +269,7 @@ def _facts(site: Site, outlook: Outlook, saving: Saving) -> dict[str, str]:
     return found
 
 
-def _notes(outlook: Outlook) -> Iterator[str]:
+def _notes(site: Site, outlook: Outlook) -> Iterator[str]:
     yield (
         "Steps beyond the next hour are planned with the next hour's uncertainty, since each is planned anew before it comes."
     )
@@ -280,5 +281,6 @@ def _notes(outlook: Outlook) -> Iterator[str]:
             f"{pool.model.name} is filled to {pool.model.load_most_pu:.0%} of what it can serve, so that one request in a "
             "hundred at most misses its deadline when the upper end comes."
         )
+    yield from placements(site)
     lost = ", ".join(f"{name} about {points:.0f} points" for name, _, points in SMALLER)
     yield f"A smaller model costs quality ({lost} of MMLU) and is proposed only under the contracted power."

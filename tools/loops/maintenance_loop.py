@@ -198,7 +198,7 @@ class MaintenanceLoop:
         gains = case.worth.gain(starts, self._tasks_days)
         allowed = starts >= self._lead_days(part, now)
         for window in self.ports.site.maintenance:
-            if part.work_exposes([window.assets]):
+            if part.bared_by(window.assets):
                 begin, end = ((moment - now).total_seconds() / DAY_S for moment in (window.start, window.end))
                 allowed &= (starts + work.hours / 24.0 <= begin) | (starts >= end)
         return schedule.Job(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -28,17 +27,22 @@ class Part:
     age_from: str
     gpus: int
     """GPUs that stand still when the asset fails and nothing carries on for it."""
-    redundant: bool
+    partners: tuple[str, ...]
+    """Assets that carry on for it, or for which it does."""
     not_with: tuple[str, ...]
     """Groups of assets of which at most one is worked on in a day."""
+
+    @property
+    def redundant(self) -> bool:
+        return len(self.partners) > 0
 
     @property
     def key(self) -> str:
         return f"{self.asset}/{self.kind.name}"
 
-    def work_exposes(self, window_asset_globs: Iterable[str]) -> bool:
-        """Whether planned work on one of those would leave nothing that carries on for this asset's group."""
-        return any(fnmatchcase(name, glob) for glob in window_asset_globs for name in self.not_with)
+    def bared_by(self, assets: str) -> bool:
+        """Whether work on the assets of that glob leaves it without one of its partners."""
+        return any(fnmatchcase(partner, assets) for partner in self.partners)
 
 
 def parts_of(site: Site, now: datetime) -> list[Part]:
@@ -53,10 +57,11 @@ def parts_of(site: Site, now: datetime) -> list[Part]:
 
 def _part(site: Site, asset: Asset, kind: PartKind, now: datetime) -> Part:
     age, said = age_of(site, asset, kind, now)
-    groups = _groups(site, asset)
+    partners = _partners(site, asset)
+    groups = {"+".join(sorted((asset.name, partner))) for partner in partners}
     return Part(
-        asset.name, kind, _count(site, asset), age, said, _gpus_below(site, asset), len(groups) > 0, groups
-    )
+        asset.name, kind, _count(site, asset), age, said, _gpus_below(site, asset), partners, tuple(sorted(groups))
+    )  # fmt: skip
 
 
 def age_of(site: Site, asset: Asset, kind: PartKind, now: datetime) -> tuple[float | None, str]:
@@ -98,26 +103,16 @@ def _gpus_below(site: Site, asset: Asset) -> int:
     return total
 
 
-def _groups(site: Site, asset: Asset) -> tuple[str, ...]:
-    """Pairs that carry on for each other, pumps of one CDU, chillers and handlers that cool the same."""
-    partners = {
+def _partners(site: Site, asset: Asset) -> tuple[str, ...]:
+    """Assets named as redundant with it, the other pumps of its CDU, and chillers or handlers that cool the same."""
+    named = {
         *asset.redundant_with,
         *(other.name for other in site.assets if asset.name in other.redundant_with),
     }
-    pairs = ["+".join(sorted((asset.name, partner))) for partner in partners if site.find(partner)]
-    pumped = (
-        [f"pumps of {cdu.name}" for cdu in site.below(asset.name, "cdu")[:1]] if asset.kind == "pump" else []
-    )
-    shared = _shared(site, asset)
-    return tuple(sorted({*pairs, *pumped, *shared}))
-
-
-def _shared(site: Site, asset: Asset) -> list[str]:
-    """Units of one kind that feed the same asset stand in for each other where there are two or more."""
-    if asset.kind not in ("chiller", "crah"):
-        return []
-    below = site.standing_on(asset.name)
-    alike = [
-        other.name for other in site.of_kind(asset.kind) if other.name != asset.name and set(below) & set(site.standing_on(other.name))
-    ]  # fmt: skip
-    return [f"{asset.kind} group of {min([asset.name, *alike])}"] if alike else []
+    if asset.kind in ("pump", "chiller", "crah"):
+        below = set(site.standing_on(asset.name))
+        named |= {
+            other.name for other in site.of_kind(asset.kind)
+            if other.name != asset.name and below & set(site.standing_on(other.name))
+        }  # fmt: skip
+    return tuple(sorted(name for name in named if site.find(name)))

@@ -114,7 +114,7 @@ class Scripted:
 
     def on_nodes(self) -> dict[str, tuple[int, float, bool]]:
         runs = self.span.start <= self.now < self.span.end
-        return {name: (1, self.span.load_pu, True) for name in self.span.nodes} if runs else {}
+        return dict.fromkeys(self.span.nodes, (1, self.span.load_pu, True)) if runs else {}
 
     def spans(self, start: datetime, end: datetime) -> list[Span]:
         known = self.told or self.span.start <= self.now

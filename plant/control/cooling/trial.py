@@ -78,7 +78,8 @@ class Meter:
     @property
     def total_kwh(self) -> FloatArray:
         """By day."""
-        return np.sum([self.pump_kwh, self.fan_kwh, self.chiller_kwh, self.water_kwh], axis=0, dtype=np.float64)
+        parts = np.array([self.pump_kwh, self.fan_kwh, self.chiller_kwh, self.water_kwh], dtype=np.float64)
+        return np.asarray(parts.sum(axis=0), np.float64)
 
 
 class World:

@@ -4,7 +4,7 @@
 
 Baselines: "static" is a fleet provisioned for the highest rate of all days in one pool at full clock; "hourly" is one
 pool at full clock that is sized anew each hour from the last rate, with the same rule of headroom; "hourly, P99" is
-the same with a fixed margin instead, the least of a list, in hindsight, that keeps P99 over these days. All take the tensor
+sized so with a fixed margin, the least of a list that, in hindsight, keeps P99 over these days. All take the tensor
 parallelism that suits them best. Charged to all: rest power of what runs, boot and weight load, hosts, the drain of
 what is stopped. The quantile that is provided for is chosen on the first days; the other days are shown apart.
 """
@@ -231,6 +231,8 @@ def say(found: Mapping[str, Any]) -> str:
           for which, pools in found["pools"].items()),
         f"Answer class told from the prompt's length: {found['lengths']['predicted']:.0%} right on the second half of the trace, "
         f"{found['lengths']['most frequent class']:.0%} by the most frequent class",
+        "Pools tried, kW at the mean of day 1 (brief, long: the answer as foretold): "
+        + "; ".join(f"{' | '.join(p['pools'])} {p['kw']:.1f}" for p in found["partitions"]),
         "", f"Nodes that are not needed are off ({1000 * STANDBY_KW:g} W):", *_table(found["rows"]),
         "", "Nodes that are not needed stay on at rest:", *_table(found["idle_rows"]), "",
     ]  # fmt: skip

@@ -8,7 +8,6 @@ differs. A forecast sees the series up to the beginning of a step and nothing la
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property

@@ -198,6 +198,7 @@ def test_json_is_the_plan_whole_with_its_words() -> None:
         (["peak", "--horizon", "200d"], "90 days"),
         (["peak", "--horizon", "5s"], "1 min to 90 days"),
         (["peak", "--start", "yesterday"], "2026-03-14T12:00"),
+        (["peak", "--start", "0001-01-01T00:00"], "2000 to 2100"),
     ],
 )
 def test_what_cannot_be_asked_is_refused_with_an_example(words: list[str], says: str) -> None:

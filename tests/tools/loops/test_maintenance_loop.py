@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pytest
@@ -31,37 +32,33 @@ def site() -> Site:
     return load_site(site_file_of("demo"))
 
 
-def _moments(step_h: float = 1.0) -> list[datetime]:
-    steps = int(DAYS * 24 / step_h)
-    return [NOW - timedelta(hours=step_h * (steps - 1 - n)) for n in range(steps)]
+MOMENTS = [NOW - timedelta(hours=n) for n in reversed(range(DAYS * 24))]
 
 
 def _feeds(site: Site) -> Readings:
     """A draw that is low from midnight to six."""
     return [
-        (feed.name, "load_kw", at, 100.0 if at.hour < 6 else 160.0) for feed in site.of_kind("feed") for at in _moments()
+        (feed.name, "load_kw", at, 100.0 if at.hour < 6 else 160.0) for feed in site.of_kind("feed") for at in MOMENTS
     ]  # fmt: skip
 
 
 def _signal(asset: str, metric: str, of_days: Callable[[float], float], until: datetime = NOW) -> Readings:
     """Readings by the hour, of days before `NOW`."""
     return [
-        (asset, metric, at, of_days((at - NOW).total_seconds() / 86400.0)) for at in _moments() if at <= until
+        (asset, metric, at, of_days((at - NOW).total_seconds() / 86400.0)) for at in MOMENTS if at <= until
     ]
 
 
 def _worn(site: Site, pump: str) -> Readings:
     """One pump's vibration grows by 6 % a day and stands at two thirds of the way; the others are sound."""
     rng = np.random.default_rng(1)
+
+    def shown(day: float, worn: bool) -> float:
+        return 1.6 + (3.63 * math.exp(0.06 * day) if worn else 0.0) + 0.05 * float(rng.standard_normal())
+
     rows: Readings = []
     for asset in site.of_kind("pump"):
-        level = 1.6 + 5.5 * 0.66
-        rows += _signal(
-            asset.name, "vibration_mm_s",
-            lambda day, worn=asset.name == pump: float(
-                (1.6 + (level - 1.6) * math.exp(0.06 * day) if worn else 1.6) + 0.05 * rng.standard_normal()
-            ),
-        )  # fmt: skip
+        rows += _signal(asset.name, "vibration_mm_s", partial(shown, worn=asset.name == pump))
     return rows
 
 
@@ -118,6 +115,13 @@ def test_the_draw_is_foretold_and_work_falls_into_its_low_hours(site: Site) -> N
         low < middle < high
         for low, middle, high in zip(signal.low, signal.expected, signal.high, strict=True)
     )
+
+
+def test_a_shorter_horizon_plans_no_further(site: Site) -> None:
+    ports = replace(_ports(site, _feeds(site) + _worn(site, _pump(site))), horizon_s=20 * 86400.0)
+    plan = _plan(MaintenanceLoop(ports))
+    assert plan.horizon_s == 20 * 86400.0
+    assert all(task.window_start < NOW + timedelta(days=20) for task in plan.tasks if task.window_start)
 
 
 def test_a_sound_site_is_left_alone(site: Site) -> None:
@@ -271,4 +275,3 @@ def test_the_simulated_plants_own_wear_is_found(site: Site) -> None:
         ]
     plan = _plan(MaintenanceLoop(_ports(site, rows)))
     assert {task.asset for task in plan.tasks if task.fails_within > 0.3} == {pump, cdu}
-    assert replace(_ports(site, rows), horizon_s=86400.0).horizon_s == 86400.0

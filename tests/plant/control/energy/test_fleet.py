@@ -51,7 +51,9 @@ def test_each_manager_saves_and_all_together_save_most(pools: dict[str, Pool]) -
     assert kwh["all"] == min(kwh.values())
 
 
-def test_a_fleet_for_the_highest_rate_is_never_late_and_one_that_does_not_see_a_burst_is(pools: dict[str, Pool]) -> None:
+def test_a_fleet_for_the_highest_rate_is_never_late_and_one_that_does_not_see_a_burst_is(
+    pools: dict[str, Pool],
+) -> None:
     rates = np.full(40, 60.0)
     rates[20:] = 240.0
     static = books([pools["all"]], Policy("static", None), rates)
@@ -59,7 +61,9 @@ def test_a_fleet_for_the_highest_rate_is_never_late_and_one_that_does_not_see_a_
     watchful = books([pools["all"]], Policy("w", reactive(rates, 7, 0.9), emergency=True), rates)
     assert static.late_pu < 0.01
     assert blind.late[20:24].sum() > 3 * 240.0 * STEP_S * 0.9
-    assert watchful.late[20] == pytest.approx(240.0 * STEP_S), "it starts instances once it sees the burst, not before"
+    assert watchful.late[20] == pytest.approx(240.0 * STEP_S), (
+        "it starts instances once it sees the burst, not before"
+    )
     assert watchful.late.sum() < blind.late.sum()
 
 
@@ -110,7 +114,9 @@ def test_answers_are_told_better_than_by_the_most_frequent_class_where_prompts_s
         AnswerPredictor.fit(prompts[:3], answers[:3])
 
 
-def test_hours_judged_by_replay_agree_with_the_books(pools: dict[str, Pool], served: Trace, kinds: np.ndarray) -> None:
+def test_hours_judged_by_replay_agree_with_the_books(
+    pools: dict[str, Pool], served: Trace, kinds: np.ndarray
+) -> None:
     from plant.control.energy.judge import judge_hour
 
     rates = np.full(12, 40.0)

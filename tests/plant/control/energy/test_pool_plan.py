@@ -68,7 +68,9 @@ def test_a_node_wanted_again_soon_is_kept() -> None:
 
 @pytest.mark.parametrize("now", [(8, 1.0), (8, 0.5), (3, 1.0), (4, 0.7), (2, 0.4)])
 @pytest.mark.parametrize("high", [3.0, 9.0, 15.0, 22.0])
-def test_every_change_that_is_due_is_safe_by_itself_where_it_takes_capacity(now: tuple[int, float], high: float) -> None:
+def test_every_change_that_is_due_is_safe_by_itself_where_it_takes_capacity(
+    now: tuple[int, float], high: float
+) -> None:
     expected = 0.8 * high
     path = plan_pool(POOL, np.full(12, expected), np.full(12, high), 600.0)
     could = POOL.carries(high, *now)

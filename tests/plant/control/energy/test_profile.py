@@ -25,7 +25,9 @@ def test_power_is_that_of_the_engine_within_a_few_percent_and_latency_within_its
         assert min(c.tpot for c in found) > 0.65, found
 
 
-def test_more_load_is_never_faster_and_a_lower_clock_never_slower_to_draw_power(pools: dict[str, Pool]) -> None:
+def test_more_load_is_never_faster_and_a_lower_clock_never_slower_to_draw_power(
+    pools: dict[str, Pool],
+) -> None:
     table = pools["all"].tables[-1]
     full = table.ttft_used[1:, -1, -1]
     assert (np.diff(full[np.isfinite(full)]) > -1e-9).all()
@@ -41,7 +43,9 @@ def test_the_thriftiest_clocks_keep_the_deadlines_and_save(pools: dict[str, Pool
     at = int(np.searchsorted(table.rates_rps, rate))
     assert table.used[at, clocks[0], clocks[1]] <= 1.0
     assert table.power_at(rate, clocks) < 0.8 * table.power_at(rate, table.full)
-    assert table.clocks_pu[clocks[1]] <= table.clocks_pu[clocks[0]], "decode needs its clock less than prefill"
+    assert table.clocks_pu[clocks[1]] <= table.clocks_pu[clocks[0]], (
+        "decode needs its clock less than prefill"
+    )
 
 
 def test_beyond_what_it_can_carry_all_is_late(pools: dict[str, Pool]) -> None:
@@ -59,7 +63,7 @@ def test_a_table_is_made_once(pools: dict[str, Pool]) -> None:
 def test_what_never_fits_is_said() -> None:
     d = Deployment(model=model("llama-3.1-70b"), gpu=gpu("H100"), tp=1)
     lengths = np.full(10, 100)
-    with pytest.raises(Exception, match="GB|fit|holds"):
+    with pytest.raises(Exception, match=r"GB|fit|holds"):
         profile(d, load_of(lengths, lengths, np.zeros(10, np.int64), (1.0,), 0.1))
     with pytest.raises(UsageError):
         load_of(lengths[:0], lengths[:0], lengths[:0], (1.0,), 0.1)
