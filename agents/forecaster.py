@@ -6,9 +6,8 @@ It also keeps what forecasts turned out to be worth, and says when their interva
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
 
 from setpoint.contracts.loops import Forecast, Observed, Trouble, Watch
 from tools.loops.ports import Loop
@@ -164,7 +163,8 @@ class Skill:
             return one
         return one.model_copy(update={"skill": f"{one.skill}; lately {said}" if one.skill else said})
 
-    def doubts(self, names: object) -> list[Trouble]:
+    def doubts(self, names: Iterable[str]) -> list[Trouble]:
+        """A trouble for each of these forecasts whose intervals no longer hold."""
         return [
             Trouble(
                 kind="uncertain", asset=name.rpartition(".")[0], metric=name.rpartition(".")[2],
@@ -173,7 +173,7 @@ class Skill:
                 instead="The loop plans with it until it has learned anew.",
                 remedy="Look for what has changed on the site: load, equipment, a sensor.", blocks=False,
             )
-            for name in cast("Sequence[str]", names)
+            for name in names
             if (worth := self.by_name.get(name)) is not None and worth.doubtful(self.level)
         ]  # fmt: skip
 

@@ -113,6 +113,8 @@ class ChillerSpec(Closed):
     """Dry cooler: water above dry bulb at capacity."""
     fan_rated_kw: Kw = Field(10.0, ge=0)
     supply_temp_c: Celsius = 20.0
+    economiser: bool = False
+    """Cools without compressors as far as the tower's water reaches: the warmer the water may be, the more hours."""
 
 
 class CrahSpec(Closed):

@@ -39,6 +39,8 @@ EXACT: dict[str, tuple[float, float]] = {
     "load_pu": (-0.05, 2.0),
 }  # fmt: skip
 """By the whole name of a metric."""
+ANYTHING = 1e15
+"""Bound of a metric of no known unit: sums of it stay numbers."""
 SPIKE_SPREADS = 4.0
 """A lone reading further than so many spreads (90 % range) of the series from both neighbours is no reading."""
 SPIKE_LEAST_PU = 1.0
@@ -75,15 +77,15 @@ class EvenSeries:
 
 
 def bounds_of(metric: str) -> tuple[float, float]:
-    """Physical bounds of a metric, by its name or the unit at its end; unbounded where neither is known.
+    """Physical bounds of a metric, by its name or the unit at its end; as good as none where neither is known.
 
     >>> bounds_of("supply_temp_c"), bounds_of("soc_pct"), bounds_of("mood")
-    ((-40.0, 150.0), (-0.5, 100.5), (-inf, inf))
+    ((-40.0, 150.0), (-0.5, 100.5), (-1000000000000000.0, 1000000000000000.0))
     """
     if metric in EXACT:
         return EXACT[metric]
     fitting = [suffix for suffix in BOUNDS if metric.endswith(suffix)]
-    return BOUNDS[max(fitting, key=len)] if fitting else (-math.inf, math.inf)
+    return BOUNDS[max(fitting, key=len)] if fitting else (-ANYTHING, ANYTHING)
 
 
 def even_series(

@@ -565,7 +565,9 @@ def _rooms(s: Any, e: Any, h: float) -> float:
             u.power_kw, u.heat_kw, u.reach_kw_per_k = 0.0, 0.0, 0.0
             if u.running > 0.5 and u.fan_pu > 0.0 and _cooling_fed(s.ats, u.ats, any_feed):
                 rise_k = coil_rise_k(w.setpoint_c - w.design_c)
-                u.reach_kw_per_k = u.fan_pu * crah_kw_per_k(u.capacity_kw, w.design_c, u.supply_temp_c, rise_k)
+                u.reach_kw_per_k = u.fan_pu * crah_kw_per_k(
+                    u.capacity_kw, w.design_c, u.supply_temp_c, rise_k
+                )
                 reach += u.reach_kw_per_k
                 pull += u.reach_kw_per_k * (w.temp_c - rise_k)
                 target = min(target, u.supply_temp_c)
@@ -579,7 +581,9 @@ def _rooms(s: Any, e: Any, h: float) -> float:
             for j in range(e.hall_crah_at[i], e.hall_crah_at[i + 1]):
                 u = s.crah[e.hall_crah[j]]
                 if u.reach_kw_per_k > 0.0:
-                    asked = min(1.0, max(LEAST_FAN_PU, u.fan_setpoint_pu)) if u.fan_setpoint_pu > 0.0 else blow
+                    asked = (
+                        min(1.0, max(LEAST_FAN_PU, u.fan_setpoint_pu)) if u.fan_setpoint_pu > 0.0 else blow
+                    )
                     u.power_kw = fan_power_kw(asked, u.fan_rated_kw)
                     heat += u.power_kw
         a.heat_kw = heat
@@ -652,7 +656,9 @@ def _waters(s: Any, e: Any, h: float) -> float:
                 )
                 warmer_k = min(w.setpoint_c, w.temp_c) - w.design_c
                 k.power_kw += (
-                    (1.0 - free) * k.heat_kw / cop(site.wet_bulb_c, share, k.cop_design, k.cop_per_k, warmer_k)
+                    (1.0 - free)
+                    * k.heat_kw
+                    / cop(site.wet_bulb_c, share, k.cop_design, k.cop_per_k, warmer_k)
                 )
             k.cop = k.heat_kw / k.power_kw if k.power_kw > 0.0 else 0.0
             k.water_temp_c = w.temp_c

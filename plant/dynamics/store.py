@@ -382,7 +382,7 @@ class _Builder:
             spec = self.site.spec(name)
             _set(k, dry=spec.kind == "dry_cooler", capacity_kw=spec.capacity_kw, cop_design=spec.cop_design,
                  cop_per_k=spec.cop_per_k, approach_k=spec.approach_k, fan_rated_kw=spec.fan_rated_kw,
-                 economiser=bool(getattr(spec, "economiser", False)))  # fmt: skip
+                 economiser=spec.economiser)  # fmt: skip
         for i in range(len(self.names["water"])):
             mine = [k for k, w in enumerate(self.chiller_water) if w == i]
             setpoints = [

@@ -52,7 +52,9 @@ def coil_rise_k(warmer_k: float) -> float:
 
 
 @njit(cache=True)
-def crah_kw_per_k(capacity_kw: float, water_c: float, supply_c: float, rise_k: float = DESIGN_RISE_K) -> float:
+def crah_kw_per_k(
+    capacity_kw: float, water_c: float, supply_c: float, rise_k: float = DESIGN_RISE_K
+) -> float:
     """Conductance of a handler: its capacity over the design distance of the air it takes in from its water.
 
     >>> crah_kw_per_k(90.0, 18.0, 24.0), crah_kw_per_k(90.0, 18.0, 24.0, 0.0)

@@ -22,7 +22,7 @@ from plant.control.cooling.predictor import Ahead, Predictor, Snapshot
 from plant.control.cooling.reactive import fixed
 from setpoint.contracts.loops import Forecast, Foreseen, LoopName, LoopPlan, Move, Observed, Trouble, Watch
 from tools.loops.cooling_site import STEP_S, CoolingSite
-from tools.loops.cooling_words import Outlook, forecasts_of, plan_of
+from tools.loops.cooling_words import LEVEL, Outlook, forecasts_of, plan_of
 from tools.loops.ports import LoopPorts
 from tools.loops.sensing import Sensing
 
@@ -63,13 +63,15 @@ class CoolingLoop:
         self.horizon_s = min(MOST_S, max(LEAST_S, ports.horizon_s or HORIZON_S))
         self.layout = layout_of(ports.site)
         self._site = CoolingSite(ports, self.layout)
-        self._predictor = Predictor(self.layout, STEP_S, round(self.horizon_s / STEP_S))
         limits = ports.site.limits
         self._tuning = Tuning(
             cycle_steps=round(CYCLE_S / STEP_S), water_up_k=limits.get("water_temp_ramp_c", RAMP_WATER_K) / 3.0,
             flow_ramp_lpm=limits.get("flow_ramp_lpm", RAMP_FLOW_LPM),
             water_down_k=limits.get("water_temp_ramp_c", RAMP_WATER_K),
             supply_up_k=tuple(k for k in MOST_SUPPLY_UP_K if k <= limits.get("supply_temp_ramp_c", RAMP_SUPPLY_K)),
+        )  # fmt: skip
+        self._predictor = Predictor(
+            self.layout, STEP_S, round(self.horizon_s / STEP_S), level=LEVEL, chance=self._tuning.chance
         )  # fmt: skip
         self._view: View | None = None
         self._held, self._told = 0, 0
@@ -100,6 +102,7 @@ class CoolingLoop:
         outlook = Outlook(
             layout=self.layout, site=self.ports.site.name, at=watch.at, horizon_s=self.horizon_s, view_ahead=view.ahead,
             seen=view.seen, now=now, asked=asked, design=design, decision=decision,
+            chillers=tuple(self._lowest(watch, w) for w in range(len(self.layout.waters.chillers))),
             controller=Controller(self.layout, self._tuning), seconds=time.perf_counter() - begun,
         )  # fmt: skip
         plan = plan_of(outlook, forecasts, self._moves(outlook, lost))
@@ -169,18 +172,27 @@ class CoolingLoop:
         design, unread = fixed(self.layout), set[str]()
         flow, supply, water = design.flow_lpm.copy(), design.supply_c.copy(), design.water_c.copy()
         for i, name in enumerate(self.layout.loops.names):
-            read = [watch.readings.get(f"{name}.{metric}") for metric in ("flow_setpoint_lpm", "supply_setpoint_c")]
-            if read[0] is None or read[1] is None:
+            flow_lpm = watch.readings.get(f"{name}.flow_setpoint_lpm")
+            supply_c = watch.readings.get(f"{name}.supply_setpoint_c")
+            if flow_lpm is None or supply_c is None:
                 unread.add(name)
             else:
-                flow[i], supply[i] = read[0], read[1]
+                flow[i], supply[i] = flow_lpm, supply_c
         for w, chillers in enumerate(self.layout.waters.chillers):
-            value = watch.readings.get(f"{chillers[0]}.water_setpoint_c") if chillers else None
-            if value is None:
-                unread.add(water_name(self.layout, w))
+            read = [watch.readings.get(f"{name}.water_setpoint_c") for name in chillers]
+            known = [value for value in read if value is not None]
+            if known and len(known) == len(read):
+                water[w] = min(known)
             else:
-                water[w] = value
+                unread.add(water_name(self.layout, w))
         return Setpoints(flow, supply, water), unread
+
+    def _lowest(self, watch: Watch, water: int) -> str:
+        """The chiller set lowest, by which a shared water stands."""
+        chillers = self.layout.waters.chillers[water]
+        if not chillers:
+            return water_name(self.layout, water)
+        return min(chillers, key=lambda name: watch.readings.get(f"{name}.water_setpoint_c", math.inf))
 
     def _flows_now(self, watch: Watch) -> tuple[FloatArray, FloatArray]:
         now, _ = self._setpoints_now(watch)
@@ -247,7 +259,9 @@ class CoolingLoop:
         ]  # fmt: skip
         every = bool(loops) and all(name in decision.local or name in unread for name in loops)
         if every:
-            told = [one.model_copy(update={"blocks": True}) for one in told] or [_nothing_read(self.ports.site.name)]
+            told = [one.model_copy(update={"blocks": True}) for one in told] or [
+                _nothing_read(self.ports.site.name)
+            ]
         return plan.model_copy(update={
             "troubles": (*plan.troubles, *told), "local": every, "moves": () if every else plan.moves,
             "headline": "Cooling is left to the local controllers: its readings do not carry a decision." if every else plan.headline,

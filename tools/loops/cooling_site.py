@@ -35,8 +35,18 @@ class CoolingSite:
         }
         self._crah: list[list[Key]] = [[(name, "heat_kw") for name in names] for names in halls.crahs]
         self._rack: list[list[Key]] = [[(name, "inlet_temp_c") for name in names] for names in halls.racks]
-        self._water: list[list[Key]] = [[(name, "water_temp_c") for name in names] for names in layout.waters.chillers]
-        groups = (self._load, self._die, *self._loop.values(), *self._crah, *self._rack, *self._water, [("site", "wet_bulb_c")])
+        self._water: list[list[Key]] = [
+            [(name, "water_temp_c") for name in names] for names in layout.waters.chillers
+        ]
+        groups = (
+            self._load,
+            self._die,
+            *self._loop.values(),
+            *self._crah,
+            *self._rack,
+            *self._water,
+            [("site", "wet_bulb_c")],
+        )
         self.keys: list[Key] = [key for group in groups for key in group]
         self._place = {key: k for k, key in enumerate(self.keys)}
 
@@ -62,7 +72,9 @@ class CoolingSite:
                 kept = history.series(asset, metric)
                 if kept is not None and kept.times:
                     recent = kept.since(until - timedelta(seconds=steps * STEP_S))
-                    found[:, k] = even_series(asset, metric, recent.times, recent.values, end=until, steps=steps, step_s=STEP_S).values
+                    found[:, k] = even_series(
+                        asset, metric, recent.times, recent.values, end=until, steps=steps, step_s=STEP_S
+                    ).values
         low, high = np.array([bounds_of(metric) for _, metric in self.keys]).T
         with np.errstate(invalid="ignore"):
             return np.where((found >= low) & (found <= high), found, np.nan)
@@ -105,10 +117,16 @@ class CoolingSite:
         """Reads setpoints and what they steer into `sensing`. A loop whose readings fail is left to its own control; that
         does not keep the others from being steered."""
         for name in self.layout.loops.names:
-            for metric in ("flow_setpoint_lpm", "supply_setpoint_c", "flow_lpm", "supply_temp_c", "return_temp_c"):
+            for metric in (
+                "flow_setpoint_lpm",
+                "supply_setpoint_c",
+                "flow_lpm",
+                "supply_temp_c",
+                "return_temp_c",
+            ):
                 sensing.number(name, metric, blocks=False)
         for chillers in self.layout.waters.chillers:
-            for name in chillers[:1]:
+            for name in chillers:
                 sensing.number(name, "water_setpoint_c", blocks=False)
         for name in (name for names in self.layout.halls.crahs for name in names):
             sensing.number(name, "heat_kw", blocks=False)

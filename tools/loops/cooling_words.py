@@ -15,7 +15,9 @@ from plant.control.cooling.predictor import Ahead, Snapshot
 from setpoint.contracts.loops import Curve, Forecast, LoopPlan, Move, Risk, Saving, SolverNote
 
 LEVEL = 0.9
-METHOD = "grey-box loop with the job schedule, residual by recursive least squares, adaptive conformal interval"
+METHOD = (
+    "grey-box loop with the job schedule, residual by recursive least squares, adaptive conformal interval"
+)
 STANDING = "setpoints as they stand"
 DESIGN = "1.5 L/min a kW of rated heat and water at its design temperature"
 
@@ -34,6 +36,8 @@ class Outlook:
     asked: Setpoints
     design: Setpoints
     decision: Decision
+    chillers: tuple[str, ...]
+    """The chiller by which each water is set: the one set lowest, which the others follow."""
     controller: Controller
     seconds: float
 
@@ -74,10 +78,20 @@ class Outlook:
         limit = self.decision.binding.get(name, "least flow")
         saves = ""
         if asked < now:
-            saved = pump_kw(self.layout.loops, self.now.flow_lpm)[i] - pump_kw(self.layout.loops, self.asked.flow_lpm)[i]
+            saved = (
+                pump_kw(self.layout.loops, self.now.flow_lpm)[i]
+                - pump_kw(self.layout.loops, self.asked.flow_lpm)[i]
+            )
             saves = f"{saved:.2f} kW of pump power"
         why = f"{name} will carry up to {heat:.0f} kW; {asked:.0f} LPM in place of {now:.0f} LPM holds the {limit}"
-        return Move(at=self.at, action="set_coolant_flow", asset=name, args={"flow_lpm": float(asked)}, why=why, saves=saves)
+        return Move(
+            at=self.at,
+            action="set_coolant_flow",
+            asset=name,
+            args={"flow_lpm": float(asked)},
+            why=why,
+            saves=saves,
+        )
 
     def supply_move(self, i: int) -> Move:
         name, now, asked = self.layout.loops.names[i], self.now.supply_c[i], self.asked.supply_c[i]
@@ -89,14 +103,15 @@ class Outlook:
     def water_move(self, w: int) -> Move:
         now, asked = self.now.water_c[w], self.asked.water_c[w]
         limit = self.decision.binding.get(f"water {w + 1}", "limit")
-        air = float(self.view_ahead.air_kw.expected[:, self.layout.halls.water == w].sum(axis=1).max())
+        heat_kw = self.view_ahead.liquid_kw.expected[:, self.layout.loops.water == w].sum(axis=1)
+        heat_kw = heat_kw + self.view_ahead.air_kw.expected[:, self.layout.halls.water == w].sum(axis=1)
         saves = ""
         if asked > now:
             kw = float(self.cooling_kw(self.now).mean() - self.cooling_kw(self._with_water(w)).mean())
             saves = f"{kw:.1f} kW of chiller power"
-        why = f"The handlers will carry up to {air:.0f} kW; water at {asked:.1f} C in place of {now:.1f} C holds the {limit}"
+        why = f"Up to {float(heat_kw.max()):.0f} kW will go into the water; {asked:.1f} C in place of {now:.1f} C holds the {limit}"
         return Move(
-            at=self.at, action="set_water_temp", asset=self.layout.waters.chillers[w][0], args={"temp_c": float(asked)},
+            at=self.at, action="set_water_temp", asset=self.chillers[w], args={"temp_c": float(asked)},
             why=why, saves=saves,
         )  # fmt: skip
 
@@ -111,7 +126,15 @@ def forecasts_of(
 ) -> tuple[Forecast, ...]:
     """Heat of each loop and hall, and the hottest die at the setpoints as they stand."""
     found = [
-        _forecast(f"{name}.heat_kw", f"Heat of {name}", "kW", ahead, ahead.liquid_kw.expected[:, i], ahead.liquid_kw.half[:, i], skill)
+        _forecast(
+            f"{name}.heat_kw",
+            f"Heat of {name}",
+            "kW",
+            ahead,
+            ahead.liquid_kw.expected[:, i],
+            ahead.liquid_kw.half[:, i],
+            skill,
+        )
         for i, name in enumerate(layout.loops.names)
     ]
     found += [
@@ -121,12 +144,30 @@ def forecasts_of(
     ]  # fmt: skip
     if layout.loops.names:
         dies = ahead.gpu_c(layout, flow_lpm, supply_c).max(axis=1)
-        found.append(_forecast("site.gpu_liquid_c", "Hottest liquid-cooled GPU", "C", ahead, dies, ahead.gpu_half_k, skill, -50.0))
+        found.append(
+            _forecast(
+                "site.gpu_liquid_c",
+                "Hottest liquid-cooled GPU",
+                "C",
+                ahead,
+                dies,
+                ahead.gpu_half_k,
+                skill,
+                -50.0,
+            )
+        )
     return tuple(found)
 
 
 def _forecast(
-    name: str, title: str, unit: str, ahead: Ahead, expected: FloatArray, half: FloatArray, skill: str, least: float = 0.0
+    name: str,
+    title: str,
+    unit: str,
+    ahead: Ahead,
+    expected: FloatArray,
+    half: FloatArray,
+    skill: str,
+    least: float = 0.0,
 ) -> Forecast:
     return Forecast(
         name=name, title=title, unit=unit, start=ahead.at, step_s=ahead.step_s, expected=_told(expected),
@@ -172,8 +213,12 @@ def _headline(o: Outlook, moves: tuple[Move, ...], savings: tuple[Saving, ...]) 
             f"in the next {minutes:.0f} min."
         )
     if standing.saved < 0:
-        return f"{len(moves)} setpoints move ahead of the heat that is coming, for {-standing.saved:.1f} kWh in {minutes:.0f} min."
-    return f"{len(moves)} setpoints move and save {standing.saved:.1f} kWh ({standing.saved_pu:.1%}) of cooling in {minutes:.0f} min."
+        return f"{_setpoints(moves)} ahead of the heat that is coming, for {-standing.saved:.1f} kWh in {minutes:.0f} min."
+    return f"{_setpoints(moves)} to save {standing.saved:.1f} kWh ({standing.saved_pu:.1%}) of cooling in {minutes:.0f} min."
+
+
+def _setpoints(moves: tuple[Move, ...]) -> str:
+    return "1 setpoint moves" if len(moves) == 1 else f"{len(moves)} setpoints move"
 
 
 def _curves(o: Outlook) -> tuple[Curve, ...]:
@@ -202,7 +247,7 @@ def _curves(o: Outlook) -> tuple[Curve, ...]:
 
 def _risks(o: Outlook) -> tuple[Risk, ...]:
     """Upper bounds are passed with the predictor's chance a step at most, by its own errors so far."""
-    chance = min(1.0, o.controller.tuning.chance_told)
+    chance = min(1.0, o.controller.tuning.chance * o.controller.tuning.cycle_steps)
     found = []
     if o.layout.loops.names:
         found.append(Risk(what="a liquid-cooled GPU passes its limit before the loop turns again", chance=chance,
@@ -227,7 +272,7 @@ def _facts(o: Outlook, savings: tuple[Saving, ...]) -> dict[str, str]:
         facts["intake limit"] = f"{o.layout.limits.inlet_c:g} C"
     for w, chillers in enumerate(o.layout.waters.chillers):
         if chillers:
-            facts[f"water of {chillers[0]}"] = f"{o.asked.water_c[w]:.1f} C"
+            facts[f"water of {o.chillers[w]}"] = f"{o.asked.water_c[w]:.1f} C"
     facts["cooling energy planned"] = f"{savings[0].planned:.1f} kWh"
     facts["saved against setpoints as they stand"] = f"{savings[0].saved:.1f} kWh"
     facts["saved against design"] = f"{savings[1].saved:.1f} kWh"

@@ -7,6 +7,7 @@ those that add capacity first, and each is safe by itself.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -128,6 +129,7 @@ class EnergyLoop:
     # ---- optimise -----------------------------------------------------------------------------------------------
 
     def optimise(self, watch: Watch, forecasts: Sequence[Forecast]) -> LoopPlan:
+        began = time.perf_counter()
         sensing = Sensing(self.ports, watch.at)
         found = {one.name: one for one in forecasts}
         pools: list[PoolOutlook] = []
@@ -136,9 +138,10 @@ class EnergyLoop:
             if forecast is not None and known is not None:
                 pools.append(_outlook(known.model, forecast, known.now))
         kept, later = _few(pools)
+        pools_kw = sum(pool.model.power_kw(pool.near[0], *pool.now) for pool in pools)
         outlook = Outlook(
             pools=tuple(kept), put_off=later, step_s=STEP_S, cycle_s=CYCLE_S,
-            other_kw=site_other_kw(self.ports.site, sensing, sum(float(p.model.power_kw(p.near[0], *p.now)) for p in pools)),
+            other_kw=site_other_kw(self.ports.site, sensing, pools_kw), seconds=time.perf_counter() - began,
         )  # fmt: skip
         return plan_of(self.ports.site, watch, tuple(forecasts), outlook, self.horizon_s)
 

@@ -35,6 +35,8 @@ class Outlook:
     cycle_s: float
     other_kw: float | None
     """What the site draws besides the pools; None where it is not read."""
+    seconds: float = 0.0
+    """What the search took."""
 
 
 def plan_of(
@@ -55,7 +57,7 @@ def plan_of(
         moves=moves, savings=(saving, _carbon(site, saving)), risks=tuple(_risk(pool) for pool in outlook.pools),
         troubles=tuple(_short(pool, outlook.step_s) for pool in outlook.pools if pool.path.short.any()),
         facts=_facts(site, outlook, saving), notes=tuple(_notes(site, outlook)),
-        solver=SolverNote(method="search over nodes and clocks", status="optimal", seconds=0.0),
+        solver=SolverNote(method="search over nodes and clocks", status="optimal", seconds=outlook.seconds),
     )  # fmt: skip
 
 
@@ -199,7 +201,7 @@ def _risk(pool: PoolOutlook) -> Risk:
         for k in range(min(3, len(forecast.expected)))
     )
     return Risk(
-        what=f"Time to first token of {model.name} is missed before the next cycle", chance=chance, without=without,
+        what=f"Time to first token of {model.name} is missed before the next cycle", chance=round(chance, 6), without=round(without, 6),
         limit=f"{model.capacity_rps(nodes, clock):.1f} requests a second on {nodes} nodes at {clock_mhz(pool, clock):.0f} MHz",
     )  # fmt: skip
 

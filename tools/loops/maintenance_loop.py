@@ -89,7 +89,8 @@ class MaintenanceLoop:
         self._records.read(parts_of(self.ports.site, now), sensing)
         meters = Sensing(self.ports, now)
         load = site_load(meters)
-        for trouble in (*meters.troubles, *((load.trouble,) if load.trouble else ())):
+        told = [trouble for trouble in meters.troubles if load.trouble or trouble.kind != "missing"]
+        for trouble in (*told, *((load.trouble,) if load.trouble else ())):
             sensing.add(trouble.model_copy(update={"blocks": False}))  # a ticket needs no meter
         return sensing.watch(self.name)
 
@@ -294,7 +295,7 @@ class MaintenanceLoop:
         let_run = sum(case.price.failure * case.outlook.within(days) for case, _ in planned)
         name = f"the same parts run to failure within {days:.0f} days"
         return (
-            Saving(what="failures", unit="expected failures", planned=fails, baseline=runs, baseline_name=name),
+            Saving(what="unforeseen failures", unit="", planned=fails, baseline=runs, baseline_name=name),
             Saving(what="maintenance cost", unit=self.ports.site.tariff.currency, planned=cost, baseline=let_run,
                    baseline_name=name),
         )  # fmt: skip

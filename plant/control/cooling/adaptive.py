@@ -82,7 +82,10 @@ class LeastSquares:
     def restore(self, saved: Mapping[str, object]) -> None:
         """Takes over what fits; ignores what does not."""
         try:
-            weights, covariance = np.asarray(saved.get("weights"), float), np.asarray(saved.get("covariance"), float)
+            weights, covariance = (
+                np.asarray(saved.get("weights"), float),
+                np.asarray(saved.get("covariance"), float),
+            )
         except (TypeError, ValueError):
             return
         if weights.shape == self.weights.shape and covariance.shape == self.covariance.shape:

@@ -52,7 +52,21 @@ WORDS = {
 WRONG = Wrong(shift_pu=0.2, hidden=0.2, load_pu=0.1)
 AGAINST = ("fixed flow", "PI", "PI, weather", "PI, intake")
 LEARN_DAYS = 1.0
-T90 = {1: 6.31, 2: 2.92, 3: 2.35, 4: 2.13, 5: 2.02, 6: 1.94, 7: 1.89, 8: 1.86, 9: 1.83, 10: 1.81, 12: 1.78, 15: 1.75, 20: 1.72}
+T90 = {
+    1: 6.31,
+    2: 2.92,
+    3: 2.35,
+    4: 2.13,
+    5: 2.02,
+    6: 1.94,
+    7: 1.89,
+    8: 1.86,
+    9: 1.83,
+    10: 1.81,
+    12: 1.78,
+    15: 1.75,
+    20: 1.72,
+}
 """Student's t for a 90 % interval, by degrees of freedom."""
 
 
@@ -197,29 +211,45 @@ def told(found: list[Found], site: str, lead: dict[str, float]) -> str:
     """The tables."""
     names = list(dict.fromkeys(f.policy for f in found))
     days = len(by_day(found, names[0]))
-    seasons = ", ".join(f"{n} (seed {s}, {_days_of(found, n)} days)" for n, _, s in SEASONS if _days_of(found, n))
+    seasons = ", ".join(
+        f"{n} (seed {s}, {_days_of(found, n)} days)" for n, _, s in SEASONS if _days_of(found, n)
+    )
     lines = [f"{site}, {days} days: {seasons}; one day before each is for learning and not counted", ""]
-    lines += [f"{'':19}{'pumps':>7}{'fans':>6}{'chillers':>10}{'water':>7}{'total':>8}  kWh/day   {'GPU':>5}{'intake':>8}{'rise':>6}  over"]
+    lines += [
+        f"{'':19}{'pumps':>7}{'fans':>6}{'chillers':>10}{'water':>7}{'total':>8}  kWh/day   {'GPU':>5}{'intake':>8}{'rise':>6}  over"
+    ]
     for name in names:
         s = summary(found, name)
         lines.append(
             f"{name:19}{s['pump_kwh']:7.0f}{s['fan_kwh']:6.0f}{s['chiller_kwh']:10.0f}{s['water_kwh']:7.0f}{s['total_kwh']:8.0f}"
             f"            {s['worst_gpu_c']:5.1f}{s['worst_inlet_c']:8.2f}{s['worst_rise_k']:6.1f}{s['over_s']:6.0f} s"
         )
-    lines += ["", f"saved, mean of {days} days with its 90 % interval, against" + "".join(f"{b:>18}" for b in AGAINST)]
+    lines += [
+        "",
+        f"saved, mean of {days} days with its 90 % interval, against" + "".join(f"{b:>18}" for b in AGAINST),
+    ]
     for name in names:
         if name in AGAINST[:1]:
             continue
-        pairs = [saved(by_day(found, name), by_day(found, b)) if b in names and b != name else None for b in AGAINST]
+        pairs = [
+            saved(by_day(found, name), by_day(found, b)) if b in names and b != name else None
+            for b in AGAINST
+        ]
         cells = "".join(f"{f'{100 * p[0]:.1f} +- {100 * p[1]:.1f} %' if p else '':>18}" for p in pairs)
         lines.append(f"{name:>56}{cells}")
     lines += ["", *_season_lines(found, names), "", *_error_lines(found)]
     if lead:
-        lines += ["", "lead before a step of 64 liquid and 24 air-cooled nodes, minutes (negative: after it):"]
+        lines += [
+            "",
+            "lead before a step of 64 liquid and 24 air-cooled nodes, minutes (negative: after it):",
+        ]
         lines += [f"  {name}: {minutes:+.0f}" for name, minutes in lead.items()]
     lines += ["", *(f"{name}: {words}" for name, words in WORDS.items() if name in names)]
     timing = {name: summary(found, name)["decide_ms"] for name in names if name.startswith("proactive")}
-    lines += ["", "computing time a simulated minute: " + ", ".join(f"{n} {ms:.1f} ms" for n, ms in timing.items())]
+    lines += [
+        "",
+        "computing time a simulated minute: " + ", ".join(f"{n} {ms:.1f} ms" for n, ms in timing.items()),
+    ]
     return "\n".join(lines)
 
 
@@ -242,11 +272,20 @@ def _error_lines(found: list[Found]) -> list[str]:
         mine = [f for f in found if f.policy == name]
         if not mine:
             continue
-        lines.append(f"mean absolute error by minutes ahead ({name}): persistence / physics alone / learned; share in the 90 % interval")
-        for quantity, unit in (("liquid", "kW a loop"), ("air", "kW a hall"), ("gpu", "K, hottest GPU a loop")):
+        lines.append(
+            f"mean absolute error by minutes ahead ({name}): persistence / physics alone / learned; share in the 90 % interval"
+        )
+        for quantity, unit in (
+            ("liquid", "kW a loop"),
+            ("air", "kW a hall"),
+            ("gpu", "K, hottest GPU a loop"),
+        ):
             cells = []
             for h in [h for h in HORIZONS if h in mine[0].errors[quantity]["learned"]]:
-                e = [float(np.mean([f.errors[quantity][rival][h] for f in mine])) for rival in ("persistence", "physics", "learned")]
+                e = [
+                    float(np.mean([f.errors[quantity][rival][h] for f in mine]))
+                    for rival in ("persistence", "physics", "learned")
+                ]
                 inside = float(np.mean([f.coverage[f"{quantity} {h} min"] for f in mine]))
                 cells.append(f"{h}: {e[0]:.2f}/{e[1]:.2f}/{e[2]:.2f} {inside:.0%}")
             lines.append(f"  {quantity:7}({unit}) " + "   ".join(cells))
@@ -255,10 +294,16 @@ def _error_lines(found: list[Found]) -> list[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prints the tables, or with `--json` all figures."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--days", type=int, default=14, help="days in all, dealt out among three seasons (14)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--days", type=int, default=14, help="days in all, dealt out among three seasons (14)"
+    )
     parser.add_argument("--site", default="hall-1024")
-    parser.add_argument("--only", default="", help="policies by name, separated by semicolons; all without it")
+    parser.add_argument(
+        "--only", default="", help="policies by name, separated by semicolons; all without it"
+    )
     parser.add_argument("--economiser", action="store_true", help="chillers with waterside economisers")
     parser.add_argument("--no-lead", action="store_true", help="leave out the lead time")
     parser.add_argument("--workers", type=int, default=1, help="processes")
@@ -267,13 +312,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = [name.strip() for name in args.only.split(";") if name.strip()]
     unknown = [name for name in wanted if name not in WORDS]
     if unknown or args.days < 1:
-        parser.error(f"no policy {unknown[0]!r}; there are: {'; '.join(WORDS)}" if unknown else "--days is at least 1")
+        parser.error(
+            f"no policy {unknown[0]!r}; there are: {'; '.join(WORDS)}" if unknown else "--days is at least 1"
+        )
     policies = [p for p in POLICIES if not wanted or p.name in wanted]
     found = run(args.site, args.days, policies, args.workers, args.economiser)
     lead = {} if args.no_lead else lead_times(args.site)
     if args.json:
         figures = {name: summary(found, name) for name in dict.fromkeys(f.policy for f in found)}
-        json.dump({"site": args.site, "days": args.days, "policies": figures, "lead_min": lead}, sys.stdout, indent=2)
+        json.dump(
+            {"site": args.site, "days": args.days, "policies": figures, "lead_min": lead},
+            sys.stdout,
+            indent=2,
+        )
         print()
     else:
         print(told(found, args.site, lead))

@@ -117,7 +117,11 @@ def schedule_layer(
     load = np.where(nodes.pooled | (at_now > RUNS_PU), at_now, 0.0)[None, :].repeat(steps, 0)
     planned = np.zeros((steps, len(nodes.names)), dtype=bool)
     moments = [now + timedelta(seconds=(k + 1) * step_s) for k in range(steps)]
-    mine = [(job, [row[n] for n in job.nodes if n in row and not nodes.pooled[row[n]]]) for job in jobs if not job.paused]
+    mine = [
+        (job, [row[n] for n in job.nodes if n in row and not nodes.pooled[row[n]]])
+        for job in jobs
+        if not job.paused
+    ]
     for job, rows in mine:
         if rows and job.start <= now < job.end:
             load[:, rows], planned[:, rows] = 0.0, True
@@ -134,7 +138,9 @@ def schedule_layer(
 
 def utilisation_layer(layout: Layout, load_pu: FloatArray) -> UtilisationLayer:
     """(steps, nodes) to loops."""
-    counts = np.maximum(_sums(np.ones((1, len(layout.nodes.names))), layout.nodes.loop, len(layout.loops.names)), 1.0)
+    counts = np.maximum(
+        _sums(np.ones((1, len(layout.nodes.names))), layout.nodes.loop, len(layout.loops.names)), 1.0
+    )
     return UtilisationLayer(
         load_pu, _sums(load_pu, layout.nodes.loop, len(layout.loops.names)) / counts,
         _tops(load_pu, layout.nodes.loop, len(layout.loops.names)),
@@ -153,7 +159,9 @@ def heat_layer(layout: Layout, use: UtilisationLayer) -> HeatLayer:
     )  # fmt: skip
 
 
-def coolant_layer(loops: Loops, liquid_kw: FloatArray, flow_lpm: FloatArray, supply_c: FloatArray) -> CoolantLayer:
+def coolant_layer(
+    loops: Loops, liquid_kw: FloatArray, flow_lpm: FloatArray, supply_c: FloatArray
+) -> CoolantLayer:
     """Rise = heat over flow times the heat of a litre."""
     rise_k = liquid_kw * 60.0 / (np.maximum(flow_lpm, 1e-3) * loops.kj_per_l_k)
     return CoolantLayer(flow_lpm, supply_c + 0.0 * rise_k, rise_k)
@@ -173,10 +181,14 @@ def inlet_c(halls: Halls, air_kw: FloatArray, water_c: FloatArray, k_per_kw: Flo
     return np.asarray(np.maximum(halls.supply_c, mine + air_kw * k_per_kw), np.float64)
 
 
-def warmest_water_c(loops: Loops, liquid_kw: FloatArray, flow_lpm: FloatArray, supply_c: FloatArray) -> FloatArray:
+def warmest_water_c(
+    loops: Loops, liquid_kw: FloatArray, flow_lpm: FloatArray, supply_c: FloatArray
+) -> FloatArray:
     """Water at which the exchanger of each loop just holds that supply at that heat: return - heat / best."""
     rise = coolant_layer(loops, liquid_kw, flow_lpm, supply_c)
-    return np.asarray(rise.return_c - liquid_kw / np.maximum(exchanger_kw_per_k(loops, flow_lpm), 1e-6), np.float64)
+    return np.asarray(
+        rise.return_c - liquid_kw / np.maximum(exchanger_kw_per_k(loops, flow_lpm), 1e-6), np.float64
+    )
 
 
 def exchanger_kw_per_k(loops: Loops, flow_lpm: FloatArray) -> FloatArray:
@@ -194,7 +206,12 @@ def exchanger_kw_per_k(loops: Loops, flow_lpm: FloatArray) -> FloatArray:
 def pump_kw(loops: Loops, flow_lpm: FloatArray) -> FloatArray:
     """Power of each loop's pumps at that flow: one sound pump, clean loop."""
     share = np.asarray(flow_lpm, dtype=float) / loops.most_lpm
-    return np.array([pump_power_kw(speed_pu(float(q), 1.0, 1.0, 1.0), kw) for q, kw in zip(share, loops.pump_kw, strict=True)])
+    return np.array(
+        [
+            pump_power_kw(speed_pu(float(q), 1.0, 1.0, 1.0), kw)
+            for q, kw in zip(share, loops.pump_kw, strict=True)
+        ]
+    )
 
 
 def lag(values: FloatArray, before: FloatArray, tau_s: FloatArray, step_s: float) -> FloatArray:
@@ -215,5 +232,8 @@ def _sums(values: FloatArray, group: NDArray[np.int64], count: int) -> FloatArra
 
 def _tops(values: FloatArray, group: NDArray[np.int64], count: int) -> FloatArray:
     """The greatest of each group; 0 for an empty one."""
-    columns = [values[:, group == i].max(axis=1) if (group == i).any() else np.zeros(len(values)) for i in range(count)]
+    columns = [
+        values[:, group == i].max(axis=1) if (group == i).any() else np.zeros(len(values))
+        for i in range(count)
+    ]
     return np.stack(columns, axis=1) if columns else np.zeros((len(values), 0))

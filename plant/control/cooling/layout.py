@@ -87,7 +87,8 @@ class Loops:
 
 @dataclass(frozen=True)
 class Halls:
-    """Rooms, one entry each. A hall without air handlers of its own cannot be steered by its water: `water` is -1."""
+    """Rooms, one entry each. Where a hall has no racks, or no handlers of its own, its water is not steered by it: `water`
+    is -1."""
 
     names: tuple[str, ...]
     crahs: tuple[tuple[str, ...], ...]
@@ -115,8 +116,8 @@ class Waters:
     cop_design: FloatArray
     cop_per_k: FloatArray
     fan_kw: FloatArray
-    dry: NDArray[np.bool_]
-    """All its coolers are dry coolers."""
+    compressor_pu: FloatArray
+    """Share of its coolers' capacity that has compressors; dry coolers carry the rest."""
     economiser: NDArray[np.bool_]
     pump_kw_per_kw: FloatArray
     kj_per_k: FloatArray
@@ -193,14 +194,19 @@ def _halls(t: Any, names: dict[str, list[str]]) -> Halls:
     count = len(names["hall"])
     mine = [np.flatnonzero(u["hall"] == i) for i in range(count)]
     crahs = tuple(tuple(names["crah"][k] for k in m if names["crah"][k]) for m in mine)
-    of_water = np.array([int(u["water"][m[0]]) if named else -1 for m, named in zip(mine, crahs, strict=True)])
+    racks = [
+        tuple(r for k, r in enumerate(names["rack"]) if r and t.rack["hall"][k] == i) for i in range(count)
+    ]
+    of_water = np.array(
+        [int(u["water"][m[0]]) if c and r else -1 for m, c, r in zip(mine, crahs, racks, strict=True)]
+    )
     reach = [
         sum(crah_kw_per_k(u["capacity_kw"][k], water["design_c"][int(u["water"][k])], u["supply_temp_c"][k], 0.0) for k in m)
         for m in mine
     ]  # fmt: skip
     return Halls(
         names=tuple(names["hall"]), crahs=crahs,
-        racks=tuple(tuple(r for k, r in enumerate(names["rack"]) if r and t.rack["hall"][k] == i) for i in range(count)),
+        racks=tuple(racks),
         water=of_water, kw_per_k=np.array(reach, dtype=float),
         capacity_kw=np.array([u["capacity_kw"][m].sum() for m in mine]),
         fan_kw=np.array([u["fan_rated_kw"][m].sum() for m in mine]),
@@ -212,7 +218,12 @@ def _halls(t: Any, names: dict[str, list[str]]) -> Halls:
 def _waters(site: Site, t: Any, names: dict[str, list[str]]) -> Waters:
     k, w = t.chiller, t.water
     intake_c = site.limits.get("rack_inlet_max_c", 27.0) - LEAST_WATER_K
-    asked = np.array([site.spec(name, CduSpec).supply_temp_c - site.spec(name, CduSpec).approach_k for name in names["cdu"]])
+    asked = np.array(
+        [
+            site.spec(name, CduSpec).supply_temp_c - site.spec(name, CduSpec).approach_k
+            for name in names["cdu"]
+        ]
+    )
     most = [min([intake_c, *asked[t.cdu["water"] == i]]) for i in range(len(w))]
     mine = [np.flatnonzero(k["water"] == i) for i in range(len(w))]
     return Waters(
@@ -221,7 +232,7 @@ def _waters(site: Site, t: Any, names: dict[str, list[str]]) -> Waters:
         cop_design=np.array([k["cop_design"][m].mean() for m in mine]),
         cop_per_k=np.array([k["cop_per_k"][m].mean() for m in mine]),
         fan_kw=np.array([k["fan_rated_kw"][m].sum() for m in mine]),
-        dry=np.array([bool((k["dry"][m] > 0.5).all()) for m in mine]),
+        compressor_pu=np.array([k["capacity_kw"][m][k["dry"][m] < 0.5].sum() / max(k["capacity_kw"][m].sum(), 1e-9) for m in mine]),
         economiser=np.array([bool((k["economiser"][m] > 0.5).any()) for m in mine]),
         pump_kw_per_kw=w["pump_kw_per_kw"].copy(), kj_per_k=w["kj_per_k"].copy(),
     )  # fmt: skip

@@ -159,20 +159,31 @@ class Predictor:
     """Learns from each `observe`, foresees by `ahead`. One step of `step_s` between two observations."""
 
     def __init__(
-        self, layout: Layout, step_s: float = 60.0, steps: int = 30, *, level: float = 0.9, chance: float = 0.002,
+        self,
+        layout: Layout,
+        step_s: float = 60.0,
+        steps: int = 30,
+        *,
+        level: float = 0.9,
+        chance: float = 0.001,
         keep_errors: bool = False,
     ) -> None:
         """`level` of the intervals told; `chance` of the upper bounds a controller rests on; `keep_errors`: for reports."""
         self.layout, self.step_s, self.steps, self.chance = layout, step_s, steps, chance
         self.horizons = tuple(h for h in HORIZONS if h <= steps)
         loops, halls = len(layout.loops.names), len(layout.halls.names)
-        self._rated = {"liquid": np.maximum(layout.loops.rated_kw, 1.0), "air": np.maximum(layout.halls.capacity_kw, 1.0)}
+        self._rated = {
+            "liquid": np.maximum(layout.loops.rated_kw, 1.0),
+            "air": np.maximum(layout.halls.capacity_kw, 1.0),
+        }
         self._grey = {
             "liquid": LeastSquares(np.tile([0.0, 1.0], (loops, 1)), np.array([0.01, 0.01]), noise=0.002),
             "air": LeastSquares(np.tile([0.0, 1.0], (halls, 1)), np.array([0.05, 0.02]), noise=0.002),
         }
         self._rest = {
-            (q, h): LeastSquares(_prior(h), np.full(FEATURES, 0.05), noise=0.003) for q in self._rated for h in self.horizons
+            (q, h): LeastSquares(_prior(h), np.full(FEATURES, 0.05), noise=0.003)
+            for q in self._rated
+            for h in self.horizons
         }
         self.bands = {(q, h): Band(level, prior=0.1) for q in self._rated for h in self.horizons}
         self.gpu_bands = {h: Band(level, prior=3.0) for h in self.horizons}
@@ -246,7 +257,9 @@ class Predictor:
         self._gpu.learn(np.stack([np.ones(len(power)), power], axis=1), seen.gpu_c - nominal)
 
     def _nominal_gpu(self, seen: Snapshot, liquid_kw: FloatArray, gpu_w: FloatArray) -> FloatArray:
-        return gpu_c(self.layout, coolant_layer(self.layout.loops, liquid_kw, seen.flow_lpm, seen.supply_c), gpu_w)
+        return gpu_c(
+            self.layout, coolant_layer(self.layout.loops, liquid_kw, seen.flow_lpm, seen.supply_c), gpu_w
+        )
 
     def _learn_coil(self, seen: Snapshot) -> None:
         """How far the intake stands above the water for each kW, where the handlers no longer hold their setpoint; and what
@@ -254,7 +267,9 @@ class Predictor:
         halls = self.layout.halls
         water_c = np.where(halls.water >= 0, seen.water_c[halls.water], np.nan)
         floats = (seen.inlet_c > halls.supply_c + 0.4) & (seen.air_kw > 1.0)
-        gain = np.where(floats, (seen.inlet_c - water_c) * halls.kw_per_k / np.maximum(seen.air_kw, 1.0), np.nan)
+        gain = np.where(
+            floats, (seen.inlet_c - water_c) * halls.kw_per_k / np.maximum(seen.air_kw, 1.0), np.nan
+        )
         self._coil.learn(np.ones((len(gain), 1)), gain)
         room_c = np.maximum(halls.supply_c, water_c + seen.air_kw * self._inlet_k_per_kw())
         above_k = np.nan_to_num(np.maximum(seen.inlet_c - room_c, -1.0))
@@ -273,7 +288,9 @@ class Predictor:
                 self._compare(self.errors, h, told, {**read, "gpu": seen.gpu_c}, error)
 
     @staticmethod
-    def _compare(errors: Errors, h: int, told: _Told, read: Mapping[str, FloatArray], gpu_error: FloatArray) -> None:
+    def _compare(
+        errors: Errors, h: int, told: _Told, read: Mapping[str, FloatArray], gpu_error: FloatArray
+    ) -> None:
         for q, rivals in told.base.items():
             errors.add(q, "learned", h, gpu_error if q == "gpu" else read[q] - told.expected[q])
             for rival, values in rivals.items():
@@ -310,7 +327,9 @@ class Predictor:
         weights = self._gpu.weights
         return np.asarray(weights[:, 0] + weights[:, 1] * gpu_w / REFERENCE_W, np.float64)
 
-    def _quantity(self, q: str, nominal: FloatArray, full: FloatArray) -> tuple[Quantity, dict[int, FloatArray]]:
+    def _quantity(
+        self, q: str, nominal: FloatArray, full: FloatArray
+    ) -> tuple[Quantity, dict[int, FloatArray]]:
         """The forecast of one quantity, and the features it was made with by horizon."""
         rated = self._rated[q]
         physics = self._corrected(q, nominal)
@@ -404,7 +423,9 @@ def _air_gpu_k(layout: Layout) -> FloatArray:
     """Nominal distance of an air-cooled die from its intake, at full load."""
     n = layout.nodes
     hotter = (n.k_per_w + n.film_k_per_w) * (n.gpu_idle_w + n.gpu_span_w)
-    return np.array([hotter[(n.hall == i) & (n.loop < 0)].max(initial=0.0) for i in range(len(layout.halls.names))])
+    return np.array(
+        [hotter[(n.hall == i) & (n.loop < 0)].max(initial=0.0) for i in range(len(layout.halls.names))]
+    )
 
 
 def _prior(horizon: int) -> FloatArray:

@@ -20,7 +20,9 @@ RULE_LPM_PER_KW = 1.5
 
 def fixed(layout: Layout) -> Setpoints:
     """1.5 L/min for each kW of rated liquid heat, supply and water as designed."""
-    flow = np.clip(RULE_LPM_PER_KW * layout.loops.rated_kw, layout.limits.flow_least_lpm, layout.loops.most_lpm)
+    flow = np.clip(
+        RULE_LPM_PER_KW * layout.loops.rated_kw, layout.limits.flow_least_lpm, layout.loops.most_lpm
+    )
     return Setpoints(flow, layout.loops.supply_c.copy(), layout.waters.design_c.copy())
 
 
@@ -60,7 +62,9 @@ class ReactivePI:
 
     def decide(self, seen: Snapshot, now: Setpoints, step_s: float) -> Setpoints:
         """One step. What is not read keeps its flow at the rule's and its water at the design."""
-        return Setpoints(self._flows(seen, now, step_s), self.layout.loops.supply_c.copy(), self._waters(seen, now, step_s))
+        return Setpoints(
+            self._flows(seen, now, step_s), self.layout.loops.supply_c.copy(), self._waters(seen, now, step_s)
+        )
 
     def _flows(self, seen: Snapshot, now: Setpoints, step_s: float) -> FloatArray:
         layout, g = self.layout, self.gains
@@ -83,7 +87,9 @@ class ReactivePI:
         else:
             asked = self._by_intake(seen, now, step_s, g.inlet_c)
         asked = np.minimum(asked, self.layout.waters.most_c)
-        return np.asarray(np.clip(asked, now.water_c - self.water_down_k, now.water_c + self.water_up_k), np.float64)
+        return np.asarray(
+            np.clip(asked, now.water_c - self.water_down_k, now.water_c + self.water_up_k), np.float64
+        )
 
     def _by_intake(self, seen: Snapshot, now: Setpoints, step_s: float, inlet_c: float) -> FloatArray:
         g, halls, design = self.gains, self.layout.halls, self.layout.waters.design_c
@@ -97,6 +103,8 @@ class ReactivePI:
                 asked[w] = self._water[w] = design[w]
                 continue
             error = inlet_c - float(mine.max())
-            self._water[w] = np.clip(self._water[w] + g.water_gain * error * step_s / g.water_reset_s, design[w], most[w])
+            self._water[w] = np.clip(
+                self._water[w] + g.water_gain * error * step_s / g.water_reset_s, design[w], most[w]
+            )
             asked[w] = np.clip(self._water[w] + g.water_gain * error, design[w], most[w])
         return asked

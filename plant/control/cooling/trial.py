@@ -100,8 +100,14 @@ class World:
     def _worn(self, rng: np.random.Generator) -> None:
         """What the site file does not say."""
         t = self.plant.store.tables
-        t.cdu["fouling_pu"], t.pump["wear_pu"] = rng.uniform(0, 0.15, len(t.cdu)), rng.uniform(0, 0.08, len(t.pump))
-        t.crah["fan_pu"], t.chiller["fouling_pu"] = rng.uniform(0.9, 1.0, len(t.crah)), rng.uniform(0, 0.1, len(t.chiller))
+        t.cdu["fouling_pu"], t.pump["wear_pu"] = (
+            rng.uniform(0, 0.15, len(t.cdu)),
+            rng.uniform(0, 0.08, len(t.pump)),
+        )
+        t.crah["fan_pu"], t.chiller["fouling_pu"] = (
+            rng.uniform(0.9, 1.0, len(t.crah)),
+            rng.uniform(0, 0.1, len(t.chiller)),
+        )
         t.gpu["thermal_pu"] = 1.0 + np.minimum(rng.exponential(0.03, len(t.gpu)), 0.2)
 
     def _probes(self) -> None:
@@ -137,7 +143,11 @@ class World:
         """Weather, requests and jobs of this minute."""
         now, t = self.now, self.plant.store.tables
         air = self.weather.air(now)
-        t.site["dry_mean_c"], t.site["wet_mean_c"], t.site["swing_k"] = air.dry_mean_c, air.wet_mean_c, air.swing_k
+        t.site["dry_mean_c"], t.site["wet_mean_c"], t.site["swing_k"] = (
+            air.dry_mean_c,
+            air.wet_mean_c,
+            air.swing_k,
+        )
         for i, name in enumerate(self.plant.store.names["pool"]):
             nodes = len(self.plant.pool_nodes(name))
             t.pool["arrival_rps"][i] = self.requests.share_pu(name, now) * nodes * t.pool["node_rps"][i]
@@ -170,11 +180,13 @@ class World:
         t, layout, r = self.plant.store.tables, self.layout, self._rng
         dies = t.gpu_node["gpu_temp_c"]
         gpu_c = np.array([dies[layout.nodes.loop == i].max() for i in range(len(layout.loops.names))])
-        aired = (layout.nodes.loop < 0)
+        aired = layout.nodes.loop < 0
         air_gpu = np.array([
             dies[aired & (layout.nodes.hall == i)].max(initial=-273.0) for i in range(len(layout.halls.names))
         ])  # fmt: skip
-        air_kw = np.array([t.crah["heat_kw"][t.crah["hall"] == i].sum() for i in range(len(layout.halls.names))])
+        air_kw = np.array(
+            [t.crah["heat_kw"][t.crah["hall"] == i].sum() for i in range(len(layout.halls.names))]
+        )
         inlet = np.array([
             max((t.rack["inlet_temp_c"][k] for k, h in enumerate(self._hall_of) if h == i), default=np.nan)
             for i in range(len(layout.halls.names))
@@ -216,11 +228,18 @@ class Trial:
     """Runs one policy. The first `learn_days` are not metered: every policy has them."""
 
     def __init__(
-        self, site: Site, start: datetime, seed: int, policy: Policy, wrong: Wrong | None = None, *, economiser: bool = False
+        self,
+        site: Site,
+        start: datetime,
+        seed: int,
+        policy: Policy,
+        wrong: Wrong | None = None,
+        *,
+        economiser: bool = False,
     ) -> None:
         self.world = World(site, start, seed, economiser=economiser)
         self.policy, self.wrong, self.layout = policy, wrong or Wrong(), self.world.layout
-        self.predictor = Predictor(self.layout, keep_errors=True)
+        self.predictor = Predictor(self.layout, chance=policy.tuning.chance, keep_errors=True)
         self.controller = Controller(self.layout, policy.tuning)
         self.local = ReactivePI(self.layout, policy.gains)
         self.setpoints = fixed(self.layout)
@@ -234,7 +253,12 @@ class Trial:
         for _ in range(round(learn_days * 1440)):
             self.step(metered=False)
         for day in range(int(np.ceil(days))):
-            for kwh in (self.meter.pump_kwh, self.meter.fan_kwh, self.meter.chiller_kwh, self.meter.water_kwh):
+            for kwh in (
+                self.meter.pump_kwh,
+                self.meter.fan_kwh,
+                self.meter.chiller_kwh,
+                self.meter.water_kwh,
+            ):
                 kwh.append(0.0)
             for _ in range(round(min(1.0, days - day) * 1440)):
                 self.step(metered=True)
@@ -280,8 +304,13 @@ class Trial:
         m.chiller_kwh[-1] += float(rows["chiller"].sum()) * hours
         m.water_kwh[-1] += float(rows["water"].sum()) * hours
         hottest, inlet = rows["gpu"].max(axis=1), rows["inlet"].max(axis=1)
-        rise = (rows["back"] - rows["supply"]).max(axis=1) if rows["back"].shape[1] else np.zeros(len(hottest))
-        m.worst_gpu_c, m.worst_inlet_c = max(m.worst_gpu_c, float(hottest.max())), max(m.worst_inlet_c, float(inlet.max()))
+        rise = (
+            (rows["back"] - rows["supply"]).max(axis=1) if rows["back"].shape[1] else np.zeros(len(hottest))
+        )
+        m.worst_gpu_c, m.worst_inlet_c = (
+            max(m.worst_gpu_c, float(hottest.max())),
+            max(m.worst_inlet_c, float(inlet.max())),
+        )
         m.worst_rise_k = max(m.worst_rise_k, float(rise.max()))
         m.over_gpu_s += PLANT_STEP_S * float((hottest > limits.gpu_c).sum())
         m.over_inlet_s += PLANT_STEP_S * float((inlet > limits.inlet_c).sum())
@@ -292,4 +321,3 @@ def start_of(site: Site, month: int) -> datetime:
     """Midnight of the site, on a Monday in that month of 2026."""
     first = datetime(2026, month, 1, tzinfo=site.zone)
     return (first + timedelta(days=(7 - first.weekday()) % 7)).astimezone(UTC)
-

@@ -26,6 +26,8 @@ HOLD_S = 7200.0
 LEAST_NODES = 2
 """Nodes that a pool of four or more keeps, so that the loss of one does not end its service."""
 SMALL_POOL = 4
+SAME_PU = 0.02
+"""Clocks that lie nearer are one: they are set in steps."""
 
 
 def _default(name: str) -> float:
@@ -181,26 +183,32 @@ def due(
     only as far as the nodes of now allow. Trifles are left."""
     nodes, clock = now
     wanted, slow = int(path.nodes[0]), float(path.clocks_pu[0])
-    found: list[Step] = []
-    before_kw = model.power_kw(expected_rps, nodes, clock)
-    if wanted < nodes:
-        fewest = max(wanted, model.whole(high_rps / model.capacity_rps(1, clock)))
-        saved = before_kw - model.power_kw(expected_rps, min(fewest, nodes), clock)
-        if fewest < nodes and saved >= least_kw:
-            found.append(Step("nodes", fewest, False, saved))
-    elif wanted > nodes:
-        saved = before_kw - model.power_kw(expected_rps, wanted, clock)
-        if saved >= least_kw or not model.carries(high_rps, nodes, 1.0):
-            found.append(Step("nodes", wanted, True, saved))
-    at_hand = min(nodes, wanted)
-    slow = max(slow, model.lowest_clock(expected_rps, high_rps, at_hand)) if slow < clock else slow
-    saved = before_kw - model.power_kw(expected_rps, nodes, slow)
-    waits_for_clock = wanted < nodes and not found
-    if slow > clock and (waits_for_clock or not model.carries(high_rps, at_hand, clock)):
+    parked = max(wanted, model.whole(high_rps / model.capacity_rps(1, clock)))
+    blocked = wanted < nodes <= parked
+    to = min(parked, nodes) if wanted < nodes else wanted
+    first = _nodes_step(model, now, to, expected_rps, high_rps, least_kw)
+    left = int(first.value) if first and not first.raises else nodes
+    slow = max(slow, model.lowest_clock(expected_rps, high_rps, left))
+    saved = model.power_kw(expected_rps, nodes, clock) - model.power_kw(expected_rps, nodes, slow)
+    must = not model.carries(high_rps, left, clock) or (blocked and slow >= clock + least_clock_pu)
+    found = [first] if first else []
+    if slow > clock + SAME_PU and must:
         found.append(Step("clock", slow, True, saved))
     elif slow <= clock - least_clock_pu and saved >= least_kw:
         found.append(Step("clock", slow, False, saved))
     return found
+
+
+def _nodes_step(
+    model: PoolModel, now: tuple[int, float], to: int, expected_rps: float, high_rps: float, least_kw: float
+) -> Step | None:
+    """The change to `to` nodes, if it is worth asking for or needed."""
+    nodes, clock = now
+    saved = model.power_kw(expected_rps, nodes, clock) - model.power_kw(expected_rps, to, clock)
+    needed = to > nodes and not model.carries(high_rps, nodes, 1.0)
+    if to == nodes or (saved < least_kw and not needed):
+        return None
+    return Step("nodes", to, to > nodes, saved)
 
 
 def chance_above(expected: float, high: float, level: float, limit: float) -> float:

@@ -201,6 +201,8 @@ def show(rows: list[Row], peaks: list[PeakRow]) -> None:
             f"   {100 * row.less:+6.2f} ({100 * row.less_low:+6.2f} to {100 * row.less_high:+6.2f})"
             f"   {100 * row.covered:5.1f}  {100 * row.width:5.1f}   {100 * row.naive_covered:5.1f} {100 * row.naive_width:6.1f}"
         )
+    if not peaks:
+        return
     print("\npeak of the next 24 h: mean absolute error in %, 90 % interval")
     print(
         "  series                            n   yesterday  last week   ours   ours less yesterday (90 %)   held  width"

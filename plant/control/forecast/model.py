@@ -258,11 +258,16 @@ class Forecaster:
         origins = _sampled(np.arange(max(0, len(series) - 1 - steps), len(series) - 1), 150)
         if not len(origins):
             return None
-        columns = [
-            _missed(view, series, origins, int(ahead), learned.weights[column])
-            for column, ahead in enumerate(learned.knots)
-        ]
-        return np.stack(columns, axis=1), (origins - (len(series) - 1)).astype(np.float64) * self.step_s
+        count = len(learned.knots)
+        errors = _missed(
+            view,
+            series,
+            np.repeat(origins, count),
+            np.tile(learned.knots, len(origins)),
+            np.tile(learned.weights, (len(origins), 1)),
+        )
+        times_s = (origins - (len(series) - 1)).astype(np.float64) * self.step_s
+        return errors.reshape(len(origins), count), times_s
 
     def _widened(self, knots: IntArray, offset: FloatArray) -> FloatArray:
         """Offsets at knots carried to every step; where the history was too short for a horizon they grow as its root."""
@@ -310,19 +315,20 @@ def _learn_knot(
         before = origins + ahead < begin
         weights = convex_weights(experts[before], last[before], came[before])
         inside = (errors_at >= begin) & (errors_at < end)
-        errors[inside] = _missed(view, series, errors_at[inside], ahead, weights)
+        asked = errors_at[inside]
+        errors[inside] = _missed(view, series, asked, np.full(len(asked), ahead), weights)
     return convex_weights(experts, last, came), errors
 
 
 def _missed(
-    view: Experts, series: FloatArray, origins: IntArray, ahead: int, weights: FloatArray
+    view: Experts, series: FloatArray, origins: IntArray, ahead: IntArray, weights: FloatArray
 ) -> FloatArray:
-    """What came less what was forecast; NaN where nothing has come yet or nothing was read."""
+    """What came less what was forecast, by weights (rows, experts) or (experts,); NaN where nothing was read or has come."""
     last = view.series[origins]
-    forecast = last + (view.at(origins, np.full(len(origins), ahead)) - last[:, None]) @ weights
+    forecast = last + ((view.at(origins, ahead) - last[:, None]) * weights).sum(axis=1)
     due = origins + ahead
     came = np.where(due < len(series), series[np.minimum(due, len(series) - 1)], np.nan)
-    return came - forecast
+    return np.asarray(came - forecast)
 
 
 def _between(knots: IntArray, weights: FloatArray, steps: IntArray) -> FloatArray:

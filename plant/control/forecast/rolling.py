@@ -178,7 +178,7 @@ def roll_peaks(
     for origin in range(first, len(values) - day + 1, every):
         past = values[:origin]
         before, coming = known(origin) if known is not None else (None, None)
-        if origin - learned_at >= day:
+        if before is not None and origin - learned_at >= day:  # without covariates a peak needs no fit
             learned_at = origin
             model.fit(past, start, before)
         came, yesterday = float(np.nanmax(values[origin : origin + day])), float(np.nanmax(past[-day:]))

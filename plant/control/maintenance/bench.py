@@ -95,9 +95,9 @@ def show_lives(found: dict[str, list[Verdict]], asked: argparse.Namespace) -> li
         lines += [
             f"FORECASTS on {asked.units} held-out lives of each kind, seed {asked.seed}, {title}",
             "concordance of the time left (one look a unit); AUC: a failure within 90 days is put higher; baselines: age",
-            "alone, threshold alarm on the smoothed reading",
+            "alone, threshold alarm on the smoothed reading; true ends inside the 80 and 90 % interval, and the latter with a sign",
             f"{'part':26} {'concordance':>18} {'age':>5} {'thr.':>5} | {'AUC':>5} {'age':>5} {'thr.':>5} | "
-            f"{'80 %':>5} {'90 %':>5} | {'Brier skill over age 7/30/90 d':>30} | {'ICI 7/30/90 d, points':>22}",
+            f"{'80 %':>5} {'90 %':>5} {'sign':>5} | {'Brier skill over age 7/30/90 d':>30} | {'ICI 7/30/90 d, points':>22}",
         ]
         lines += [_verdict(one) for one in verdicts]
         lines += [
@@ -105,13 +105,14 @@ def show_lives(found: dict[str, list[Verdict]], asked: argparse.Namespace) -> li
             f"WARNINGS, {title}: first alarms at the level that was right nine times in ten on the training lives (fails",
             "within 90 days); recall: of units that fail, warned a week or more before; lead: quartiles, days",
             f"{'part':26} {'forecast: told':>14} {'right':>6} {'recall':>6} {'lead':>14} | {'threshold: told':>15} "
-            f"{'right':>6} {'recall':>6} {'lead':>14}",
+            f"{'right':>6} {'recall':>6} {'lead':>14} | {'age, best in hindsight':>22}",
         ]
-        lines += [
-            f"{PARTS[one.kind].title:26} {_alarms(one.alarms, 14)} | {_alarms(one.threshold_alarms, 15)}"
-            for one in verdicts
-        ]
-        lines += ["age alone reaches 90 % precision for none of them" if title == SETTINGS[0][0] else "", ""]
+        for one in verdicts:
+            by_age = f"recall {one.age_alarms.recall:.0%}" if one.age_alarms else "never right enough"
+            lines.append(
+                f"{PARTS[one.kind].title:26} {_alarms(one.alarms, 14)} | {_alarms(one.threshold_alarms, 15)} | {by_age:>22}"
+            )
+        lines.append("")
     return lines
 
 
@@ -121,7 +122,7 @@ def _verdict(one: Verdict) -> str:
     return (
         f"{PARTS[one.kind].title:26} {_share(one.concordance):>18} {one.age_concordance.value:5.2f} "
         f"{one.threshold_concordance.value:5.2f} | {one.soon_auc:5.2f} {one.age_soon_auc:5.2f} "
-        f"{one.threshold_soon_auc:5.2f} | {100 * one.coverage_80:5.0f} {100 * one.coverage_90:5.0f} | {skill:>30} | {off:>22}"
+        f"{one.threshold_soon_auc:5.2f} | {100 * one.coverage_80:5.0f} {100 * one.coverage_90:5.0f} {100 * one.sign_coverage_90:5.0f} | {skill:>30} | {off:>22}"
     )
 
 

@@ -8,13 +8,14 @@ ICI           mean distance of the chances from what came of them, in ten groups
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from plant.control.maintenance.fit import ALARM_DAYS, Look, chosen, levels, looks, soon
+from plant.control.maintenance.fit import ALARM_DAYS, Look, alarm_level, chosen, levels, looks, soon
 from plant.control.maintenance.lives import USUAL, Setting, fleet
 from plant.control.maintenance.parts import PartKind
 from plant.control.maintenance.survival import GRID_DAYS, KindModel, plain_covariates
@@ -64,6 +65,8 @@ class Verdict:
     threshold_soon_auc: float
     coverage_80: float
     coverage_90: float
+    sign_coverage_90: float
+    """Of looks with a sign."""
     brier: dict[int, float]
     """By days."""
     skill: dict[int, float]
@@ -71,6 +74,8 @@ class Verdict:
     ici: dict[int, float]
     alarms: Alarms
     threshold_alarms: Alarms | None
+    age_alarms: Alarms | None
+    """At the best age in hindsight; None: no age is right nine times in ten."""
 
 
 DAYS = (7, 30, 90)
@@ -87,6 +92,7 @@ def held_out(kind: PartKind, model: KindModel, units: int, seed: int, setting: S
     near = left <= ALARM_DAYS
     chance = {days: soon(model, seen, days) for days in DAYS}
     by_age = {days: _by_age(model, seen, days) for days in DAYS}
+    oldest = alarm_level(ages, seen, np.arange(6000.0, 30.0, -30.0))
     rng = np.random.default_rng(seed)
     return Verdict(
         kind.name, units, len(seen), int(near.sum()),
@@ -94,11 +100,13 @@ def held_out(kind: PartKind, model: KindModel, units: int, seed: int, setting: S
         concordance(-damage[one_each], left[one_each], rng),
         auc(chance[90], near), auc(ages, near), auc(damage, near),
         _coverage(model, seen, left, 0.8), _coverage(model, seen, left, 0.9),
+        _coverage(model, *_with_a_sign(seen, left), 0.9),
         {days: brier(chance[days], left <= days) for days in DAYS},
         {days: _skill(chance[days], by_age[days], left <= days) for days in DAYS},
         {days: ici(chance[days], left <= days) for days in DAYS},
         alarms(chance[90], seen, model.alarm),
         None if model.threshold is None else alarms(damage, seen, model.threshold),
+        None if math.isinf(oldest) else alarms(ages, seen, oldest),
     )  # fmt: skip
 
 
@@ -165,6 +173,11 @@ def alarms(score: FloatArray, seen: Sequence[Look], level: float) -> Alarms:
         len(leads), float(right.mean()) if len(leads) else float("nan"),
         warned / len(ends) if ends else float("nan"), (float(quartiles[0]), float(quartiles[1]), float(quartiles[2])),
     )  # fmt: skip
+
+
+def _with_a_sign(seen: Sequence[Look], left: FloatArray) -> tuple[list[Look], FloatArray]:
+    places = [place for place, look in enumerate(seen) if look.sign]
+    return [seen[place] for place in places], left[places]
 
 
 def _one_each(seen: Sequence[Look], seed: int) -> NDArray[np.int64]:

@@ -45,7 +45,7 @@ def cost_rate_per_day(failed_by: FloatArray, price: Price) -> tuple[float, float
     >>> wears = 1 - np.exp(-((GRID_DAYS / 1000) ** 4))
     >>> rate, age = cost_rate_per_day(wears, Price(1000.0, 10000.0))
     >>> round(rate, 2), round(age / 10) * 10
-    (2.32, 430)
+    (3.05, 450)
     """
     ages, lived = GRID_DAYS[1:], _lived(failed_by)[1:]
     rates = (price.failure * failed_by[1:] + price.planned * (1.0 - failed_by[1:])) / lived

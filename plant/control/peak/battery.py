@@ -63,7 +63,9 @@ def wear_of(ess: Ess, currency: str, price_per_kwh: float | None = None) -> Wear
     low, high = (_calendar_pu_a_year(spec.cell_temp_c, soc) for soc in (spec.soc_min_pct, spec.soc_max_pct))
     span_kwh_pu = (spec.soc_max_pct - spec.soc_min_pct) / 100.0
     per_kwh_h = max(high - low, 0.0) / END_OF_LIFE_PU * price / span_kwh_pu / YEAR_H
-    basis = f"{price:g} {currency} for each kWh replaced, {discharges:,.0f} full discharges to the end of life"
+    basis = (
+        f"{price:g} {currency} for each kWh replaced, {discharges:,.0f} full discharges to the end of life"
+    )
     return Wear(price / discharges / spec.efficiency_one_way, per_kwh_h, basis)
 
 

@@ -58,7 +58,9 @@ class Row:
     waited_h: float = 0.0
 
 
-def tried(case: Case, *, every_s: float, wear: Wear | None = None, tuning: Tuning | None = None) -> Iterator[Row]:
+def tried(
+    case: Case, *, every_s: float, wear: Wear | None = None, tuning: Tuning | None = None
+) -> Iterator[Row]:
     """Every strategy on one case."""
     wear = wear or replace(wear_of(case.ess, case.tariff.currency), per_kwh_h=0.0)
     storage = storage_of(case.ess, reserve_pct=case.reserve_pct, wear=wear)
@@ -72,7 +74,9 @@ def tried(case: Case, *, every_s: float, wear: Wear | None = None, tuning: Tunin
         return run(on, policy, name, storage, every_s, wear), policy.waited_h
 
     rule: Policy = Threshold(case, storage)
-    yield _row(case, run(case, rule, "threshold rule, tuned on the days before", storage, every_s, wear), idle, best)
+    yield _row(
+        case, run(case, rule, "threshold rule, tuned on the days before", storage, every_s, wear), idle, best
+    )
     yield _row(case, ours(case, "Setpoint")[0], idle, best)
     if case.flexible:
         found, waited_h = ours(for_flex(case), "Setpoint, jobs may wait", flex=True)
@@ -96,7 +100,9 @@ def servegen(data: Path) -> Case:
     """The public fortnight. Raises InputError where the file is not there."""
     path = data / RATES
     if not path.is_file():
-        raise InputError("no public request rates", where=str(path), remedy="Give --data, or set SETPOINT_SHARED_DATA")
+        raise InputError(
+            "no public request rates", where=str(path), remedy="Give --data, or set SETPOINT_SHARED_DATA"
+        )
     _, rates = read_rates(path)
     rps = np.asarray(rates, dtype=float)
     spec = EssSpec(power_kw=2000.0, capacity_kwh=4000.0, soc_start_pct=50.0)
@@ -153,7 +159,9 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Print the tables."""
-    parser = argparse.ArgumentParser(prog="python -m plant.control.peak.bench", description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(
+        prog="python -m plant.control.peak.bench", description=__doc__.split("\n")[0]
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", default="", help="numbers of cases, such as 0,5,9; none: all twelve")
     parser.add_argument("--days", type=int, default=28)
@@ -176,7 +184,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if asked.json:
         print(json.dumps({"cases": [asdict(row) for row in rows], "public": [asdict(row) for row in public]}))
         return 0
-    lines = [f"Seed {asked.seed}, {asked.days} days each, a plan every {asked.every:g} min; costs against no battery"]
+    lines = [
+        f"Seed {asked.seed}, {asked.days} days each, a plan every {asked.every:g} min; costs against no battery"
+    ]
     lines += [*_table(rows), "", *_summary(rows), "", *_table(public), skipped]
     print("\n".join(lines))
     print(f"{time.perf_counter() - began:.0f} s in all")

@@ -91,7 +91,12 @@ def _base_kw(order: Order, storage: Storage, stored_kwh: float) -> float:
 
 
 def follow_paths(
-    loads_kw: FloatArray, hours: FloatArray, planned_kw: FloatArray, order: Order, storage: Storage, stored_kwh: float
+    loads_kw: FloatArray,
+    hours: FloatArray,
+    planned_kw: FloatArray,
+    order: Order,
+    storage: Storage,
+    stored_kwh: float,
 ) -> tuple[FloatArray, FloatArray]:
     """A plan under loads other than expected: (S, K) grid power in kW and (S, K) stored energy in kWh at step ends.
 
@@ -109,7 +114,9 @@ def follow_paths(
         wanted = np.minimum(wanted, np.maximum(load - order.least_import_kw, 0.0))
         most_out = np.maximum(stored - low, 0.0) * storage.eta_discharge / hour
         most_in = np.maximum(storage.high_kwh - stored, 0.0) / storage.eta_charge / hour
-        power = np.clip(wanted, -np.minimum(most_in, storage.power_kw), np.minimum(most_out, storage.power_kw))
+        power = np.clip(
+            wanted, -np.minimum(most_in, storage.power_kw), np.minimum(most_out, storage.power_kw)
+        )
         out, into = np.maximum(power, 0.0), np.maximum(-power, 0.0)
         stored = stored + (into * storage.eta_charge - out / storage.eta_discharge) * hour
         grid[:, step], kept[:, step] = load - power, stored

@@ -117,7 +117,9 @@ def _pauses(
     return found
 
 
-def _held_kw(loads_kw: FloatArray, step_s: float, stored_kwh: float, storage: Storage, quantile: float) -> float:
+def _held_kw(
+    loads_kw: FloatArray, step_s: float, stored_kwh: float, storage: Storage, quantile: float
+) -> float:
     return float(np.quantile(least_targets_kw(loads_kw, step_s, stored_kwh, storage), quantile))
 
 

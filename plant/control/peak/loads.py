@@ -92,7 +92,14 @@ def cases(seed: int, *, days: int = PERIOD_DAYS) -> list[Case]:
 
 
 def case_of(
-    kind: Kind, label: str, month: int, tariff: Tariff, *, seed: int, days: int = PERIOD_DAYS, before_days: int = 14
+    kind: Kind,
+    label: str,
+    month: int,
+    tariff: Tariff,
+    *,
+    seed: int,
+    days: int = PERIOD_DAYS,
+    before_days: int = 14,
 ) -> Case:
     """One case: 2 MW and 4 MWh of storage, five years old, beside a load of 4 to 10 MW by the minute."""
     start = datetime(2026, month, 5, tzinfo=UTC)
@@ -106,9 +113,18 @@ def case_of(
     )  # fmt: skip
     history = " and no history" if not before_days else ""
     cut = before_days * MINUTES
-    return Case(f"{kind.name}, {label}{history}", load[cut:], 60.0, start, tariff, ess, before_kw=load[:cut],
-                known=jobs_kw(kind, before_days + days, seed) if kind.job_kw else None,
-                flexible=flexible, job_kw=kind.job_kw * (1.0 + OVERHEAD_PU))
+    return Case(
+        f"{kind.name}, {label}{history}",
+        load[cut:],
+        60.0,
+        start,
+        tariff,
+        ess,
+        before_kw=load[:cut],
+        known=jobs_kw(kind, before_days + days, seed) if kind.job_kw else None,
+        flexible=flexible,
+        job_kw=kind.job_kw * (1.0 + OVERHEAD_PU),
+    )
 
 
 def load_of(kind: Kind, start: datetime, days: int, seed: int) -> FloatArray:

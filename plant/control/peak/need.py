@@ -39,7 +39,14 @@ def _asks(
 
 @njit(cache=True)
 def _least(
-    loads: Any, hours: float, usable: float, power: float, eta_in: float, eta_out: float, room: float, least: Any
+    loads: Any,
+    hours: float,
+    usable: float,
+    power: float,
+    eta_in: float,
+    eta_out: float,
+    room: float,
+    least: Any,
 ) -> None:
     for path in range(loads.shape[0]):
         load = loads[path]

@@ -252,7 +252,9 @@ class Receding:
             self._learned_at = day
             self._learn(load)
             if self.forecast is None and (day < EARLY_DAYS or day % REFIT_DAYS == 0):
-                self._model = Forecaster(self.step_s, self._steps).fit(load, start, self._known(at, load.size))
+                self._model = Forecaster(self.step_s, self._steps).fit(
+                    load, start, self._known(at, load.size)
+                )
         if self.forecast is not None:
             return self.forecast(load, start)
         assert self._model is not None
@@ -266,7 +268,9 @@ class Receding:
         if self.case.known is None:
             return None
         now, each = self.case.before_kw.size + at, self._each
-        table = np.pad(self.case.known, (0, ahead * each), mode="edge")[now - past * each : now + ahead * each]
+        table = np.pad(self.case.known, (0, ahead * each), mode="edge")[
+            now - past * each : now + ahead * each
+        ]
         return _means(table, each)[:, None]
 
     def _learn(self, load: FloatArray) -> None:

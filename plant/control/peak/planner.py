@@ -16,8 +16,9 @@ from plant.control.peak.programme import Plan, Problem, solve
 FloatArray = NDArray[np.float64]
 
 
-CHARGE_PU = 0.97
-"""Of the target and of what no battery would have drawn: charging stays below."""
+CHARGE_PU = 0.985
+"""Charging keeps the draw below this share of a peak that is paid for, or comes anyhow, and that no battery would have
+drawn too."""
 BURST_H = 0.5
 """Length of the bursts that energy is kept for."""
 
@@ -39,8 +40,8 @@ class Tuning:
     keep_least: float = 0.9
     keep_most: float = 0.95
     """Bounds of the quantile of the energy that paths ask for at that target: what is kept (`keep_quantile`)."""
-    seen_pu: float = 1.0
-    """Of the energy that the worst burst of the history would ask for at that target: kept at least."""
+    seen_pu: float = 0.2
+    """Of the usable energy: so much at most is kept always for a burst as the worst of the history."""
     sight_h: float = 2.5
     """Energy for peaks is kept so long ahead, without counting on a refill."""
     month_quantile: float = 0.5
@@ -107,18 +108,21 @@ def decide(now: Situation, storage: Storage, tuning: Tuning = Tuning()) -> Decis
     """The order for the next minutes. With a programme that finds nothing the battery rests and only holds the peak
     so far; `plan.status` says it."""
     paths = paths_of(now, tuning)
-    target, keep = _protection(now, storage, tuning, paths)
+    target, sure, keep = _protection(now, storage, tuning, paths)
     planned = paths[: tuning.plan_paths] if tuning.plan_paths > 1 else now.expected_kw[None, :]
     hours, (loads, prices, kept) = _coarser(
         now.step_s, tuning.fine_hours, planned, now.prices[None, :], keep[None, :]
     )
     problem = _problem(now, storage, tuning, loads, prices[0], hours)
     problem = replace(
-        problem, keep_kwh=kept[0], short_price=tuning.short_price_pu * float(now.prices.max()), peak_so_far_kw=target,
+        problem,
+        keep_kwh=kept[0],
+        short_price=tuning.short_price_pu * float(now.prices.max()),
+        peak_so_far_kw=target,
         ready_price=tuning.ready_price_pu * float(now.prices.max()),
     )
     plan = solve(problem, time_limit_s=tuning.time_limit_s, integer_steps=tuning.integer_steps)
-    cap = CHARGE_PU * min(max(now.grid_peak_kw, now.load_peak_kw), target)
+    cap = CHARGE_PU * min(sure, now.load_peak_kw)
     order = Order(plan.base_kw, target, cap, problem.least_import_kw, float(keep[0]))
     return Decision(order, plan, loads, hours)
 
@@ -131,21 +135,25 @@ def paths_of(now: Situation, tuning: Tuning) -> FloatArray:
 
 def _protection(
     now: Situation, storage: Storage, tuning: Tuning, paths: FloatArray
-) -> tuple[float, FloatArray]:
-    """The draw to hold, and the stored energy to keep for it at the end of each step."""
+) -> tuple[float, float, FloatArray]:
+    """The draw to hold, the draw that is reached almost surely anyhow, and the stored energy to keep at the end of each
+    step."""
     paths = paths[:, : now.period_steps] if now.period_steps else paths
     near = paths[:, : max(1, round(tuning.near_h * 3600.0 / now.step_s))]
     holdable, forced = (least_targets_kw(some, now.step_s, now.stored_kwh, storage) for some in (near, paths))
-    target = max(
-        now.grid_peak_kw, forced_kw(now, tuning), float(np.quantile(holdable, tuning.target_quantile)),
-        float(np.quantile(forced, tuning.forced_quantile)),
-    )  # fmt: skip
-    need = np.quantile(needed_kwh(paths, now.step_s, target, storage, tuning.sight_h), keep_quantile(now, storage, tuning), axis=0)
+    sure = max(now.grid_peak_kw, float(np.quantile(forced, tuning.forced_quantile)))
+    target = max(sure, forced_kw(now, tuning), float(np.quantile(holdable, tuning.target_quantile)))
+    need = np.quantile(
+        needed_kwh(paths, now.step_s, target, storage, tuning.sight_h),
+        keep_quantile(now, storage, tuning),
+        axis=0,
+    )
     seen = needed_kwh(np.nan_to_num(now.past_kw)[None, :], now.step_s, target, storage, tuning.sight_h)
     keep = np.zeros(now.expected_kw.size)
     keep[: need.size - 1] = need[1:]
-    keep[: need.size] = np.maximum(keep[: need.size], tuning.seen_pu * float(seen.max(initial=0.0)))
-    return target, storage.low_kwh + keep
+    burst_kwh = min(float(seen.max(initial=0.0)), tuning.seen_pu * storage.usable_kwh)
+    keep[: need.size] = np.maximum(keep[: need.size], burst_kwh)
+    return target, sure, storage.low_kwh + keep
 
 
 def keep_quantile(now: Situation, storage: Storage, tuning: Tuning) -> float:
@@ -155,7 +163,11 @@ def keep_quantile(now: Situation, storage: Storage, tuning: Tuning) -> float:
     burst of BURST_H raises the peak by 1 / BURST_H kW.
     """
     prices = now.prices
-    earned = float(prices.max()) * storage.eta_discharge - float(prices.min()) / storage.eta_charge - storage.wear.per_kwh
+    earned = (
+        float(prices.max()) * storage.eta_discharge
+        - float(prices.min()) / storage.eta_charge
+        - storage.wear.per_kwh
+    )
     lost = now.demand_per_kw / BURST_H
     wanted = 1.0 - max(earned, 0.0) / lost if lost > 0.0 else 0.0
     return min(max(wanted, tuning.keep_least), tuning.keep_most)

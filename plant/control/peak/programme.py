@@ -118,7 +118,7 @@ def _resting(problem: Problem, status: Status, seconds: float, variables: int) -
 
 class _Build:
     """The matrix of one problem. Order of unknowns: base discharge, base charge; then for each path
-    [more, less, c_1.., d_1.., e_0.., peak parts, over contract, short_0..]."""
+    [more (above the peak so far only), less, c_1.., d_1.., e_0.., peak parts, over contract, short_0..]."""
 
     def __init__(self, problem: Problem, integer_steps: int) -> None:
         from scipy import sparse
@@ -204,6 +204,7 @@ class _Build:
         paths = p.weights.size
         room = np.maximum(p.load_kw - p.least_import_kw, 0.0)
         out_kw = np.minimum(s.power_kw, room)
+        excess = np.clip(p.load_kw[:, 0] - self.floors[0], 0.0, s.power_kw)
         widths = np.append(np.diff(self.floors), np.inf)
         contract_rate = OVER_CONTRACT_FACTOR * max(p.demand_per_kw, float(p.prices.max()))
         lower, upper, cost, whole = [np.zeros(self.shared)], [], [], [np.zeros(2), np.ones(self.on_steps)]
@@ -222,7 +223,7 @@ class _Build:
         for path in range(paths):
             lower.append(np.concatenate([np.zeros(2 * n), low, np.zeros(self.rates.size + 1 + n)]))
             upper.append(np.concatenate([
-                [s.power_kw, s.power_kw], np.full(n - 1, s.power_kw), out_kw[path, 1:], high, widths, np.full(1 + n, np.inf),
+                [excess[path], s.power_kw], np.full(n - 1, s.power_kw), out_kw[path, 1:], high, widths, np.full(1 + n, np.inf),
             ]))  # fmt: skip
             cost.append(p.weights[path] * np.concatenate([
                 [wear[0] - energy[0], -energy[0]], energy[1:], wear[1:] - energy[1:], stored_cost,

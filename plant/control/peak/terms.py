@@ -40,7 +40,9 @@ def checked(tariff: Tariff) -> tuple[Tariff, tuple[Trouble, ...]]:
     bands = []
     for band in tariff.bands:
         if not _price(band.price_per_kwh):
-            what = f"The price from {band.from_hour} to {band.to_hour} o'clock is {band.price_per_kwh:g} {per}"
+            what = (
+                f"The price from {band.from_hour} to {band.to_hour} o'clock is {band.price_per_kwh:g} {per}"
+            )
             troubles.append(_gap(what, f"plans with {mean:.4g} {per}, the mean of the other hours"))
             band = band.model_copy(update={"price_per_kwh": mean})
         bands.append(band)
@@ -51,13 +53,19 @@ def checked(tariff: Tariff) -> tuple[Tariff, tuple[Trouble, ...]]:
         base = mean
     demand = tariff.demand_per_kw_month
     if not _price(demand):
-        troubles.append(_gap(f"The demand charge is {demand:g} {tariff.currency} for each kW", "counts it as 0"))
+        troubles.append(
+            _gap(f"The demand charge is {demand:g} {tariff.currency} for each kW", "counts it as 0")
+        )
         demand = 0.0
     if not any(band.price_per_kwh > 0.0 for band in bands) and not base > 0.0 and not demand > 0.0:
         troubles.append(_gap("The tariff has neither an energy price nor a demand charge",
                              "holds peaks down without counting money"))  # fmt: skip
         demand = STAND_IN_DEMAND
-    mended = {"bands": tuple(bands), "price_per_kwh": base if _price(base) else mean, "demand_per_kw_month": demand}
+    mended = {
+        "bands": tuple(bands),
+        "price_per_kwh": base if _price(base) else mean,
+        "demand_per_kw_month": demand,
+    }
     return tariff.model_copy(update=mended), tuple(troubles)
 
 

@@ -81,7 +81,9 @@ def test_fans_go_by_the_cube_and_too_little_air_recirculates(started: Plant) -> 
     assert plant.store.tables.rack["inlet_temp_c"].max() == pytest.approx(24.0, abs=0.05)
     plant.store.tables.crah["fan_setpoint_pu"] = 0.0
     plant.advance(HOUR_S)
-    assert plant.store.tables.crah["power_kw"] == pytest.approx(started.store.tables.crah["power_kw"], rel=0.02)
+    assert plant.store.tables.crah["power_kw"] == pytest.approx(
+        started.store.tables.crah["power_kw"], rel=0.02
+    )
 
 
 def test_an_economiser_is_worth_more_with_warm_water(started: Plant) -> None:

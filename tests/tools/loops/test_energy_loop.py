@@ -167,7 +167,8 @@ def test_more_than_all_nodes_carry_is_said_and_all_serve(kept: DaysSite) -> None
 
 
 def test_a_site_over_its_contract_takes_a_smaller_model_and_says_what_that_costs(kept: DaysSite) -> None:
-    now_kw = sum(kept.read(f"feed-{side}").values["load_kw"] for side in "ab")  # type: ignore[union-attr]
+    feeds = [kept.read(f"feed-{side}") for side in "ab"]
+    now_kw = sum(feed.values["load_kw"] for feed in feeds if feed is not None)
     tight = kept.site.model_copy(update={"limits": {**kept.site.limits, "site_power_max_kw": now_kw - 15.0}})
     ports = ports_of(kept)
     plan = turn(
@@ -197,4 +198,5 @@ def test_it_learns_from_what_came_and_goes_on_after_a_restart(kept: DaysSite) ->
 
 
 def test_the_same_moment_gives_the_same_plan(kept: DaysSite) -> None:
-    assert turn(make(ports_of(kept)), kept.now) == turn(make(ports_of(kept)), kept.now)
+    one, other = (turn(make(ports_of(kept)), kept.now) for _ in range(2))
+    assert one.model_copy(update={"solver": None}) == other.model_copy(update={"solver": None})

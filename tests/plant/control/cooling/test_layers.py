@@ -96,13 +96,15 @@ def test_air_above_raised_water_agrees_with_the_plant(plant: Plant, layout: Layo
 
 def test_the_exchanger_holds_supply_up_to_the_water_it_names(plant: Plant, layout: Layout) -> None:
     t = plant.store.tables
-    limit = layers.warmest_water_c(layout.loops, t.cdu["heat_kw"], t.cdu["flow_lpm"], t.cdu["supply_setpoint_c"])
+    limit = layers.warmest_water_c(
+        layout.loops, t.cdu["heat_kw"], t.cdu["flow_lpm"], t.cdu["supply_setpoint_c"]
+    )
     for above, holds in ((-0.3, True), (0.5, False)):
         warm = plant.copy()
         warm.store.tables.chiller["water_setpoint_c"] = float(limit.min()) + above
         warm.advance(2 * 3600.0)
         worst = (warm.store.tables.cdu["supply_temp_c"] - warm.store.tables.cdu["supply_setpoint_c"]).max()
-        assert (worst < 0.05) is holds
+        assert bool(worst < 0.05) is holds
 
 
 def test_least_flow_is_where_the_die_stands_at_its_limit(layout: Layout) -> None:

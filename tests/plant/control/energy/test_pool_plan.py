@@ -82,6 +82,16 @@ def test_every_change_that_is_due_is_safe_by_itself_where_it_takes_capacity(
             assert POOL.capacity_rps(*after) > POOL.capacity_rps(*now)
 
 
+@pytest.mark.parametrize("now", [(8, 1.0), (6, 0.7), (8, 0.5)])
+@pytest.mark.parametrize("high", [3.0, 9.0, 15.0])
+def test_what_is_due_together_carries_the_high_rate(now: tuple[int, float], high: float) -> None:
+    path = plan_pool(POOL, np.full(12, 0.8 * high), np.full(12, high), 600.0)
+    nodes, clock = now
+    for step in due(POOL, path, now, 0.8 * high, high, **LIMITS):
+        nodes, clock = (int(step.value), clock) if step.what == "nodes" else (nodes, step.value)
+    assert POOL.carries(high, nodes, clock)
+
+
 def test_too_little_capacity_now_is_always_raised() -> None:
     path = plan_pool(POOL, np.full(12, 18.0), np.full(12, 22.0), 600.0)
     steps = due(POOL, path, (2, 0.4), 18.0, 22.0, least_kw=1e9, least_clock_pu=1.0)

@@ -16,12 +16,12 @@ from setpoint.errors import UsageError
 
 
 def test_power_is_that_of_the_engine_within_a_few_percent_and_latency_within_its_margin(
-    pools: dict[str, Pool], served: Trace, kinds: np.ndarray
+    pools: dict[str, Pool], served: Trace
 ) -> None:
     for name in ("all", "short", "long"):
-        found = check(pools[name], served, kinds, span_s=120.0)
+        found = check(pools[name], served)
         assert all(abs(c.power - 1.0) < 0.05 for c in found), found
-        assert min(c.ttft for c in found) > TTFT_USED_PU - 0.12, found
+        assert min(c.ttft for c in found) > TTFT_USED_PU - 0.1, found
         assert min(c.tpot for c in found) > 0.65, found
 
 

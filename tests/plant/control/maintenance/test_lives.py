@@ -16,8 +16,8 @@ FROM_NEW = replace(USUAL, oldest_days=0.0, by_calendar=0.0, record_days=1e9)
 @pytest.mark.parametrize("name", list(PARTS))
 def test_a_record_is_of_units_alive_when_it_begins(name: str) -> None:
     kind = PARTS[name]
-    lives = fleet(kind, 40, 3)
-    assert len(lives) == 40
+    lives = fleet(kind, 15, 3)
+    assert len(lives) == 15
     for life in lives:
         assert life.from_days < life.ended_days <= life.fails_days
         assert life.ended_days <= life.from_days + USUAL.record_days
@@ -59,7 +59,7 @@ def test_stress_and_pace_shorten_lives() -> None:
 
 def test_gpus_fail_about_as_often_as_the_source_says() -> None:
     """9.1 % of GPUs a year (Llama 3, 16,384 H100)."""
-    lives = fleet(PARTS["gpu_memory"], 1500, 5, replace(USUAL, by_calendar=0.0, record_days=DAYS_A_YEAR))
+    lives = fleet(PARTS["gpu_memory"], 1000, 5, replace(USUAL, by_calendar=0.0, record_days=DAYS_A_YEAR))
     share = np.mean([life.failed for life in lives])
     assert share == pytest.approx(0.091, abs=0.03)
 

@@ -12,7 +12,7 @@ from plant.control.maintenance.recurrence import COVARIATES, Record, bursts, jud
 from setpoint.errors import UsageError
 
 
-def _drawn(repeat: float, days: float = 1200.0, units: int = 300) -> Record:
+def _drawn(repeat: float, days: float = 1200.0, units: int = 240) -> Record:
     """Failures at a steady rate; each is followed within ten days by another of the same unit with chance `repeat`."""
     rng = np.random.default_rng(4)
     failures = {}
@@ -29,7 +29,7 @@ def _drawn(repeat: float, days: float = 1200.0, units: int = 300) -> Record:
 
 
 def test_repeat_offenders_are_found_and_chance_is_not() -> None:
-    planted, flat = judge(_drawn(0.5), 0.75), judge(_drawn(0.0), 0.75)
+    planted, flat = judge(_drawn(0.5), 0.8), judge(_drawn(0.0), 0.8)
     assert planted.concordance.low > 0.55
     assert planted.skill_recent[90.0] > 0.01
     assert flat.concordance.value == pytest.approx(0.5, abs=0.08)
@@ -48,7 +48,7 @@ def test_a_look_knows_only_what_was() -> None:
 def test_everyone_is_counted_once() -> None:
     record = _drawn(0.2)
     table = looks(record, 600.0, 631.0, 1200.0)
-    assert table.weight.sum() == pytest.approx(2 * 300)
+    assert table.weight.sum() == pytest.approx(2 * 240)
 
 
 def test_bursts_in_a_place() -> None:

@@ -53,7 +53,7 @@ def test_unknown_age_is_an_average_over_ages() -> None:
 def test_the_first_of_eight_fails_sooner() -> None:
     kind, model = PARTS["gpu_memory"], fitted()["gpu_memory"]
     one, eight = (outlook(kind, model, QUIET, 300.0, count=count).within(90.0) for count in (1, 8))
-    assert eight == pytest.approx(1.0 - (1.0 - one) ** 8)
+    assert eight == pytest.approx(1.0 - (1.0 - one) ** 8, rel=1e-3)
 
 
 def test_a_stratum_is_a_weibull_until_it_is_calibrated() -> None:
@@ -104,9 +104,10 @@ def test_the_shipped_models_hold_on_a_harder_site() -> None:
 def test_looks_see_nothing_of_what_comes() -> None:
     """Cutting a record off after a look changes nothing of the look."""
     kind = PARTS["coolant_filter"]
-    life = fleet(kind, 1, 8)[0]
     model = fitted()[kind.name]
+    life = max(fleet(kind, 10, 8), key=lambda one: one.ended_days - one.from_days)
     look = looks(kind, [life], model.prior)[2]
+    assert look.trend
     upto = int(np.searchsorted(life.days, look.age_days, side="right"))
     record = {metric: (life.days[:upto], values[:upto]) for metric, values in life.readings.items()}
     assert heard(kind, record, model.prior) == look.trend

@@ -20,11 +20,11 @@ def test_a_constant_hazard_is_never_worth_a_calendar() -> None:
 
 def test_renewal_is_put_just_before_a_failure_that_is_foreseen() -> None:
     dies = Outlook("pump_bearing", np.clip((GRID_DAYS - 40.0) / 20.0, 0.0, 1.0), None)
-    worth = Worth.of(dies, PRICE, 1.0)
+    worth = Worth.of(dies, PRICE, 10.0)
     assert 35.0 < GRID_DAYS[int(np.argmin(worth.costs))] < 45.0
-    gain = worth.gain(np.array([5.0, 39.0, 70.0]), 90.0)
+    gain = worth.gain(np.array([5.0, 36.0, 70.0]), 90.0)
     assert gain[1] > gain[0] > 0.0
-    assert gain[2] == pytest.approx(0.0, abs=50.0)
+    assert gain[2] == pytest.approx(0.0, abs=1.0)
 
 
 def test_what_lasts_is_left_alone() -> None:
