@@ -62,4 +62,6 @@ def about(desk: Desk, names: Sequence[str]) -> dict[str, dict[str, JsonValue]]:
 def refuse_cycle(id: str) -> None:
     """Raises UsageError where a cycle is asked for as an incident."""
     if id.startswith(PREFIX):
-        raise UsageError(f"{id} is a cycle of a control loop, no incident", remedy=f"`setpoint loop show {id}`")
+        raise UsageError(
+            f"{id} is a cycle of a control loop, no incident", remedy=f"`setpoint loop show {id}`"
+        )

@@ -56,13 +56,23 @@ def loop_run(
             spent[node] += seconds
     return LoopRun(
         names=names, site=days.site.name, seed=seed, start=start, end=days.now, decide=decide, cycles=cycles,
-        meters=days.meters(), without=without.meters() if without else {},
+        meters=_meters(days), without=_meters(without) if without else {},
         series=tracks(days.site, days.history, without.history if without else None, start, days.now),
         skill=skill(cycles, days.history), asked=asked(ledger, cycles), troubles=troubles(cycles),
         spent_s={node: round(seconds, 2) for node, seconds in spent.items()}, wall_s=round(wall_s, 1),
         command=command, versions=versions, zone=days.site.timezone, currency=days.site.tariff.currency,
         limits=dict(days.site.limits),
     )  # fmt: skip
+
+
+def _meters(days: DaysSite) -> dict[str, float]:
+    """The site's meters, and what its storage holds at the end: a bill that charged it is not worse for that."""
+    stored_kwh = 0.0
+    for asset in days.site.of_kind("ess"):
+        reading = days.read(asset.name)
+        if reading is not None:
+            stored_kwh += reading.values.get("soc_pct", 0.0) / 100 * reading.values.get("capacity_kwh", 0.0)
+    return days.meters() | {"stored_kwh": stored_kwh}
 
 
 # ---- what was asked ---------------------------------------------------------------------------------------------------

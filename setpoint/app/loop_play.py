@@ -229,7 +229,9 @@ async def _through(
             site_s += time.monotonic()
             for name in names:
                 if days.now - due < timedelta(seconds=runtime.loops.loop(name).cycle_s):
-                    runtime.loops.begin(name)  # else the site is past it: an act took longer to show than a turn lasts
+                    runtime.loops.begin(
+                        name
+                    )  # else the site is past it: an act took longer to show than a turn lasts
             await _settle(runtime, policy)
             await asyncio.to_thread(_after_turn, runtime, days)
             progress.at(days.now)

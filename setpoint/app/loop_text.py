@@ -24,6 +24,7 @@ METERS: tuple[tuple[str, str, str, int], ...] = (
     ("it_kwh", "of it IT", "kWh", 0),
     ("cooling_kwh", "of it cooling", "kWh", 0),
     ("bill", "bill", "", 2),
+    ("stored_kwh", "left in storage", "kWh", 0),
     ("peak_kw", "peak (15 min)", "kW", 1),
     ("carbon_kg", "carbon", "kg", 0),
     ("hottest_gpu_c", "hottest GPU", "C", 1),

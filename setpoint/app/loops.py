@@ -17,7 +17,8 @@ import numpy as np
 from langgraph.checkpoint.base import BaseCheckpointSaver
 
 from agents.explainer import Writer
-from graphs.control_loop import CyclePorts, Put, Settled, build_control_loop, next_turn, run_cycle
+from graphs.control_loop import build_control_loop, run_cycle
+from graphs.cycle import CyclePorts, Put, Settled, next_turn
 from setpoint.app import adapters
 from setpoint.app.lanes import Handler
 from setpoint.app.loop_asking import AskParts, cycle_id, ended, is_cycle, loop_of, put

@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 from syrupy.assertion import SnapshotAssertion
 
-from graphs.control_loop import build_control_loop, clock_trouble, thread_id
+from graphs.control_loop import build_control_loop, thread_id
+from graphs.cycle import clock_trouble
 from graphs.threads import config_of
 from setpoint.contracts import Decision
 from setpoint.contracts.loops import Trouble
@@ -61,7 +62,16 @@ async def test_a_yes_goes_the_one_way_and_ends_the_cycle(at_work: Turning) -> No
     assert cycle.state == "recorded"
     assert [one.state for one in cycle.outcomes] == ["done"]
     assert flow(at_work) == pytest.approx(142.0, abs=1.0)
-    assert set(cycle.spent_s) >= {"monitor", "predict", "optimise", "advise", "rehearse", "ask", "act", "observe"}
+    assert set(cycle.spent_s) >= {
+        "monitor",
+        "predict",
+        "optimise",
+        "advise",
+        "rehearse",
+        "ask",
+        "act",
+        "observe",
+    }
     (act,) = at_work.ledger.list_actions()
     assert (act.incident_id, act.approvers) == (name, ("ana",))
 
@@ -207,7 +217,9 @@ async def test_a_trouble_raises_one_event_and_clears_it(at_work: Turning) -> Non
         at_work.bench.clock.forward(900)
     (fired,) = at_work.ledger.pending(10)
     assert (fired.asset, fired.source, fired.severity) == ("cdu-1", "setpoint.loop.cooling", "warning")
-    assert fired.message.startswith("cooling loop: The flow of cdu-1 was read 20 min ago. Every setpoint is held.")
+    assert fired.message.startswith(
+        "cooling loop: The flow of cdu-1 was read 20 min ago. Every setpoint is held."
+    )
     at_work.loop.troubles = ()
     await at_work.turn()
     _, over = at_work.ledger.pending(10)

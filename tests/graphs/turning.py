@@ -103,7 +103,11 @@ class Turning:
 
     def __init__(self, bench: Bench, saver: AsyncSqliteSaver, **sections: Any) -> None:
         self.bench, self.ledger, self.told = bench, bench.ledger, list[tuple[str, Any]]()
-        values = {"store": {"dir": bench.folder}, "site": {"file": DEMO}, "act": {"dry_run": False}} | sections
+        values = {
+            "store": {"dir": bench.folder},
+            "site": {"file": DEMO},
+            "act": {"dry_run": False},
+        } | sections
         self.settings = Settings.model_validate(values)
         acting = Acting(
             self.settings, bench.site, bench.ledger, bench.adapter.history, bench.adapter, self._tell,

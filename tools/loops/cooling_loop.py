@@ -95,17 +95,18 @@ class CoolingLoop:
         view = self._seen_at(watch.at)
         now, unread = self._setpoints_now(watch)
         design = fixed(self.layout)
-        decision = Controller(self.layout, self._tuning).decide(view.seen, view.ahead, now, now)
-        decision = self._worthwhile(decision, view, now)
-        lost = {*decision.local, *unread}
-        asked = self._damped(decision, now, lost)
+        safe = Setpoints(np.maximum(now.flow_lpm, design.flow_lpm), now.supply_c, design.water_c)
+        decision = self._worthwhile(
+            Controller(self.layout, self._tuning).decide(view.seen, view.ahead, now, safe), view, now, safe
+        )  # fmt: skip
+        asked = self._damped(decision, now, unread)
         outlook = Outlook(
             layout=self.layout, site=self.ports.site.name, at=watch.at, horizon_s=self.horizon_s, view_ahead=view.ahead,
             seen=view.seen, now=now, asked=asked, design=design, decision=decision,
             chillers=tuple(self._lowest(watch, w) for w in range(len(self.layout.waters.chillers))),
             controller=Controller(self.layout, self._tuning), seconds=time.perf_counter() - begun,
         )  # fmt: skip
-        plan = plan_of(outlook, forecasts, self._moves(outlook, lost))
+        plan = plan_of(outlook, forecasts, self._moves(outlook, unread))
         return self._honest(plan, decision, unread)
 
     def foresee(self, plan: LoopPlan) -> tuple[Foreseen, ...]:
@@ -203,20 +204,20 @@ class CoolingLoop:
 
     # ---- what is asked ------------------------------------------------------------------------------
 
-    def _worthwhile(self, decision: Decision, view: View, now: Setpoints) -> Decision:
+    def _worthwhile(self, decision: Decision, view: View, now: Setpoints, safe: Setpoints) -> Decision:
         """A warmer supply only where it is worth its risk."""
-        if np.allclose(decision.setpoints.supply_c, now.supply_c):
+        if (decision.setpoints.supply_c <= now.supply_c + 1e-9).all():
             return decision
         tuning = Tuning(**{**self._tuning.__dict__, "supply_up_k": (0.0,)})
-        without = Controller(self.layout, tuning).decide(view.seen, view.ahead, now, now)
+        without = Controller(self.layout, tuning).decide(view.seen, view.ahead, now, safe)
         return decision if decision.cooling_kw < (1.0 - WORTH_PU) * without.cooling_kw else without
 
-    def _damped(self, decision: Decision, now: Setpoints, lost: set[str]) -> Setpoints:
-        """What is asked for, with changes too small to ask for left out."""
+    def _damped(self, decision: Decision, now: Setpoints, unread: set[str]) -> Setpoints:
+        """What is asked for, with changes too small to ask for left out, and what has no setpoint to start from."""
         loops, asked = self.layout.loops, decision.setpoints
         flow, supply, water = now.flow_lpm.copy(), now.supply_c.copy(), now.water_c.copy()
         for i, name in enumerate(loops.names):
-            if name in lost:
+            if name in unread:
                 continue
             change = asked.flow_lpm[i] - now.flow_lpm[i]
             if change > SHORT_LPM or abs(change) >= max(FLOW_STEP_LPM, FLOW_STEP_PU * loops.design_lpm[i]):
@@ -225,16 +226,16 @@ class CoolingLoop:
                 supply[i] = round(float(asked.supply_c[i]), 1)
         for w in range(len(water)):
             change = asked.water_c[w] - now.water_c[w]
-            if water_name(self.layout, w) not in lost and (change < -WARM_C or change >= WATER_STEP_C):
+            if water_name(self.layout, w) not in unread and (change < -WARM_C or change >= WATER_STEP_C):
                 water[w] = math.floor(10.0 * asked.water_c[w] + 1e-9) / 10.0
         ramp = self._tuning.flow_ramp_lpm
         return Setpoints(np.clip(flow, now.flow_lpm - ramp, now.flow_lpm + ramp), supply, water)
 
-    def _moves(self, outlook: Outlook, lost: set[str]) -> tuple[Move, ...]:
+    def _moves(self, outlook: Outlook, unread: set[str]) -> tuple[Move, ...]:
         """Due now: water first where it gets colder, flow next, then what only saves."""
         asked, now, layout, moves = outlook.asked, outlook.now, self.layout, []
         for i, name in enumerate(layout.loops.names):
-            if name in lost:
+            if name in unread:
                 continue
             if asked.flow_lpm[i] != now.flow_lpm[i]:
                 moves.append(outlook.flow_move(i))
@@ -252,16 +253,24 @@ class CoolingLoop:
         told = [
             Trouble(
                 kind="uncertain", asset=why.partition(":")[0], what=f"{why}.",
-                instead="The local controller keeps it at its present setpoints, and the facility water goes back to its design.",
+                instead="It is left to its local controller, with flow for its rated heat and water at its design.",
                 remedy="Check the readings named above; the loop takes it back by itself.", blocks=False,
             )
             for why in decision.why
         ]  # fmt: skip
+        told += [
+            Trouble(
+                kind="infeasible", what=f"{what[0].upper()}{what[1:]}.", instead="Goes as far as the range allows.",
+                remedy="Cap the power of its GPUs or move work away; check pumps, filters and chillers.", blocks=False,
+            )
+            for what in decision.short
+        ]  # fmt: skip
         every = bool(loops) and all(name in decision.local or name in unread for name in loops)
         if every:
-            told = [one.model_copy(update={"blocks": True}) for one in told] or [
-                _nothing_read(self.ports.site.name)
-            ]
+            told = [
+                one.model_copy(update={"blocks": True, "instead": "The local controllers keep the setpoints as they stand."})
+                for one in told if one.kind == "uncertain"
+            ] or [_nothing_read(self.ports.site.name)]  # fmt: skip
         return plan.model_copy(update={
             "troubles": (*plan.troubles, *told), "local": every, "moves": () if every else plan.moves,
             "headline": "Cooling is left to the local controllers: its readings do not carry a decision." if every else plan.headline,

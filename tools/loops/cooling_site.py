@@ -9,10 +9,11 @@ import numpy as np
 
 from plant.control.cooling.layout import FloatArray, Layout
 from plant.control.cooling.predictor import Snapshot
-from plant.control.watch import bounds_of, even_series
+from plant.control.watch import bounds_of
 from setpoint.contracts.loops import Trouble
 from tools.loops.ports import LoopPorts
 from tools.loops.sensing import Sensing
+from tools.telemetry import History
 from tools.windows import BlockHistory
 
 STEP_S = 60.0
@@ -67,17 +68,25 @@ class CoolingSite:
         if isinstance(history, BlockHistory):
             found = self._of_block(history, until, steps)
         else:
-            found = np.full((steps, len(self.keys)), np.nan)
-            for k, (asset, metric) in enumerate(self.keys):
-                kept = history.series(asset, metric)
-                if kept is not None and kept.times:
-                    recent = kept.since(until - timedelta(seconds=steps * STEP_S))
-                    found[:, k] = even_series(
-                        asset, metric, recent.times, recent.values, end=until, steps=steps, step_s=STEP_S
-                    ).values
+            found = np.stack([self._of_series(history, *key, until, steps) for key in self.keys], axis=1)
         low, high = np.array([bounds_of(metric) for _, metric in self.keys]).T
         with np.errstate(invalid="ignore"):
             return np.where((found >= low) & (found <= high), found, np.nan)
+
+    def _of_series(
+        self, history: History, asset: str, metric: str, until: datetime, steps: int
+    ) -> FloatArray:
+        """(steps,), one metric where readings are not told together."""
+        kept = history.series(asset, metric)
+        recent = kept.since(until - timedelta(seconds=steps * STEP_S)) if kept is not None else None
+        if recent is None or not recent.times:
+            return np.full(steps, np.nan)
+        order = np.argsort([moment.timestamp() for moment in recent.times], kind="stable")
+        times = np.array([recent.times[k].timestamp() for k in order])
+        ends = until.timestamp() - np.arange(steps - 1, -1, -1) * STEP_S
+        rows = np.searchsorted(times, ends + 1e-6, side="right") - 1
+        fresh = (rows >= 0) & (ends - times[rows] < STEP_S)
+        return np.where(fresh, np.array(recent.values, dtype=float)[order[rows]], np.nan)
 
     def _of_block(self, history: BlockHistory, until: datetime, steps: int) -> FloatArray:
         block = history.block(until - timedelta(seconds=steps * STEP_S - 1.0), until)

@@ -83,7 +83,10 @@ class Outlook:
                 - pump_kw(self.layout.loops, self.asked.flow_lpm)[i]
             )
             saves = f"{saved:.2f} kW of pump power"
-        why = f"{name} will carry up to {heat:.0f} kW; {asked:.0f} LPM in place of {now:.0f} LPM holds the {limit}"
+        if name in self.decision.local:
+            why = f"{name} is not read well enough to steer; {asked:.0f} LPM in place of {now:.0f} LPM leads to the flow of its rated heat"
+        else:
+            why = f"{name} will carry up to {heat:.0f} kW; {asked:.0f} LPM in place of {now:.0f} LPM holds the {limit}"
         return Move(
             at=self.at,
             action="set_coolant_flow",

@@ -29,6 +29,8 @@ HISTORY_DAYS = 14.0
 LEVEL = 0.9
 NEAR_STEPS = 6
 """Steps whose upper end counts for what is due: this cycle's and the next one's, since a change may wait for review."""
+BEYOND = 1.5
+"""Times the upper half of the band that is provided for: of a band of 90 %, about one step in a hundred is above."""
 MOST_MOVES = 3
 """Proposals of one cycle, over the whole site."""
 LEAST_KW, LEAST_CLOCK_PU = 2.0, 0.1
@@ -43,6 +45,8 @@ class PoolOutlook:
 
     model: PoolModel
     forecast: Forecast
+    high: FloatArray
+    """Rates that are provided for."""
     now: tuple[int, float]
     """Nodes that serve and their clock, as a share of the maximum."""
     path: PoolPath
@@ -50,8 +54,8 @@ class PoolOutlook:
 
     @property
     def near(self) -> tuple[float, float]:
-        """(expected, highest upper end) of the steps that what is due must carry."""
-        return self.forecast.expected[0], max(self.forecast.high[:NEAR_STEPS])
+        """(expected now, highest rate provided for) of the steps that what is due must carry."""
+        return self.forecast.expected[0], float(self.high[:NEAR_STEPS].max())
 
 
 class EnergyLoop:
@@ -189,23 +193,24 @@ def make(ports: LoopPorts) -> EnergyLoop:
 
 
 def _outlook(model: PoolModel, forecast: Forecast, now: tuple[int, float]) -> PoolOutlook:
-    expected, high = np.array(forecast.expected), _near(forecast)
+    expected, high = np.array(forecast.expected), _provided(forecast)
     path = plan_pool(model, expected, high, STEP_S)
     steps = due(
         model, path, now, float(expected[0]), float(high[:NEAR_STEPS].max()),
         least_kw=LEAST_KW, least_clock_pu=LEAST_CLOCK_PU,
     )  # fmt: skip
-    return PoolOutlook(model, forecast, now, path, tuple(steps))
+    return PoolOutlook(model, forecast, high, now, path, tuple(steps))
 
 
-def _near(forecast: Forecast) -> FloatArray:
-    """The upper end that will count when each step comes near: that far above the expected rate as within the next
-    hour. A day ahead the band is wider, but nodes are called for an hour ahead, not a day."""
+def _provided(forecast: Forecast) -> FloatArray:
+    """The rate each step is provided for: beyond the upper end of the forecast, since a burst is over before a parked
+    node is back. Beyond the next hour the next hour's spread counts: nodes are called for an hour ahead, not a day."""
     expected, high = np.array(forecast.expected), np.array(forecast.high)
-    spread = np.max((high - expected)[:NEAR_STEPS] / np.maximum(expected[:NEAR_STEPS], 1e-9))
-    near: FloatArray = np.minimum(high, expected * (1.0 + spread))
-    near[:NEAR_STEPS] = high[:NEAR_STEPS]
-    return near
+    above = BEYOND * (high - expected)
+    spread = np.max(above[:NEAR_STEPS] / np.maximum(expected[:NEAR_STEPS], 1e-9))
+    later = np.minimum(above, expected * spread)
+    later[:NEAR_STEPS] = above[:NEAR_STEPS]
+    return np.asarray(expected + later, np.float64)
 
 
 def _few(pools: Sequence[PoolOutlook]) -> tuple[list[PoolOutlook], int]:

@@ -95,7 +95,7 @@ def _move(pool: PoolOutlook, step: Step, watch: Watch) -> Move:
     name, (nodes, clock) = pool.model.name, pool.now
     expected, high = pool.near
     saves = f"{step.saves_kw:.0f} kW at the expected rate" if step.saves_kw > 0 else ""
-    asked = f"{high:.1f} requests a second may come within the hour ({expected:.1f} are expected now)"
+    asked = f"{high:.1f} requests a second are provided for within the hour ({expected:.1f} are expected now)"
     if step.what == "nodes":
         wanted = int(step.value)
         now = f"{nodes} serve now"
@@ -234,7 +234,7 @@ def _short(pool: PoolOutlook, step_s: float) -> Trouble:
     model = pool.model
     return Trouble(
         kind="infeasible", asset=model.name, metric="arrival_rps", blocks=False,
-        what=f"{model.name} may be asked {pool.forecast.high[first]:.1f} requests a second in {first * step_s / 3600:.1f} h; its "
+        what=f"{model.name} may be asked {pool.high[first]:.1f} requests a second in {first * step_s / 3600:.1f} h; its "
         f" {model.nodes} nodes carry {model.capacity_rps(model.nodes, 1.0):.1f} within the time to first token",
         instead="keeps all its nodes at full clock then", remedy="Add nodes, allow a smaller model, or shed requests",
     )  # fmt: skip
@@ -258,7 +258,7 @@ def _facts(site: Site, outlook: Outlook, saving: Saving) -> dict[str, str]:
         found |= {
             f"{name} nodes now": f"{nodes}", f"{name} nodes": f"{pool.model.nodes}",
             f"{name} clock now": f"{clock_mhz(pool, clock):.0f} MHz",
-            f"{name} expected": f"{expected:.1f} requests a second", f"{name} upper end": f"{high:.1f} requests a second",
+            f"{name} expected": f"{expected:.1f} requests a second", f"{name} provided for": f"{high:.1f} requests a second",
             f"{name} load allowed": f"{pool.model.load_most_pu:.0%}",
         }  # fmt: skip
         for step in pool.steps:
@@ -281,7 +281,7 @@ def _notes(site: Site, outlook: Outlook) -> Iterator[str]:
     for pool in outlook.pools:
         yield (
             f"{pool.model.name} is filled to {pool.model.load_most_pu:.0%} of what it can serve, so that one request in a "
-            "hundred at most misses its deadline when the upper end comes."
+            "hundred at most misses its deadline when what is provided for comes."
         )
     yield from placements(site)
     lost = ", ".join(f"{name} about {points:.0f} points" for name, _, points in SMALLER)

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from plant.control.maintenance import schedule, survival, value
-from plant.control.maintenance.trend import Trend
+from plant.control.maintenance import schedule
 from setpoint.contracts.loops import (
     Forecast,
     Foreseen,
@@ -29,6 +27,7 @@ from setpoint.contracts.loops import (
     Trouble,
     Watch,
 )
+from tools.loops.maintenance_case import Case, case_of
 from tools.loops.maintenance_load import low_windows, site_load
 from tools.loops.maintenance_records import Records
 from tools.loops.maintenance_site import DAY_S, Part, parts_of
@@ -45,24 +44,7 @@ MOST_SIGNALS = 5
 ASK_AGAIN_DAYS = 7.0
 FORGOTTEN_DAYS = 60.0
 """So long after its spare should have come, an order is no longer counted on."""
-REPAIR_HOURS = 4.0
-"""Until work goes on after an unforeseen failure that nothing carries on for; assumed."""
 HOUR_S = 3600.0
-
-
-@dataclass(frozen=True)
-class Case:
-    """One part with its forecast and its price."""
-
-    part: Part
-    outlook: survival.Outlook
-    price: value.Price
-    worth: value.Worth
-
-    @property
-    def due(self) -> bool:
-        """Whether work is to be planned at all: its readings announce the end, or nobody reads it and its age is known."""
-        return self.outlook.sign or (self.outlook.trend is None and self.part.age_days is not None)
 
 
 class MaintenanceLoop:
@@ -86,6 +68,7 @@ class MaintenanceLoop:
 
     def monitor(self, now: datetime) -> Watch:
         sensing = Sensing(self.ports, now)
+        self._cases = None
         self._records.read(parts_of(self.ports.site, now), sensing)
         meters = Sensing(self.ports, now)
         load = site_load(meters)
@@ -105,6 +88,7 @@ class MaintenanceLoop:
     def optimise(self, watch: Watch, forecasts: Sequence[Forecast]) -> LoopPlan:
         cases = self._cases_at(watch.at)
         due = [case for case in cases if case.due]
+        self._forget_done(cases)
         load = next((one for one in forecasts if one.step_s == HOUR_S), None)
         windows = low_windows(self.ports.site, watch.at, load, self._tasks_days)
         jobs = [self._job(case, windows.spans, watch.at) for case in due]
@@ -164,16 +148,8 @@ class MaintenanceLoop:
             parts = parts_of(self.ports.site, now)
             if not self._records.holds(now):
                 self._records.read(parts, Sensing(self.ports, now))
-            self._cases = now, [self._case(part, now) for part in parts]
+            self._cases = now, [case_of(part, self._records.of(part, now)) for part in parts]
         return self._cases[1]
-
-    def _case(self, part: Part, now: datetime) -> Case:
-        model = survival.fitted()[part.kind.name]
-        heard = survival.heard(part.kind, self._records.of(part, now), model.prior)
-        outlook = survival.outlook(part.kind, model, heard, part.age_days, count=part.count)
-        price = value.Price.of(part.kind, lost_gpu_hours=REPAIR_HOURS * _stands_still(part))
-        rate, _ = value.cost_rate_per_day(value.new_part(part.kind, model).failed_by, price)
-        return Case(part, outlook, price, value.Worth.of(outlook, price, rate))
 
     def _signal(self, case: Case, now: datetime) -> Forecast:
         """The reading of the signal that tells most, by the day, along the fitted path."""
@@ -207,7 +183,7 @@ class MaintenanceLoop:
             work.crew,
             work.hours,
             np.where(allowed, gains, -np.inf),
-            _load_cost(case),
+            case.load_cost,
             part.not_with,
         )
 
@@ -223,7 +199,7 @@ class MaintenanceLoop:
             expected_failure=_date(now, outlook.quantile_days(0.5)), low=_date(now, low), high=_date(now, high),
             fails_within=min(max(outlook.within(self._tasks_days), 0.0), 1.0), window_start=begin,
             window_end=begin + timedelta(hours=windows[place].hours) if begin and place is not None else None,
-            crew=part.kind.work.crew, hours=part.kind.work.hours, because=_because(case),
+            crew=part.kind.work.crew, hours=part.kind.work.hours, because=case.because,
         )  # fmt: skip
 
     def _tickets(self, due: Sequence[Case], tasks: Sequence[Task], now: datetime) -> tuple[Move, ...]:
@@ -259,6 +235,13 @@ class MaintenanceLoop:
         asked = _moment(self._asked.get(key))
         return asked is None or asked == now or (now - asked).total_seconds() >= ASK_AGAIN_DAYS * DAY_S
 
+    def _forget_done(self, cases: Sequence[Case]) -> None:
+        """A part whose readings are sound again was renewed: its next spare is not on order."""
+        for case in cases:
+            if case.outlook.trend is not None and not case.outlook.sign:
+                self._asked.pop(case.part.key, None)
+                self._ordered.pop(case.part.key, None)
+
     def _late(self, due: Sequence[Case], now: datetime) -> tuple[Trouble, ...]:
         """Parts that may well fail before their spare is there."""
         return tuple(
@@ -289,7 +272,7 @@ class MaintenanceLoop:
         cost = len(visits) * schedule.VISIT_COST + sum(
             case.price.failure * (chance := case.outlook.within(window.start_days))
             + case.price.planned * (1.0 - chance)
-            + _load_cost(case) * case.part.kind.work.hours * window.load_pu
+            + case.load_cost * case.part.kind.work.hours * window.load_pu
             for case, window in planned
         )
         let_run = sum(case.price.failure * case.outlook.within(days) for case, _ in planned)
@@ -330,39 +313,6 @@ def _by_risk(due: Sequence[Case], days: float) -> list[Case]:
     return sorted(due, key=lambda case: -case.outlook.within(days) * case.price.failure)
 
 
-def _stands_still(part: Part) -> float:
-    """GPUs that stand still while the asset does."""
-    return 0.0 if part.redundant else part.kind.work.load_lost_pu * part.gpus
-
-
-def _load_cost(case: Case) -> float:
-    """Money an hour of the work costs at full load: what stands still, and the risk while a partner carries all."""
-    part = case.part
-    partner_per_hour = 0.0
-    if part.redundant:
-        new = value.new_part(part.kind, survival.fitted()[part.kind.name])
-        partner_per_hour = new.within(30.0) / (30.0 * 24.0)
-    at_risk = partner_per_hour * REPAIR_HOURS * part.kind.work.load_lost_pu * part.gpus
-    return value.GPU_HOUR * (_stands_still(part) + at_risk)
-
-
-def _because(case: Case) -> str:
-    """The readings it rests on, with numbers."""
-    part, found = case.part, case.outlook.trend
-    if found is None:
-        return f"not read; {part.age_from}, usual interval {part.kind.fixed_days:.0f} days"
-    signal = part.kind.by_metric[found.metric]
-    read = f"{found.metric} {found.reading:.3g} {signal.unit}"
-    usual = f"usual {signal.usual:g}, limit {signal.limit:g}"
-    if not found.sign:
-        return f"{read} ({usual}) shows no sign; {part.age_from}"
-    return f"{read} ({usual}), {found.level:.0%} of the way and {_pace(found)}; {part.age_from}"
-
-
-def _pace(found: Trend) -> str:
-    return f"{100.0 * found.slope_per_day:+.2g} points a day over {found.points} readings"
-
-
 def _gain_words(case: Case, days: float, horizon_days: float, currency: str) -> str:
     gain = float(case.worth.gain(np.array([days]), horizon_days)[0])
     return f"{gain:,.0f} {currency} expected, against leaving it" if gain > 0 else ""
@@ -394,7 +344,7 @@ def _risks(
                 what="A part in the plan fails before its window", chance=_any(before), without=_any(without)
             )
         )
-    rest = [case.outlook.within(14.0) for case in cases if case not in due]
+    rest = [case.outlook.within(14.0) for case in cases if not case.due]
     if rest:
         risks.append(
             Risk(what=f"One of {len(rest)} parts without a sign fails within 14 days, as its kind does", chance=_any(rest))

@@ -101,10 +101,12 @@ class PeakLoop:
         site, sensing = self.ports.site, Sensing(self.ports, now)
         for feed in named(site, "feed"):
             sensing.number(feed, "load_kw")
-        for kind, metric in (("pdu", "load_kw"), ("service", "batch_limit")):
-            for name in named(site, kind):
-                if self.ports.read(name) is not None:
-                    sensing.number(name, metric, blocks=False)
+        for pdu in named(site, "pdu"):
+            if self.ports.read(pdu) is not None:
+                sensing.number(pdu, "load_kw", blocks=False)
+        for pool in site.pools:
+            if self.ports.read(pool.name) is not None:
+                sensing.number(pool.name, "batch_limit", blocks=False)
         units_of(site, sensing)
         for trouble in checked(site.tariff)[1]:
             sensing.add(trouble)
@@ -184,6 +186,8 @@ class PeakLoop:
         if decision.plan.status != "optimal":
             return self._held_plan(watch, forecasts, _unsolved(decision, self.tuning))
         outlook = self._outlook(watch.at, now, decision, units, storage, loads, without, pauses, tariff)
+        first = month_start(watch.at, site.zone)
+        outlook = replace(outlook, unknown_days=(past.start - first).total_seconds() / 86400.0)
         return plan_of(self.ports, watch, tuple(forecasts), outlook, self.horizon_s)
 
     def _situation(

@@ -99,7 +99,7 @@ def together(units: Sequence[Unit]) -> tuple[Storage, float]:
         return NOTHING, 0.0
 
     def mean(figure: str) -> float:
-        return sum(getattr(unit.storage, figure) * unit.storage.power_kw for unit in units) / power
+        return float(sum(getattr(unit.storage, figure) * unit.storage.power_kw for unit in units)) / power
 
     def total(figure: str) -> float:
         return float(sum(getattr(unit.storage, figure) for unit in units))

@@ -55,6 +55,8 @@ class Outlook:
     pauses: tuple[Pause, ...]
     cuts: tuple[Cut, ...]
     resumes: tuple[ScheduledJob, ...]
+    unknown_days: float = 0.0
+    """Of this month, before the first reading."""
 
     @property
     def target_kw(self) -> float:
@@ -63,7 +65,8 @@ class Outlook:
     @property
     def planned_kw(self) -> FloatArray:
         """(K,) of storage; positive discharges."""
-        return self.decision.plan.power_kw[0]
+        power: FloatArray = self.decision.plan.power_kw[0]
+        return power
 
     @property
     def step_s(self) -> float:
@@ -99,10 +102,12 @@ def plan_of(
 
 
 def _savings(look: Outlook) -> Iterator[Saving]:
-    before, after = look.without_kw.max(axis=1), look.grid_kw.max(axis=1)
+    paid = look.now.grid_peak_kw
+    before, after = (np.maximum(kw.max(axis=1), paid) for kw in (look.without_kw, look.grid_kw))
     yield _saving("peak", "kW", before, after)
     cost_before = look.cost(look.without_kw, look.now.stored_kwh)
     cost_after = look.cost(look.grid_kw, look.stored_kwh[:, -1]) + _wear(look)
+    cost_after = cost_after + sum(pause.cost for pause in look.pauses)
     yield _saving("bill", look.tariff.currency, cost_before, cost_after)
 
 
@@ -116,7 +121,9 @@ def _saving(what: str, unit: str, before: FloatArray, after: FloatArray) -> Savi
 
 def _wear(look: Outlook) -> FloatArray:
     """(S,): of what is discharged; positive where stored energy sinks."""
-    before = np.concatenate([np.full((len(look.stored_kwh), 1), look.now.stored_kwh), look.stored_kwh[:, :-1]], axis=1)
+    before = np.concatenate(
+        [np.full((len(look.stored_kwh), 1), look.now.stored_kwh), look.stored_kwh[:, :-1]], axis=1
+    )
     given = np.maximum(before - look.stored_kwh, 0.0).sum(axis=1) * look.storage.eta_discharge
     worn: FloatArray = given * look.storage.wear.per_kwh
     return worn
@@ -137,9 +144,11 @@ def _risks(look: Outlook) -> Iterator[Risk]:
             without=float((before > limit).mean()), limit=_kw(limit),
         )  # fmt: skip
     if look.units:
-        low = look.storage.low_kwh + 0.02 * look.storage.usable_kwh
-        chance = float((look.stored_kwh.min(axis=1) <= low).mean())
-        yield Risk(what="storage is down to its reserve at some time", chance=chance, limit=_pct(look, look.storage.low_kwh))
+        target = look.target_kw
+        yield Risk(
+            what="storage does not hold the target", chance=float((after > target + 1.0).mean()),
+            without=float((before > target + 1.0).mean()), limit=_kw(target),
+        )  # fmt: skip
 
 
 # ---- curves and moves -------------------------------------------------------------------------------------------
@@ -194,7 +203,7 @@ def _storage_move(
     power = round(abs(kw), 1)
     args: dict[str, float | int | str | bool] = {"power_kw": power, "duration_min": round(minutes, 1)}
     if kw < 0.0:
-        why = f"Charging draws at most {facts['charge cap']} in all, so it makes no peak; {facts['kept']} are kept for bursts."
+        why = f"Charging draws at most {facts['charge cap']} in all, so it makes no peak; {facts['kept']} are kept for ride-through and bursts."
         return Move(at=at, action="charge_ess", asset=name, args=args, why=why)
     price = look.now.prices[round((at - look.at).total_seconds() / look.step_s)]
     why = (
@@ -236,14 +245,16 @@ def _facts(ports: LoopPorts, look: Outlook, savings: tuple[Saving, ...]) -> dict
     local = (look.at + timedelta(seconds=highest * look.step_s)).astimezone(ports.site.zone)
     facts = {
         "draw now": _kw(float(now.expected_kw[0])),
-        "expected peak": _kw(peak.baseline), "expected peak time": f"{local:%a %H:%M}",
-        "peak with the plan": _kw(peak.planned), "peak shaved": _kw(peak.saved),
+        "expected peak": _kw(float(look.without_kw.max(axis=1).mean())), "expected peak time": f"{local:%a %H:%M}",
+        "month's peak with the plan": _kw(peak.planned), "month's peak without": _kw(peak.baseline),
+        "peak shaved": _kw(peak.saved),
         "target": _kw(order.target_kw), "charge cap": _kw(order.charge_cap_kw),
         "month's peak so far": _kw(now.grid_peak_kw),
         "demand charge": f"{now.demand_per_kw:g} {look.tariff.currency}/kW",
         "cheapest price": f"{now.prices.min():.4g} {look.tariff.currency}",
         "dearest price": f"{now.prices.max():.4g} {look.tariff.currency}",
         "bill saved": _money(look, bill.saved), "kept": f"{order.keep_kwh:,.0f} kWh",
+        "horizon": f"{look.without_kw.shape[1] * look.step_s / 3600.0:g} h",
         "contracted": _kw(now.most_import_kw) if np.isfinite(now.most_import_kw) else "no contracted power",
     }  # fmt: skip
     if look.units:
@@ -262,14 +273,11 @@ def _headline(look: Outlook, facts: dict[str, str]) -> str:
     if not look.units and not look.pauses:
         return f"Nothing to shave with: a peak of {facts['expected peak']} is expected {facts['expected peak time']}."
     saved = facts["bill saved"]
+    worth = f"costs {saved[1:]} more" if saved.startswith("-") else f"saves {saved}"
     return (
         f"Holds the draw at {facts['target']}: a peak of {facts['expected peak']} is expected "
-        f"{facts['expected peak time']}; against no battery the bill changes by {_signed(saved)} over the horizon."
+        f"{facts['expected peak time']}; against no battery it {worth} within {facts['horizon']}."
     )
-
-
-def _signed(saved: str) -> str:
-    return saved[1:] if saved.startswith("-") else f"-{saved}"
 
 
 def _notes(look: Outlook) -> tuple[str, ...]:
@@ -279,6 +287,9 @@ def _notes(look: Outlook) -> tuple[str, ...]:
         "Between two plans a battery without a follower of its own holds one power, set for a load that four of five "
         "paths stay below.",
     ]
+    if look.unknown_days > 0.0:
+        notes.append(f"The first {look.unknown_days:.1f} days of this month are not among the readings; a higher peak then "
+                     "would make the target higher.")  # fmt: skip
     if look.units:
         notes.append(f"Wear: {look.storage.wear.basis}.")
     if look.pauses:

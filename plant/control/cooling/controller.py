@@ -23,8 +23,12 @@ NEWTON_STEPS = 8
 """From the least flow, on a falling convex curve: to 0.01 L/min."""
 FLOW_TIMES = (1.0, 1.15, 1.35, 1.6)
 """Flow over the least that holds, as candidates."""
+SUPPLY_BACK_K = 2.0
+"""By so much a raised supply is led back where a limit cannot be held with it."""
 POWER_SAMPLES = 5
 """Cycles of a plan at which candidates are compared."""
+SHORT_K = 0.5
+"""Water asked so much colder than its design is a limit that cannot be held; less is the bound's caution."""
 RETURN_K = 8.0
 """Of facility water, between supply and return (the plant's economiser rests on it too)."""
 
@@ -85,6 +89,8 @@ class Decision:
     why: tuple[str, ...] = ()
     binding: dict[str, str] = field(default_factory=dict)
     """Which limit set each loop's flow and each water."""
+    short: tuple[str, ...] = ()
+    """What no setpoint within its range holds, a sentence each."""
 
 
 class Controller:
@@ -98,12 +104,17 @@ class Controller:
         interval do not carry a decision."""
         lost, why = self._not_known(seen, ahead)
         best = self._candidate(seen, ahead, now, now.supply_c, 1.0, lost)
-        if any(cause.startswith("exchanger") for cause in best.binding.values()):
-            for up_k, times in product(self.tuning.supply_up_k, FLOW_TIMES):
-                supply_c = np.minimum(now.supply_c + up_k, self.layout.limits.supply_most_c)
-                found = self._candidate(seen, ahead, now, supply_c, times, lost)
-                best = min(best, found, key=lambda decision: decision.cooling_kw)
+        if best.short or any(cause.startswith("exchanger") for cause in best.binding.values()):
+            for step_k, times in product((-SUPPLY_BACK_K, *self.tuning.supply_up_k), FLOW_TIMES):
+                found = self._candidate(seen, ahead, now, self._supply_c(now, step_k), times, lost)
+                best = min(best, found, key=_preferred)
         return self._with_local(best, now, local, lost, why)
+
+    def _supply_c(self, now: Setpoints, step_k: float) -> FloatArray:
+        """Raised by so much; with a negative step led back towards the design, never below it."""
+        if step_k < 0:
+            return np.minimum(now.supply_c, np.maximum(now.supply_c + step_k, self.layout.loops.supply_c))
+        return np.minimum(now.supply_c + step_k, self.layout.limits.supply_most_c)
 
     # ---- what cannot be decided ---------------------------------------------------------------------
 
@@ -154,10 +165,20 @@ class Controller:
     ) -> Decision:
         loops, limits, t = self.layout.loops, self.layout.limits, self.tuning
         need, cause = self._least_flow(ahead, supply_c)
+        short = [
+            f"{n} needs more than the {loops.most_lpm[i]:.0f} LPM its pumps give to hold the {cause[i]}"
+            for i, n in enumerate(loops.names) if need[:, i].max() > loops.most_lpm[i] and n not in lost
+        ]  # fmt: skip
         need = np.clip(need * times, limits.flow_least_lpm, loops.most_lpm)
         flow_plan = _ahead_of(need, t.flow_ramp_lpm, 1)
         flow_plan[0] = np.clip(flow_plan[0], now.flow_lpm - t.flow_ramp_lpm, now.flow_lpm + t.flow_ramp_lpm)
         warmest, why = self._warmest(ahead, flow_plan, supply_c, lost)
+        design_c = self.layout.waters.design_c
+        short += [
+            f"the {why[w]} needs water at {warmest[:, w].min():.1f} C, colder than its design of {design_c[w]:g} C"
+            for w in range(len(why)) if warmest[:, w].min() < design_c[w] - SHORT_K
+        ]  # fmt: skip
+        warmest = np.maximum(warmest, design_c)
         water_plan = _ahead_of(warmest, t.water_down_k, -1)
         water_plan[0] = np.clip(water_plan[0], now.water_c - t.water_down_k, now.water_c + t.water_up_k)
         kw = self._power_kw(seen, ahead, flow_plan, water_plan)
@@ -165,7 +186,7 @@ class Controller:
             f"water {w + 1}": why[w] for w in range(len(why))
         }
         return Decision(
-            Setpoints(flow_plan[0], supply_c, water_plan[0]), flow_plan, water_plan, kw, binding=binding
+            Setpoints(flow_plan[0], supply_c, water_plan[0]), flow_plan, water_plan, kw, binding=binding, short=tuple(short),
         )  # fmt: skip
 
     def _cells(self, ahead: Ahead, lead_steps: int) -> tuple[IntArray, IntArray]:
@@ -177,7 +198,7 @@ class Controller:
         return step, np.broadcast_to(leads, step.shape)
 
     def _least_flow(self, ahead: Ahead, supply_c: FloatArray) -> tuple[FloatArray, list[str]]:
-        """(cycles, loops), and what asks for it at its greatest."""
+        """(cycles, loops), above what the pumps give where that does not do, and what asks for it at its greatest."""
         layout, t = self.layout, self.tuning
         step, lead = self._cells(ahead, t.flow_lead_steps)
         heat = ahead.liquid_kw.upper(step, lead)
@@ -192,7 +213,7 @@ class Controller:
             layout, ahead.liquid_kw.most, ahead.gpu_most_w, most_c - ahead.gpu_most_bias_c - supply_c, least
         )  # fmt: skip
         warm = np.minimum(warm, ever)
-        need = np.clip(np.maximum(rise, warm), least, layout.loops.most_lpm).max(axis=1)
+        need = np.maximum(np.maximum(rise, warm), least).max(axis=1)
         peak_rise, peak_warm = rise.max(axis=(0, 1)), warm.max(axis=(0, 1))
         cause = [
             "GPU limit" if w > max(r, least + 0.01) else "coolant rise" if r > least else "least flow"
@@ -203,7 +224,8 @@ class Controller:
     def _warmest(
         self, ahead: Ahead, flow_lpm: FloatArray, supply_c: FloatArray, lost: dict[str, bool]
     ) -> tuple[FloatArray, list[str]]:
-        """(cycles, waters), the warmest water that halls and exchangers allow, and which of them asks."""
+        """(cycles, waters), the warmest water that halls and exchangers allow, be it below the design, and which of them
+        asks."""
         layout, t = self.layout, self.tuning
         step, lead = self._cells(ahead, t.water_lead_steps)
         found = np.repeat(layout.waters.most_c[None, :], len(step), 0)
@@ -225,7 +247,7 @@ class Controller:
         reach = warmest_water_c(layout.loops, liquid, flow_lpm, supply_c) - t.exchanger_margin_k
         for i, w in enumerate(layout.loops.water):
             self._take(found, why, int(w), reach[:, i], f"exchanger of {layout.loops.names[i]}")
-        return np.maximum(found, layout.waters.design_c), why
+        return found, why
 
     @staticmethod
     def _take(found: FloatArray, why: list[str], w: int, most_c: FloatArray, name: str) -> None:
@@ -290,6 +312,12 @@ class Controller:
             by_compressor = w.compressor_pu[i] * (1.0 - free) * (heat + own)
             found[i] += by_compressor / cop(wet_c, share, w.cop_design[i], w.cop_per_k[i], warmer_k)
         return found
+
+
+def _preferred(decision: Decision) -> tuple[int, float, float]:
+    """What holds most limits; where one is not held, the coldest supply; then the least power."""
+    coldest_c = float(decision.setpoints.supply_c.sum()) if decision.short else 0.0
+    return len(decision.short), coldest_c, decision.cooling_kw
 
 
 def _ahead_of(plan: FloatArray, ramp: float, sign: int) -> FloatArray:

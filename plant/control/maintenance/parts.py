@@ -225,7 +225,7 @@ _ROWS = (
         "gpu_memory", "GPU with rising ECC errors", ("gpu_node",),
         (
             Signal("remapped_rows", "rows", 0.4, 24.0, spread=0.03, noise=0.01, most=4096.0),
-            Signal("hbm_sbe_per_h", "errors/h", 0.05, 60.0, spread=0.005, noise=0.02, most=1e7),
+            Signal("hbm_sbe_per_h", "errors/h", 0.05, 60.0, spread=0.02, noise=0.02, most=1e7),
         ),
         Life("counts", 8000.0, 1.0, 45.0, 0.8, 0.5, 0.045, 0.5,
              "9.1 % a year for GPU and HBM together (Llama 3, arXiv 2407.21783, 220 of 419 interruptions), about half "

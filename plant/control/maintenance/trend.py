@@ -8,7 +8,7 @@ readings does not decide alone. Days throughout.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +106,9 @@ def trend(
     if int(recent.sum()) < LEAST_POINTS:
         return None
     t = days[recent] - days[-1]
-    damage = _tamed((values[recent] - signal.usual) / (signal.limit - signal.usual), signal.noise)
+    raw = (values[recent] - signal.usual) / (signal.limit - signal.usual)
+    signal = replace(signal, noise=max(signal.noise, _scatter(raw)))
+    damage = _tamed(raw, signal.noise)
     line = _line(t, damage, signal.noise)
     z = max(_level_z(signal, damage), _slope_z(line))
     if z < SIGN_Z:
@@ -134,6 +136,14 @@ def strongest(trends: list[Trend]) -> Trend | None:
     if with_sign:
         return min(with_sign, key=lambda found: found.rul_days)
     return max(trends, key=lambda found: found.z, default=None)
+
+
+def _scatter(damage: FloatArray) -> float:
+    """Noise as the readings themselves show it, from one to the next, so that no trend counts as noise."""
+    if len(damage) < 2 * LEAST_POINTS:
+        return 0.0
+    steps = np.diff(damage)
+    return float(np.median(np.abs(steps - np.median(steps)))) * 1.4826 / math.sqrt(2.0)
 
 
 def _tamed(damage: FloatArray, noise: float) -> FloatArray:

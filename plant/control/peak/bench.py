@@ -16,8 +16,10 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -82,6 +84,20 @@ def tried(
         found, waited_h = ours(for_flex(case), "Setpoint, jobs may wait", flex=True)
         yield _row(case, found, idle, best, waited_h)
     yield _row(case, best, idle, best)
+
+
+def _over(wanted: Sequence[Case], every_s: float, workers: int) -> list[Row]:
+    """Every case, over so many processes; 1: in this one."""
+    each = [(case, every_s) for case in wanted]
+    if workers <= 1:
+        return [row for one in each for row in _all_of(one)]
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        return [row for found in pool.map(_all_of, each) for row in found]
+
+
+def _all_of(asked: tuple[Case, float]) -> list[Row]:
+    """For a process of its own."""
+    return list(tried(asked[0], every_s=asked[1]))
 
 
 def _row(case: Case, ran: Ran, idle: Ran, best: Ran, waited_h: float = 0.0) -> Row:
@@ -166,6 +182,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--cases", default="", help="numbers of cases, such as 0,5,9; none: all twelve")
     parser.add_argument("--days", type=int, default=28)
     parser.add_argument("--every", type=float, default=60.0, help="minutes from plan to plan")
+    parser.add_argument("--workers", type=int, default=2, help="processes")
     parser.add_argument("--no-public", action="store_true", help="without the public rates")
     parser.add_argument("--data", type=Path, default=DATA)
     parser.add_argument("--json", action="store_true")
@@ -174,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     wanted = cases(asked.seed, days=asked.days)
     if asked.cases:
         wanted = [wanted[int(number)] for number in asked.cases.split(",")]
-    rows = [row for case in wanted for row in tried(case, every_s=60.0 * asked.every)]
+    rows = _over(wanted, 60.0 * asked.every, asked.workers)
     public, skipped = [], ""
     if not asked.no_public:
         try:

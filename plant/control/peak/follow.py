@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from plant.control.peak.battery import Storage
 
-
 FloatArray = NDArray[np.float64]
 AIM_PU = 0.9985
 """Of the target: the layer lags a little behind the load, and what passes the target is the next one."""

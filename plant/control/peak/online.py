@@ -180,17 +180,7 @@ class Receding:
         case = self.case
         load = _means(np.concatenate([case.before_kw, case.load_kw[:at]]), self._each)
         now = case.start + timedelta(seconds=at * case.step_s)
-        bands = self._ahead(load, now, at)
-        past = case.metered(case.load_kw[:at])
-        hour = (case.start_hour + at * case.step_s / 3600.0) % 24.0
-        grid_peak = float(case.metered(grid_kw).max(initial=0.0))
-        situation = Situation(
-            expected_kw=bands.expected, low_kw=bands.low, high_kw=bands.high, level=bands.level,
-            prices=price_series(case.tariff, bands.expected.size, self.step_s, hour), step_s=self.step_s,
-            stored_kwh=stored_kwh, grid_peak_kw=grid_peak,
-            load_peak_kw=float(past.max(initial=load[-1] if load.size else 0.0)) if past.size else float(bands.expected[0]),
-            demand_per_kw=case.demand_per_kw, rough_kw=self._rough, past_kw=load[-WINDOW_DAYS * self._day :], period_steps=-(-(case.load_kw.size - at) // self._each), later_peaks_kw=self._later(load, at),
-        )  # fmt: skip
+        situation = self._situation(at, load, self._ahead(load, now, at), stored_kwh, grid_kw)
         if self.flex:
             situation = self._wait(at, situation)
         decision = decide(situation, self.storage, self.tuning)
@@ -198,6 +188,22 @@ class Receding:
         self.seconds.append(decision.plan.seconds)
         self.held += decision.plan.status == "infeasible"
         return decision.order
+
+    def _situation(
+        self, at: int, load: FloatArray, bands: Bands, stored_kwh: float, grid_kw: FloatArray
+    ) -> Situation:
+        """What is known at step `at`: nothing of the case's load from there on."""
+        case = self.case
+        past, latest = case.metered(case.load_kw[:at]), load[-1] if load.size else bands.expected[0]
+        hour = (case.start_hour + at * case.step_s / 3600.0) % 24.0
+        return Situation(
+            expected_kw=bands.expected, low_kw=bands.low, high_kw=bands.high, level=bands.level,
+            prices=price_series(case.tariff, bands.expected.size, self.step_s, hour), step_s=self.step_s,
+            stored_kwh=stored_kwh, grid_peak_kw=float(case.metered(grid_kw).max(initial=0.0)),
+            load_peak_kw=float(past.max(initial=latest)), demand_per_kw=case.demand_per_kw, rough_kw=self._rough,
+            past_kw=load[-WINDOW_DAYS * self._day :], period_steps=-(-(case.load_kw.size - at) // self._each),
+            later_peaks_kw=self._later(load, at),
+        )  # fmt: skip
 
     def _wait(self, at: int, now: Situation) -> Situation:
         """Pauses that pay and begin now are made; the job then runs longer by as much."""

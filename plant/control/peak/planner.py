@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +104,7 @@ class Decision:
         return mean
 
 
-def decide(now: Situation, storage: Storage, tuning: Tuning = Tuning()) -> Decision:  # noqa: B008 - frozen value
+def decide(now: Situation, storage: Storage, tuning: Tuning) -> Decision:
     """The order for the next minutes. With a programme that finds nothing the battery rests and only holds the peak
     so far; `plan.status` says it."""
     paths = paths_of(now, tuning)
@@ -113,16 +113,17 @@ def decide(now: Situation, storage: Storage, tuning: Tuning = Tuning()) -> Decis
     hours, (loads, prices, kept) = _coarser(
         now.step_s, tuning.fine_hours, planned, now.prices[None, :], keep[None, :]
     )
-    problem = _problem(now, storage, tuning, loads, prices[0], hours)
-    problem = replace(
-        problem,
-        keep_kwh=kept[0],
-        short_price=tuning.short_price_pu * float(now.prices.max()),
-        peak_so_far_kw=target,
-        ready_price=tuning.ready_price_pu * float(now.prices.max()),
-    )
+    dearest = float(now.prices.max())
+    problem = Problem(
+        load_kw=loads, weights=np.full(len(loads), 1.0 / len(loads)), hours=hours, prices=prices[0],
+        demand_per_kw=now.demand_per_kw, peak_so_far_kw=target, storage=storage, stored_kwh=now.stored_kwh,
+        end_value_per_kwh=float(now.prices.min()) / storage.eta_charge,
+        least_import_kw=tuning.least_import_pu * float(now.expected_kw.mean()),
+        charge_cap_kw=CHARGE_PU * now.load_peak_kw, most_import_kw=now.most_import_kw, keep_kwh=kept[0],
+        short_price=tuning.short_price_pu * dearest, ready_price=tuning.ready_price_pu * dearest,
+    )  # fmt: skip
     plan = solve(problem, time_limit_s=tuning.time_limit_s, integer_steps=tuning.integer_steps)
-    cap = CHARGE_PU * min(sure, now.load_peak_kw)
+    cap = CHARGE_PU * min(sure, now.load_peak_kw, now.most_import_kw)
     order = Order(plan.base_kw, target, cap, problem.least_import_kw, float(keep[0]))
     return Decision(order, plan, loads, hours)
 
@@ -143,16 +144,13 @@ def _protection(
     holdable, forced = (least_targets_kw(some, now.step_s, now.stored_kwh, storage) for some in (near, paths))
     sure = max(now.grid_peak_kw, float(np.quantile(forced, tuning.forced_quantile)))
     target = max(sure, forced_kw(now, tuning), float(np.quantile(holdable, tuning.target_quantile)))
-    need = np.quantile(
-        needed_kwh(paths, now.step_s, target, storage, tuning.sight_h),
-        keep_quantile(now, storage, tuning),
-        axis=0,
-    )
+    target = min(target, now.most_import_kw)
+    asked = needed_kwh(paths, now.step_s, target, storage, tuning.sight_h)
+    need = np.quantile(asked, keep_quantile(now, storage, tuning), axis=0)
     seen = needed_kwh(np.nan_to_num(now.past_kw)[None, :], now.step_s, target, storage, tuning.sight_h)
-    keep = np.zeros(now.expected_kw.size)
-    keep[: need.size - 1] = need[1:]
     burst_kwh = min(float(seen.max(initial=0.0)), tuning.seen_pu * storage.usable_kwh)
-    keep[: need.size] = np.maximum(keep[: need.size], burst_kwh)
+    keep = np.zeros(now.expected_kw.size)
+    keep[: need.size] = np.maximum(np.append(need[1:], 0.0), burst_kwh)
     return target, sure, storage.low_kwh + keep
 
 
@@ -178,30 +176,6 @@ def forced_kw(now: Situation, tuning: Tuning) -> float:
     if now.later_peaks_kw is None or not now.later_peaks_kw.size:
         return 0.0
     return float(np.quantile(now.later_peaks_kw, tuning.month_quantile))
-
-
-def _problem(
-    now: Situation, storage: Storage, tuning: Tuning, loads: FloatArray, prices: FloatArray, hours: FloatArray
-) -> Problem:
-    return Problem(
-        load_kw=loads,
-        weights=np.full(len(loads), 1.0 / len(loads)),
-        hours=hours,
-        prices=prices,
-        demand_per_kw=now.demand_per_kw,
-        peak_so_far_kw=now.grid_peak_kw,
-        storage=storage,
-        stored_kwh=now.stored_kwh,
-        end_value_per_kwh=float(now.prices.min()) / storage.eta_charge,
-        least_import_kw=tuning.least_import_pu * float(now.expected_kw.mean()),
-        charge_cap_kw=CHARGE_PU * now.load_peak_kw,
-        most_import_kw=now.most_import_kw,
-    )
-
-
-def resting(order: Order) -> Order:
-    """The same order without a base power: what holds when nothing could be planned."""
-    return replace(order, base_kw=0.0)
 
 
 def _coarser(

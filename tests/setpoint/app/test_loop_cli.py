@@ -123,9 +123,7 @@ def test_cut_off_it_goes_on_where_it_was(terminal: Terminal, monkeypatch: pytest
     assert (later.code, "holds cycles up to" in later.err) == (2, True)
 
 
-def test_another_process_reaches_a_running_store(
-    terminal: Terminal, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_another_process_reaches_a_running_store(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:
     """While it runs, the desk answers over HTTP as that of `setpoint serve` does."""
     from setpoint.app.client import call_remote, find_running
 

@@ -18,7 +18,9 @@ DAY = 86_400.0
 
 
 def cycle(seconds: float = 0.0, **changes: Any) -> Cycle:
-    plan = LoopPlan(loop="peak", site="demo", made=at(seconds), horizon_s=3600.0, headline="The battery waits.")
+    plan = LoopPlan(
+        loop="peak", site="demo", made=at(seconds), horizon_s=3600.0, headline="The battery waits."
+    )
     values = {"id": f"LOOP-peak-{seconds:g}", "loop": "peak", "at": at(seconds), "plan": plan}
     return Cycle(**(values | changes))
 

@@ -17,6 +17,7 @@ from tools.loops.cooling_loop import CoolingLoop, make
 from tools.loops.days_site import DaysSite
 from tools.loops.ports import LoopPorts, make_loop
 from tools.readings import Reading
+from tools.telemetry import Series
 
 START = datetime(2026, 4, 14, 6, tzinfo=UTC)
 
@@ -116,6 +117,29 @@ def test_a_cdu_that_is_not_read_is_left_alone(days: DaysSite) -> None:
         + make(_without(days.ports(), lambda a: a == "cdu-1")).monitor(days.now).troubles
     )
     assert not plan.local
+
+
+def test_a_loop_whose_gpus_are_not_seen_gets_flow_for_its_rated_heat(days: DaysSite) -> None:
+    loop = make(days.ports())
+    for _ in range(3):
+        _turn(days, loop)
+    reading = days.read("cdu-1")
+    assert reading is not None
+    low_lpm = reading.values["flow_setpoint_lpm"]
+    on_loop = {node.name for node in days.site.below("cdu-1", "gpu_node")}
+
+    class Blind:
+        def metrics(self, asset: str) -> list[str]:
+            return [] if asset in on_loop else list(days.history.metrics(asset))
+
+        def series(self, asset: str, metric: str) -> Series | None:
+            return None if asset in on_loop else days.history.series(asset, metric)
+
+    plan = _plan(make(replace(days.ports(), history=Blind())), days.now)
+    move = next(one for one in plan.moves if one.asset == "cdu-1")
+    assert float(move.args["flow_lpm"]) > low_lpm + 20.0
+    assert "not read well enough" in move.why
+    assert any(one.asset == "cdu-1" for one in plan.troubles)
 
 
 def test_with_no_cdu_read_it_hands_over(days: DaysSite) -> None:

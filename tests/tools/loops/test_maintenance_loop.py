@@ -171,6 +171,16 @@ def test_a_spare_that_was_ordered_is_not_waited_for_anew(site: Site) -> None:
     assert task.window_start < NOW + timedelta(days=12)
 
 
+def test_after_the_work_is_done_nothing_is_on_order(site: Site) -> None:
+    pump = _pump(site)
+    loop = MaintenanceLoop(_ports(site, _feeds(site) + _worn(site, pump)))
+    assert _plan(loop).moves
+    renewed = MaintenanceLoop(_ports(site, _feeds(site) + _worn(site, "none")))
+    renewed.restore({"asked": loop.state()["asked"], "ordered": loop.state()["ordered"]})
+    _plan(renewed)
+    assert renewed.state()["ordered"] == {}
+
+
 def test_what_was_learned_goes_on_in_a_new_process(site: Site) -> None:
     pump = _pump(site)
     ports = _ports(site, _feeds(site) + _worn(site, pump))

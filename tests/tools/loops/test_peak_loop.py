@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import pytest
 
+from plant.site import load_site, site_file_of
 from plant.specs import Tariff, TariffBand
 from setpoint.contracts import Action
 from setpoint.contracts.loops import Foreseen, LoopPlan, Observed
 from setpoint.contracts.site import Site
 from tools.actions import validate
+from tools.loops.days_site import DaysSite
 from tools.loops.peak_loop import OWN, PeakLoop, make
 from tools.loops.ports import LoopPorts, ScheduledJob
 from tools.readings import Reading
@@ -21,7 +24,9 @@ from tools.telemetry import Kept
 
 NOW = datetime(2026, 3, 18, 12, 0, tzinfo=UTC)
 EVENING = Tariff(
-    price_per_kwh=0.10, bands=(TariffBand(from_hour=17, to_hour=21, price_per_kwh=0.30),), demand_per_kw_month=10.0
+    price_per_kwh=0.10,
+    bands=(TariffBand(from_hour=17, to_hour=21, price_per_kwh=0.30),),
+    demand_per_kw_month=10.0,
 )
 ASSETS: list[dict[str, Any]] = [
     {"name": "feed-a", "kind": "feed", "spec": {"capacity_kw": 3000}},
@@ -48,7 +53,10 @@ def ports(
     at: Site, load: np.ndarray, *, readings: dict[str, dict[str, float]] | None = None,
     jobs: Sequence[ScheduledJob] = (), horizon_s: float | None = None, now: datetime = NOW,
 ) -> LoopPorts:  # fmt: skip
-    latest = {"feed-a": {"load_kw": float(load[-1])}, "ess-1": {"soc_pct": 60.0, "available": 1.0, "power_kw": 0.0}}
+    latest = {
+        "feed-a": {"load_kw": float(load[-1])},
+        "ess-1": {"soc_pct": 60.0, "available": 1.0, "power_kw": 0.0},
+    }
     latest |= readings or {}
     times = [now - timedelta(minutes=10 * back) for back in range(len(load) - 1, -1, -1)]
     kept = Kept.of(("feed-a", "load_kw", time, float(kw)) for time, kw in zip(times, load, strict=True))
@@ -77,7 +85,10 @@ def test_the_evening_is_shaved_and_the_bill_sinks(plan: LoopPlan) -> None:
     by_name = {saving.what: saving for saving in plan.savings}
     assert by_name["peak"].saved > 30.0
     assert by_name["bill"].saved > 0.0
-    assert by_name["bill"].low is not None and by_name["bill"].low <= by_name["bill"].saved <= by_name["bill"].high
+    low, high = by_name["bill"].low, by_name["bill"].high
+    assert low is not None
+    assert high is not None
+    assert low <= by_name["bill"].saved <= high
     assert not plan.troubles
     assert not plan.local
 
@@ -124,8 +135,10 @@ def test_the_same_moment_gives_the_same_plan(plan: LoopPlan) -> None:
 def test_without_storage_a_flexible_job_waits() -> None:
     """The peak of the evening is new this month, and only a job can give way."""
     load = own_kw()
-    load[-40:] += np.linspace(0.0, 120.0, 40)
-    job = ScheduledJob("tune", ("gpu-01", "gpu-02", "gpu-03"), NOW - timedelta(hours=2), NOW + timedelta(hours=14), 0.9, True)
+    load[-40:] += np.linspace(0.0, 500.0, 40)
+    job = ScheduledJob(
+        "tune", ("gpu-01", "gpu-02", "gpu-03"), NOW - timedelta(hours=2), NOW + timedelta(hours=14), 0.9, True
+    )
     bare = site(assets=[asset for asset in site().model_dump()["assets"] if asset["kind"] != "ess"])
     found = turned(make(ports(bare, load, jobs=[job], readings={"ess-1": {}})))
     assert any("no storage" in one.what for one in found.troubles)
@@ -135,18 +148,25 @@ def test_without_storage_a_flexible_job_waits() -> None:
 
 
 def test_a_paused_job_comes_back_where_its_power_fits() -> None:
-    job = ScheduledJob("tune", ("gpu-01",), NOW - timedelta(hours=2), NOW + timedelta(hours=14), 0.9, True, paused=True)
+    job = ScheduledJob(
+        "tune", ("gpu-01",), NOW - timedelta(hours=2), NOW + timedelta(hours=14), 0.9, True, paused=True
+    )
     found = turned(make(ports(site(), own_kw(), jobs=[job])))
     assert [move.asset for move in found.moves if move.action == "resume_job"] == ["gpu-01"]
 
 
 def test_serving_is_cut_only_when_the_contract_is_in_danger() -> None:
     pools = [{"name": "chat", "nodes": ["gpu-05", "gpu-06"]}]
-    readings = {"chat": {"batch_limit": 256.0, "model_rank": 0.0}, "ess-1": {"soc_pct": 20.0, "available": 1.0, "power_kw": 0.0}}
+    readings = {
+        "chat": {"batch_limit": 256.0, "model_rank": 0.0},
+        "ess-1": {"soc_pct": 20.0, "available": 1.0, "power_kw": 0.0},
+    }
     calm = turned(make(ports(site(pools=pools), own_kw(), readings=readings)))
     assert not [move for move in calm.moves if move.asset == "chat"]
     tight = site(pools=pools, limits=LIMITS | {"site_power_max_kw": 1000.0})
-    pressed = [move for move in turned(make(ports(tight, own_kw(), readings=readings))).moves if move.asset == "chat"]
+    pressed = [
+        move for move in turned(make(ports(tight, own_kw(), readings=readings))).moves if move.asset == "chat"
+    ]
     assert pressed[0].action == "set_batch_limit"
     assert pressed[0].args == {"batch_limit": 128}
 
@@ -162,7 +182,11 @@ def test_a_battery_that_is_not_read_is_left_out(reading: dict[str, float], kind:
 
 
 def test_a_tripped_converter_is_told_and_not_used() -> None:
-    found = turned(make(ports(site(), own_kw(), readings={"ess-1": {"soc_pct": 60.0, "available": 0.0, "power_kw": 0.0}})))
+    found = turned(
+        make(
+            ports(site(), own_kw(), readings={"ess-1": {"soc_pct": 60.0, "available": 0.0, "power_kw": 0.0}})
+        )
+    )
     assert any("out of service" in one.what for one in found.troubles)
     assert not [move for move in found.moves if move.asset == "ess-1"]
 
@@ -206,8 +230,6 @@ def test_a_hole_in_the_history_is_bridged() -> None:
 
 def test_a_solver_out_of_time_rests_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     loop = make(ports(site(), own_kw()))
-    from dataclasses import replace
-
     loop.tuning = replace(loop.tuning, time_limit_s=1e-9, plan_paths=40)
     found = turned(loop)
     assert kinds(found) == ["solver_timeout"]
@@ -233,3 +255,20 @@ def test_bands_widen_with_misses_and_state_travels() -> None:
     other.restore({"spread": "x", "held": -1, "unknown": 3})
     assert other.state() == loop.state()
     assert wide.name == OWN
+
+
+def test_on_a_simulated_site_the_plan_is_done_as_it_stands() -> None:
+    """Three cycles on the demo site: every due move is taken by the plant, and the reserve is kept."""
+    days = DaysSite(load_site(site_file_of("demo")), datetime(2026, 3, 18, 16, 0, tzinfo=UTC), warm_days=3.0)
+    loop, guarded = make(days.ports()), days.site.limits["soc_reserve_pct"]
+    for cycle in range(3):
+        found = turned(loop, days.now)
+        assert not found.local
+        for move in found.moves:
+            action = validate(Action(name=move.action, asset=move.asset, args=dict(move.args)), days.site)
+            if move.at <= days.now:
+                days.apply(action, f"{cycle}{action.name}")
+        days.settle(900.0)
+        reading = days.read("ess-1")
+        assert reading is not None
+        assert reading.values["soc_pct"] >= guarded - 0.5

@@ -156,6 +156,16 @@ def test_air_that_is_not_read_takes_the_water_back_to_its_design(layout: Layout)
     assert found.setpoints.water_c[0] == pytest.approx(19.0), "by no more than one ramp"
 
 
+def test_what_no_setpoint_holds_is_said_and_a_raised_supply_is_led_back(layout: Layout) -> None:
+    predictor, seen, now = _learned(layout, 1.0, heat_times=1.0)
+    hot = replace(now, supply_c=np.full(6, 45.0))
+    tight = replace(layout, limits=replace(layout.limits, gpu_c=60.0))
+    found = Controller(tight).decide(seen, predictor.ahead([]), hot, hot)
+    assert found.setpoints.supply_c == pytest.approx(np.full(6, 43.0))
+    assert any("cdu-4 needs more than the 420 LPM" in one for one in found.short)
+    assert not Controller(layout).decide(seen, predictor.ahead([]), now, now).short
+
+
 def test_too_wide_an_interval_hands_over(layout: Layout) -> None:
     predictor, seen, now = _learned(layout)
     found = Controller(layout, Tuning(uncertain_k=0.1)).decide(seen, predictor.ahead([]), now, now)

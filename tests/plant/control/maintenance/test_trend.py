@@ -27,6 +27,19 @@ def test_a_sound_unit_shows_no_sign() -> None:
     assert hits <= 2
 
 
+def test_a_sensor_noisier_than_told_makes_no_sign() -> None:
+    hits = sum(
+        found.sign
+        for seed in range(200)
+        if (
+            found := trend(
+                PUMP, PUMP.by_metric["vibration_mm_s"], DAYS, _vibration(0.0 * DAYS, seed, 0.1), WIDE
+            )
+        )
+    )
+    assert hits <= 3
+
+
 def test_exponential_wear_is_extrapolated_to_its_limit() -> None:
     rate = 0.04
     damage = 0.25 * np.exp(rate * (DAYS - DAYS[-1]))

@@ -13,7 +13,9 @@ from plant.power.ess import Ess
 from plant.specs import EssSpec, Tariff, TariffBand
 
 EVENING = Tariff(
-    price_per_kwh=0.10, bands=(TariffBand(from_hour=17, to_hour=21, price_per_kwh=0.30),), demand_per_kw_month=10.0
+    price_per_kwh=0.10,
+    bands=(TariffBand(from_hour=17, to_hour=21, price_per_kwh=0.30),),
+    demand_per_kw_month=10.0,
 )
 
 
@@ -32,7 +34,9 @@ def days_of(days: int, seed: int, step_s: float = 900.0) -> np.ndarray:
     steps = round(days * 86400.0 / step_s)
     hours = np.arange(steps) * step_s / 3600.0
     rng = np.random.default_rng(seed)
-    load = 1000.0 + 200.0 * np.sin(2 * np.pi * (hours - 9.0) / 24.0) + rng.normal(0.0, 15.0, steps)
+    load: np.ndarray = (
+        1000.0 + 200.0 * np.sin(2 * np.pi * (hours - 9.0) / 24.0) + rng.normal(0.0, 15.0, steps)
+    )
     load[(hours > 62.0) & (hours < 62.6)] += 250.0
     return load
 
@@ -41,4 +45,12 @@ def days_of(days: int, seed: int, step_s: float = 900.0) -> np.ndarray:
 def case(ess: Ess) -> Case:
     """Five days after five days of history, at a minute a step."""
     minutes = np.repeat(days_of(10, 3), 15)
-    return Case("made up", minutes[7200:], 60.0, datetime(2026, 3, 2, tzinfo=UTC), EVENING, ess, before_kw=minutes[:7200])
+    return Case(
+        "made up",
+        minutes[7200:],
+        60.0,
+        datetime(2026, 3, 2, tzinfo=UTC),
+        EVENING,
+        ess,
+        before_kw=minutes[:7200],
+    )

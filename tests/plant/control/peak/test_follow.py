@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from plant.control.peak.battery import Storage
 from plant.control.peak.follow import AIM_PU, Meter, Order, follow_paths, setpoint_kw
-from plant.control.peak.levers import FlexibleJob, best_pauses, paused
+from plant.control.peak.levers import FlexibleJob, Pause, best_pauses, paused
 from plant.control.peak.need import least_targets_kw, needed_kwh
 from plant.control.peak.paths import draws, roughness_kw, sample_paths
 
@@ -65,7 +65,9 @@ def test_the_least_target_is_set_by_energy_or_by_power() -> None:
     long_peak, short_peak = flat_hours.copy(), flat_hours.copy()
     long_peak[0, 2:8] = 1200.0
     short_peak[0, 3] = 1200.0
-    by_energy, by_power = (float(least_targets_kw(one, 3600.0, 360.0, STORE)[0]) for one in (long_peak, short_peak))
+    by_energy, by_power = (
+        float(least_targets_kw(one, 3600.0, 360.0, STORE)[0]) for one in (long_peak, short_peak)
+    )
     assert by_energy == pytest.approx(1200.0 - 280.0 * 0.95 / 6.0, abs=1.0)
     assert by_power == pytest.approx(1000.0, abs=1.0)
 
@@ -111,21 +113,26 @@ def test_a_job_waits_where_storage_is_not_enough_and_only_then() -> None:
     loads = np.full((2, 48), 900.0)
     loads[:, 8:20] = 1400.0
     job = FlexibleJob("tune", "gpu-01", 150.0, 0, 30, 0.3)
-    asked = {"floor_kw": 0.0, "quantile": 0.5, "demand_per_kw": 10.0, "price": 0.1}
-    chosen, after = best_pauses(loads, 900.0, 360.0, STORE, [job], **asked)
+
+    def found(floor_kw: float) -> tuple[list[Pause], np.ndarray]:
+        return best_pauses(
+            loads, 900.0, 360.0, STORE, [job], floor_kw=floor_kw, quantile=0.5, demand_per_kw=10.0, price=0.1
+        )
+
+    chosen, after = found(0.0)
     assert [pause.job.name for pause in chosen] == ["tune"]
     assert chosen[0].gain > 0.0
     assert after.sum() == pytest.approx(loads.sum(), rel=1e-9)
-    assert best_pauses(loads, 900.0, 360.0, STORE, [job], **(asked | {"floor_kw": 1500.0}))[0] == []
+    assert found(1500.0)[0] == []
 
 
 def test_a_pause_moves_work_and_loses_none() -> None:
     loads = np.full((1, 40), 500.0)
     job = FlexibleJob("tune", "gpu-01", 100.0, 0, 20, 0.3)
-    chosen, _ = best_pauses(loads, 900.0, 80.0, STORE, [job], floor_kw=0.0, quantile=0.5, demand_per_kw=0.0, price=0.1)
+    chosen, _ = best_pauses(
+        loads, 900.0, 80.0, STORE, [job], floor_kw=0.0, quantile=0.5, demand_per_kw=0.0, price=0.1
+    )
     assert chosen == []
-    from plant.control.peak.levers import Pause
-
     moved = paused(loads, Pause(job, 4, 8, 0.0, 0.0, 0.0))
     assert moved.sum() == pytest.approx(loads.sum())
     assert moved[0, 5] == 400.0

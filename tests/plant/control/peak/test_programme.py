@@ -72,7 +72,9 @@ def test_charging_in_the_first_step_stays_under_its_cap() -> None:
 def test_energy_that_is_to_be_kept_is_not_sold() -> None:
     prices = np.array([0.3, 0.1, 0.1])
     sold = solve(problem([300.0] * 3, prices=prices, demand_per_kw=0.0))
-    kept = solve(problem([300.0] * 3, prices=prices, demand_per_kw=0.0, keep_kwh=np.full(3, 150.0), short_price=5.0))
+    kept = solve(
+        problem([300.0] * 3, prices=prices, demand_per_kw=0.0, keep_kwh=np.full(3, 150.0), short_price=5.0)
+    )
     assert sold.stored_kwh[0, 0] < 100.0
     assert kept.stored_kwh[0, 0] == pytest.approx(150.0, abs=0.1)
 
@@ -108,6 +110,7 @@ def test_every_plan_keeps_its_limits(seed: int, paths: int, steps: int, soc: flo
     assert plan.status == "optimal"
     assert np.abs(plan.power_kw).max() <= STORE.power_kw + 1e-6
     low, high = min(STORE.low_kwh, asked.stored_kwh), max(STORE.high_kwh, asked.stored_kwh)
-    assert low - 1e-6 <= plan.stored_kwh.min() and plan.stored_kwh.max() <= high + 1e-6
+    assert plan.stored_kwh.min() >= low - 1e-6
+    assert plan.stored_kwh.max() <= high + 1e-6
     assert grid(asked, plan).min() >= 20.0 - 1e-6
     assert (plan.peaks_kw >= grid(asked, plan).max(axis=1) - 1e-6).all()
