@@ -165,7 +165,7 @@ class KnowledgeSettings(_Section):
 class LoopsSettings(_Section):
     enabled: tuple[Literal["energy", "peak", "cooling", "maintenance"], ...] = ()
     """Control loops that `setpoint serve` runs; none: they run on demand only."""
-    most_proposals: int = Field(default=4, ge=1)
+    most_proposals: int = Field(default=8, ge=1)
     """Most proposals of one loop that wait for a decision at a time; what is less urgent is recorded with the reason."""
     no_holds_s: float = Field(default=3600.0, ge=0)
     """A no to a loop's proposal holds for so long: the same is not proposed again meanwhile."""

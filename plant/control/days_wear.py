@@ -13,7 +13,7 @@ Air filters, drives and node fans do not wear here: no reading of the plant or o
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -111,9 +111,12 @@ class WornPart:
     """The kind's title, as tasks have it."""
     number: int
     """Among those alike on the asset, from 0; -1 where there is one."""
+    since: datetime
+    """When it was put in; of those that the days met, the begin."""
     fails_at: datetime
     """When it fails, or would have."""
     announced: bool
+    """Its readings show wear before; else it fails out of the blue."""
     failed: bool = False
     """It came to that."""
     renewed_at: datetime | None = None
@@ -185,11 +188,18 @@ class DaysWear:
             (part.asset, signal.metric) for part, signal in self._each(_told)
         )
         """What the plant's telemetry tells of them, which `blur` goes on top of."""
+        known = [signal for _, signal in self._each(_told)]
+        self.bounds: tuple[FloatArray, FloatArray] = (
+            np.array([signal.least for signal in known]), np.array([signal.most for signal in known])
+        )  # fmt: skip
+        """Least and most that `blurred` can read, each of shape (blurred,)."""
         self._noise = lru_cache(maxsize=4096)(self._drawn_noise)
 
-    def _each(self, of: object) -> Iterator[tuple[WearPart, Signal]]:
+    def _each(
+        self, signals: Callable[[PartKind, AssetKind], list[Signal]]
+    ) -> Iterator[tuple[WearPart, Signal]]:
         for part in self.parts:
-            for signal in of(part.kind, self._kinds[part.asset]):  # type: ignore[operator]
+            for signal in signals(part.kind, self._kinds[part.asset]):
                 yield part, signal
 
     # ---- lives --------------------------------------------------------------------------------------------------
@@ -304,8 +314,8 @@ class DaysWear:
 
 def _truth(unit: _Unit, renewed_at: datetime | None) -> WornPart:
     return WornPart(
-        unit.part.asset, unit.part.kind.title, unit.number if unit.part.count > 1 else -1, unit.life.fails_at,
-        unit.life.announced, unit.failed, renewed_at, unit.ticket_at,
+        unit.part.asset, unit.part.kind.title, unit.number if unit.part.count > 1 else -1, unit.life.since,
+        unit.life.fails_at, unit.life.announced, unit.failed, renewed_at, unit.ticket_at,
     )  # fmt: skip
 
 
@@ -320,9 +330,8 @@ def _life(kind: PartKind, age_days: float, since: datetime, rng: np.random.Gener
         if worn > age_days + STEP_DAYS:
             break
     fails = min(worn, sudden) if worn > age_days else sudden
-    kept = (ages >= age_days - STEP_DAYS) & (ages <= age_days + REACH_DAYS)
-    if not (damage[kept] > 0.0).any():
-        kept &= False
+    near = (ages >= age_days - STEP_DAYS) & (ages <= age_days + REACH_DAYS)
+    kept = near if (damage[near] > 0.0).any() else np.zeros(len(ages), bool)
     at = since + timedelta(days=min(fails - age_days, 36500.0))
     return Life(since, ages[kept] - age_days, damage[kept], at, worn <= sudden)
 
@@ -354,4 +363,5 @@ def _set_out(unit: _Unit, plant: Plant, *, out: bool) -> None:
     for column, failed, right in mark.fails:
         plant.state[asset][column] = failed if out else right
     if unit.part.kind.name == "gpu_memory":
+        plant.inject_knob(f"{asset}/gpu{unit.number}", "hard", 1.0 if out else 0.0)
         plant.inject_knob(f"{asset}/gpu{unit.number}", "gpu_ok", 0.0 if out else 1.0)

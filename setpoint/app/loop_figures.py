@@ -42,7 +42,8 @@ METERS: tuple[tuple[str, str, Unit, int], ...] = (
     ("hottest_gpu_c", "hottest GPU", "C", 0), ("gpu_over_limit_s", "time with a GPU over its limit", "s", -1),
     ("rack_inlet_max_c", "warmest rack inlet", "C", 0), ("requests", "requests served", "", 1),
     ("slo_late_share", "requests beyond their SLO", "share", -1), ("job_node_h", "work of jobs", "node-h", 1),
-    ("jobs_late", "jobs past their deadline", "", -1),
+    ("jobs_late", "jobs past their deadline", "", -1), ("parts_failed", "parts that failed", "", -1),
+    ("parts_renewed", "parts renewed before they failed", "", 0),
 )  # fmt: skip
 """(meter, words, unit, whether more of it is better (1), worse (-1) or neither)."""
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from setpoint.app.loop_asking import key_of
+from setpoint.app.loop_wear import judged
 from setpoint.app.loops_run import Asked, LoopRun, RaisedTrouble, Skill, Track
 from setpoint.contracts.loops import Cycle, Forecast, LoopName
 from setpoint.contracts.site import Site
@@ -61,7 +62,7 @@ def loop_run(
         skill=skill(cycles, days.history), asked=asked(ledger, cycles), troubles=troubles(cycles),
         spent_s={node: round(seconds, 2) for node, seconds in spent.items()}, wall_s=round(wall_s, 1),
         command=command, versions=versions, zone=days.site.timezone, currency=days.site.tariff.currency,
-        limits=dict(days.site.limits),
+        limits=dict(days.site.limits), wear=judged(worn, cycles, start, days.now) if (worn := days.worn()) else None,
     )  # fmt: skip
 
 

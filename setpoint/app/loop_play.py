@@ -118,13 +118,14 @@ async def _play(settings: Settings, request: Request) -> int:
     began = time.monotonic()
     print(f"{site.name}: {request.warm_days:g} days of history before {span.start:%Y-%m-%d %H:%M} UTC", file=sys.stderr)  # fmt: skip
     days = await asyncio.to_thread(_open_days, site, span, request, settings.store.dir)
-    act = settings.act.model_copy(update={"dry_run": False})
     runtime = build_runtime(
-        settings.model_copy(update={"act": act}), simulated=days, history=days.history, clock=lambda: days.now
+        _simulated(settings), simulated=days, history=days.history, clock=lambda: days.now
     )
     tell_missing_models(settings)
     try:
         _check_store(runtime, span, days)
+        if request.keep:
+            _keep(settings.store.dir, span, days)
         run = await _through(runtime, days, span, request, policy, began)
         waiting = len(runtime.ledger.list_reviews(states=("pending",), kinds=("action",)))
     finally:
@@ -132,6 +133,13 @@ async def _play(settings: Settings, request: Request) -> int:
     (settings.store.dir / RUN_FILE).unlink(missing_ok=True)
     _publish(run, request)
     return _exit_code(waiting, request)
+
+
+def _simulated(settings: Settings) -> Settings:
+    """Acts move this site, and its loops turn by its clock and not by the wall's."""
+    act = settings.act.model_copy(update={"dry_run": False})
+    loops = settings.loops.model_copy(update={"enabled": ()})
+    return settings.model_copy(update={"act": act, "loops": loops})
 
 
 # ---- the days -------------------------------------------------------------------------------------------------------
@@ -165,10 +173,14 @@ def _span(store: Path, request: Request, site: Site) -> Span:
             f"the run would end at {fresh.end:%Y-%m-%d %H:%M} UTC, which lies ahead",
             where="--start", remedy="Begin earlier: simulated time must not pass the wall clock",
         )  # fmt: skip
-    if request.keep:
-        store.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.write_text(json.dumps(fresh.to_dict(site)), encoding="utf-8")
     return fresh
+
+
+def _keep(store: Path, span: Span, days: SavedDays) -> None:
+    """From here on a run that is cut off can be taken up. The store is ours by now."""
+    days.path = store / DAYS_FILE
+    days.save()
+    (store / RUN_FILE).write_text(json.dumps(span.to_dict(days.site)), encoding="utf-8")
 
 
 def _cut_off(path: Path, fresh: Span, request: Request, site: Site) -> Span:
@@ -190,14 +202,24 @@ def _cut_off(path: Path, fresh: Span, request: Request, site: Site) -> Span:
 def _open_days(site: Site, span: Span, request: Request, store: Path) -> SavedDays:
     path = store / DAYS_FILE
     if span.goes_on:
-        days = SavedDays.from_dict(site, json.loads(path.read_text(encoding="utf-8")))
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"not the saved days of a run: {error}", where=str(path), remedy="Remove it"
+            ) from error
+        days = SavedDays.from_dict(site, saved)
         print(f"going on at {days.now:%Y-%m-%d %H:%M} UTC, where it was cut off", file=sys.stderr)
     else:
-        days = SavedDays(site, span.start, seed=span.seed, warm_days=request.warm_days)
-    if request.keep:
-        days.path = path
-        days.save()
+        days = SavedDays(
+            site, span.start, seed=span.seed, warm_days=request.warm_days, wear=_wears(span.names)
+        )
     return days
+
+
+def _wears(names: Sequence[LoopName]) -> bool:
+    """Parts wear where the maintenance loop is there to see it; the figures of the other loops stand without."""
+    return "maintenance" in names
 
 
 def _check_store(runtime: Runtime, span: Span, days: DaysSite) -> None:
@@ -302,7 +324,9 @@ class _Pace:
 def _without(days: DaysSite, span: Span, request: Request) -> DaysSite:
     """The same days, nobody at the controls but the site's own."""
     print("the same days once more, without the loop", file=sys.stderr)
-    other = DaysSite(days.site, span.start, seed=span.seed, warm_days=request.warm_days)
+    other = DaysSite(
+        days.site, span.start, seed=span.seed, warm_days=request.warm_days, wear=_wears(span.names)
+    )
     other.pass_to(days.now)
     return other
 

@@ -33,6 +33,7 @@ from setpoint.app.loop_figures import (
 )
 from setpoint.app.loop_pictures import came_chart, track_chart
 from setpoint.app.loop_text import fate
+from setpoint.app.loop_wear import wear_rows, wear_words
 from setpoint.app.loops_run import Asked, LoopRun, Track
 from setpoint.app.plan_page import joined
 from setpoint.app.plan_views import trouble_words
@@ -75,6 +76,8 @@ def render_loop_report(run: LoopRun) -> str:
         "reasons": reasons(run)[:MOST_REASONS], "reasons_left": len(reasons(run)) - MOST_REASONS,
         "troubles": run.troubles[:MOST_TROUBLES], "troubles_left": len(run.troubles) - MOST_TROUBLES,
         "spent": sorted(run.spent_s.items(), key=lambda item: -item[1]),
+        "wear_said": wear_words(run.wear, run.without.get("parts_failed")) if run.wear else [],
+        "wear_rows": wear_rows(run.wear) if run.wear else [],
         "loop_of": {cycle.id: cycle.loop for cycle in run.cycles},
     }  # fmt: skip
     functions = (

@@ -8,13 +8,15 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import asdict
+from typing import Any, cast
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from setpoint.app.formatting import counted, one_line, span
+from setpoint.app.loop_wear import WearVerdict, wear_rows, wear_words
 from setpoint.app.loops_run import Asked, LoopRun
 
 WIDTH = 118
@@ -34,6 +36,8 @@ METERS: tuple[tuple[str, str, str, int], ...] = (
     ("requests", "requests served", "", 0),
     ("job_node_h", "job work done", "node h", 1),
     ("jobs_late", "jobs past their deadline", "", 0),
+    ("parts_failed", "parts that failed", "", 0),
+    ("parts_renewed", "parts renewed before they failed", "", 0),
 )
 """(meter, words, unit, decimals)."""
 DECIDED = {
@@ -62,6 +66,14 @@ def as_text(run: LoopRun) -> str:
     console.print()
     for line in _proposals(run):
         console.print(line)
+    if run.wear is not None:
+        console.print()
+        for line in wear_words(run.wear, run.without.get("parts_failed")):
+            console.print(line)
+        if rows := wear_rows(run.wear):
+            console.print()
+            console.print(_wear(rows))
+            console.print()
     if run.spent_s:
         spent = ", ".join(f"{node} {seconds:.1f} s" for node, seconds in _largest(run.spent_s))
         console.print(f"Wall time by part: {spent}.")
@@ -112,6 +124,15 @@ def _skill(run: LoopRun) -> Table:
     return table
 
 
+def _wear(rows: Sequence[tuple[str, ...]]) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for column in ("asset", "part", "what came", "when", "named"):
+        table.add_column(column)
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
 def _proposals(run: LoopRun) -> list[str]:
     lines = []
     if run.asked:
@@ -121,10 +142,19 @@ def _proposals(run: LoopRun) -> list[str]:
         )  # fmt: skip
     else:
         lines.append("Nothing was proposed.")
-    withheld = Counter(_kind_of_reason(one.why) for cycle in run.cycles for one in cycle.withheld)
+    examples: dict[str, str] = {}
+    withheld: Counter[str] = Counter()
+    for why in (one.why for cycle in run.cycles for one in cycle.withheld):
+        withheld[_kind_of_reason(why)] += 1
+        examples.setdefault(_kind_of_reason(why), why)
     if withheld:
-        lines.append(f"{counted(sum(withheld.values()), 'move')} withheld:")
-        lines += [f"  {many:>5}  {one_line(why, 100)}" for why, many in withheld.most_common(MOST_REASONS)]
+        lines.append(
+            f"{counted(sum(withheld.values()), 'move')} withheld, alike reasons together, by the first of them:"
+        )
+        lines += [
+            f"  {many:>5}  {one_line(examples[kind], 105)}"
+            for kind, many in withheld.most_common(MOST_REASONS)
+        ]
     for trouble in run.troubles:
         until = f"to {trouble.until:%m-%d %H:%M}" if trouble.until else "to the end"
         lines.append(
@@ -191,8 +221,14 @@ def as_json(run: LoopRun) -> str:
              "cycles": one.cycles, **one.trouble.model_dump(mode="json")}
             for one in run.troubles
         ],
+        "wear": _wear_values(run.wear) if run.wear else None,
         "spent_s": run.spent_s,
         "wall_s": run.wall_s,
         "versions": run.versions,
     }  # fmt: skip
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _wear_values(verdict: WearVerdict) -> dict[str, Any]:
+    """Plain values; moments as ISO text."""
+    return cast(dict[str, Any], json.loads(json.dumps(asdict(verdict), default=lambda moment: moment.isoformat())))

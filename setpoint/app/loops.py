@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from setpoint.app.trials import PlantTrials
 from setpoint.autonomy.gate import Gate
 from setpoint.contracts import Action, ActionProposal, Event
 from setpoint.contracts.loops import LOOPS, Cycle, Foreseen, LoopName
+from setpoint.errors import SetpointError
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
 from setpoint.settings import Settings
@@ -70,6 +72,8 @@ class Loops:
     def __init__(self, parts: LoopsParts, names: Sequence[LoopName] = ()) -> None:
         self._parts, self._ledger, self.names = parts, parts.ledger, tuple(names)
         self._made: dict[LoopName, Loop] = {}
+        self._impossible: set[LoopName] = set()
+        self._turn = Lock()
 
     def open(self, saver: BaseCheckpointSaver[Any]) -> None:
         """Call it on the loop of the lanes, before the first job."""
@@ -81,14 +85,15 @@ class Loops:
         return {"loop": self._do}
 
     def loop(self, name: LoopName) -> Loop:
-        """The loop, with what an earlier process learned."""
-        if name not in self._made:
-            made = self._parts.make(name, self._parts.reach)
-            memory = self._ledger.loop_memory(name)
-            if memory is not None:
-                made.restore(memory.learned)
-            self._made[name] = made
-        return self._made[name]
+        """The loop, with what an earlier process learned. From any thread."""
+        with self._turn:
+            if name not in self._made:
+                made = self._parts.make(name, self._parts.reach)
+                memory = self._ledger.loop_memory(name)
+                if memory is not None:
+                    made.restore(memory.learned)
+                self._made[name] = made
+            return self._made[name]
 
     # ---- turns ------------------------------------------------------------------------------------------------------
 
@@ -100,18 +105,28 @@ class Loops:
         return made
 
     def turn(self, _now: datetime) -> int:
-        """A duty of the clock: queue the cycles that are due, and those whose proposals are over. Returns how many."""
-        now, count = self._parts.reach.clock(), self.go_on()
+        """A duty of the clock: queue the cycles that are due, and those whose proposals are over. Returns how many. A loop
+        that this site cannot have is said once, and the others turn."""
+        count = self.go_on()
         for name in self.names:
-            memory = self._ledger.loop_memory(name)
-            last = memory.at if memory else None
-            waits = self._ledger.list_jobs(kinds=("loop",), states=("queued", "running"))
-            if any(loop_of(job.key) == name for job in waits):
-                continue
-            if next_turn(last, now, self.loop(name).cycle_s) <= now:
-                self.begin(name)
-                count += 1
+            try:
+                count += self._begin_if_due(name)
+            except SetpointError as error:
+                if name not in self._impossible:
+                    _LOG.warning("the %s loop does not turn: %s", name, error)
+                self._impossible.add(name)
         return count
+
+    def _begin_if_due(self, name: LoopName) -> bool:
+        at_work = self._ledger.list_jobs(kinds=("loop",), states=("queued", "running"))
+        if any(loop_of(job.key) == name for job in at_work):
+            return False
+        memory = self._ledger.loop_memory(name)
+        now = self._parts.reach.clock()
+        if next_turn(memory.at if memory else None, now, self.loop(name).cycle_s) > now:
+            return False
+        self.begin(name)
+        return True
 
     def go_on(self) -> int:
         """Queue the cycles that waited and need not any more. Whoever died between an act and its cycle is made good

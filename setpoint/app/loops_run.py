@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from setpoint.app.loop_wear import WearVerdict
 from setpoint.contracts import Review
 from setpoint.contracts.loops import Cycle, LoopName, Trouble
 from setpoint.ledger.records import ActionRecord
@@ -111,3 +112,5 @@ class LoopRun:
     """Of what the meters count in money."""
     limits: dict[str, float] = field(default_factory=dict)
     """The site's limits by name, to hold the hottest and the highest against."""
+    wear: WearVerdict | None = None
+    """What came of parts that wear; None where none do."""

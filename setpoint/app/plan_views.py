@@ -89,7 +89,9 @@ def made_plan(wanted: Wanted) -> Made:
     start = _start(wanted.start, site)
     spent: list[tuple[str, float]] = []
     with _timed(spent, f"simulating {WARM_DAYS:g} days of {site.name}"):
-        days = DaysSite(site, start, seed=wanted.seed, warm_days=WARM_DAYS)
+        days = DaysSite(
+            site, start, seed=wanted.seed, warm_days=WARM_DAYS, wear=wanted.loop == "maintenance"
+        )
     ports = days.ports(wanted.horizon_s)
     with _timed(spent, f"reading and foreseeing for the {wanted.loop} loop"):
         loop = make_loop(wanted.loop, ports)
@@ -99,7 +101,8 @@ def made_plan(wanted: Wanted) -> Made:
         plan = optimise(loop, watch, looked, ports=ports)
     source = (
         f"{WARM_DAYS:g} simulated days of {site.name} before {start.astimezone(site.zone):%Y-%m-%d %H:%M %Z}, seed "
-        f"{wanted.seed}; nothing real was read and nothing is moved"
+        f"{wanted.seed}{', its parts wear by that seed' if wanted.loop == 'maintenance' else ''}; nothing real was read "
+        "and nothing is moved"
     )
     return told(plan, site.zone, source, wanted.seed, tuple(spent))
 

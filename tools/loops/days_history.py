@@ -24,7 +24,9 @@ SITE = "site"
 HOTTEST = "gpu_temp_max_c"
 """Of the whole site: its hottest GPU."""
 STEP_S, FINE_ROWS = 10.0, 720
+HOUR_S = 3600.0
 SLOW_S, SLOW_ROWS = 60.0, 21 * 1440
+HOURLY_ROWS = 21 * 24
 _ALL = frozenset(
     {SITE, "feed", "ess", "service", "pool", "cdu", "pump", "chiller", "crah", "hall", "ups", "ats"}
 )
@@ -37,7 +39,8 @@ _SOME: Mapping[str, tuple[str, ...]] = {
 class DaysHistory:
     """`tools.telemetry.History` and `tools.windows.BlockHistory` of a site in its days, up to where it stands."""
 
-    def __init__(self, plant: Plant) -> None:
+    def __init__(self, plant: Plant, sensors: Sequence[Key] = ()) -> None:
+        """`sensors`: what is read each hour beside the plant's own quantities (`take_hour`)."""
         self.keys: list[Key] = []
         places: list[int] = []
         slow: list[int] = []
@@ -57,8 +60,11 @@ class DaysHistory:
         self._slow_place = {k: place for place, k in enumerate(slow)}
         self._fine = _Ring(FINE_ROWS, len(self.keys))
         self._slow = _Ring(SLOW_ROWS, len(slow))
+        self._sensors = tuple(sensors)
+        self._sensor_places = {(asset.lower(), metric): k for k, (asset, metric) in enumerate(sensors)}
+        self._hourly = _Ring(HOURLY_ROWS, len(sensors))
         self._by_asset: dict[str, list[str]] = {}
-        for asset, metric in self.keys:
+        for asset, metric in (*self.keys, *sensors):
             self._by_asset.setdefault(asset.lower(), []).append(metric)
 
     def columns(self, metric: str) -> NDArray[np.int64]:
@@ -76,21 +82,36 @@ class DaysHistory:
         if minute:
             self._slow.add(rows[-1:, self._slow_keys], last.timestamp(), SLOW_S)
 
+    def take_hour(self, values: FloatArray, at: datetime) -> None:
+        """Keep one reading of each of `sensors`; NaN where nothing was read."""
+        self._hourly.add(values[None, :], at.timestamp(), HOUR_S)
+
+    def sensed(self, asset: str) -> dict[str, float]:
+        """The last readings of the hourly sensors on an asset."""
+        return {
+            metric: round(value, 3)
+            for (name, metric), place in self._sensor_places.items()
+            if name == asset.lower() and np.isfinite(value := self._hourly.last(place))
+        }
+
     # ---- History ------------------------------------------------------------------------------------------------
 
     def metrics(self, asset: str) -> Sequence[str]:
         return self._by_asset.get(asset.lower(), [])
 
     def series(self, asset: str, metric: str) -> Series | None:
-        """Each minute for weeks where it is slow, else each ten seconds for two hours; None for what is not read."""
-        place = self.places.get((asset.lower(), metric))
+        """Each minute for weeks where it is slow, each hour where a sensor is, else each ten seconds for two hours; None
+        for what is not read."""
+        key = asset.lower(), metric
+        if key in self._sensor_places:
+            sensor = self._sensor_places[key]
+            return _series(*self._sensors[sensor], *self._hourly.column(sensor))
+        place = self.places.get(key)
         if place is None:
             return None
         slow = self._slow_place.get(place)
         times, values = self._fine.column(place) if slow is None else self._slow.column(slow)
-        kept = np.flatnonzero(np.isfinite(values))
-        moments = tuple(map(_moment, times[kept].tolist()))
-        return Series(self.keys[place][0], metric, moments, tuple(np.round(values[kept], 3).tolist()))
+        return _series(self.keys[place][0], metric, times, values)
 
     def block(self, start: datetime, end: datetime) -> Block:
         """All readings of a span: each ten seconds within the last two hours, before that the slow ones each minute."""
@@ -112,6 +133,12 @@ def _rows(plant: Plant) -> list[tuple[str, str, int]]:
         if asset.name in plant.store.rows
     ]
     return [*found, (SITE, "site", 0)]
+
+
+def _series(asset: str, metric: str, times: FloatArray, values: FloatArray) -> Series:
+    kept = np.flatnonzero(np.isfinite(values))
+    moments = tuple(map(_moment, times[kept].tolist()))
+    return Series(asset, metric, moments, tuple(np.round(values[kept], 3).tolist()))
 
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -139,6 +166,10 @@ class _Ring:
     def first_s(self) -> float:
         """Time of the oldest row; infinite without one."""
         return float(self._times[self._order()[0]]) if self._count else np.inf
+
+    def last(self, place: int) -> float:
+        """NaN before the first row."""
+        return float(self._values[(self._count - 1) % len(self._times), place]) if self._count else np.nan
 
     def column(self, place: int) -> tuple[FloatArray, FloatArray]:
         order = self._order()

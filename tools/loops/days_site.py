@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from plant.control.days import Days, Requests
 from plant.control.days_jobs import JobDays
+from plant.control.days_wear import HOUR_S, DaysWear, WearPart, WornPart
 from plant.sim import Plant
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from setpoint.errors import BackendError, InputError, UsageError
 from tools.loops.days_history import SITE, STEP_S, DaysHistory
 from tools.loops.days_meters import Meters
+from tools.loops.maintenance_site import parts_of
 from tools.loops.ports import LoopPorts, ScheduledJob
 from tools.readings import Reading
 
@@ -46,8 +48,10 @@ class DaysSite:
         seed: int = 7,
         warm_days: float = 7.0,
         rates: str | Path | None = None,
+        wear: bool = False,
     ) -> None:
-        """`rates`: a file of request rates (t_s, rps) in place of drawn ones.
+        """`rates`: a file of request rates (t_s, rps) in place of drawn ones. `wear`: parts age, fail and are renewed
+        (`plant.control.days_wear`), by the seed as well.
 
         Raises UsageError for a start without a zone or an impossible number of days, InputError for rates that cannot
         be read.
@@ -74,7 +78,11 @@ class DaysSite:
         self._steps = 0
         self._moves: list[dict[str, Any]] = []
         self._acts: list[tuple[datetime, Action]] = []
-        self.history = DaysHistory(self.plant)
+        self._wear = _wear_of(site, self.begin, seed) if wear else None
+        self._wear_hour = -1
+        self.history = DaysHistory(self.plant, self._wear.sensors if self._wear else ())
+        self._blurred = [self.history.places[a.lower(), m] for a, m in self._wear.blurred] if self._wear else []
+        self._blur = np.zeros(len(self._blurred))
         self._meters: Meters | None = None
         self._show_jobs()
         self._go_to(self.start)
@@ -109,6 +117,8 @@ class DaysSite:
             if self.site.find(asset) is None:
                 return None
             reading = self.plant.telemetry(asset)
+            if self._wear is not None:
+                reading = Reading(reading.asset, reading.time, self._with_wear(reading))
             return reading if reading.values else None
 
     def apply(self, action: Action, key: str) -> None:
@@ -152,7 +162,26 @@ class DaysSite:
             return self._meters.read() | {
                 "job_node_h": done_h,
                 "jobs_late": float(len(self._jobs.late(self.now))),
+                **self._worn_out(),
             }
+
+    def worn(self) -> tuple[WornPart, ...]:
+        """The truth of every part that wears: when it fails or would have. For judging, never for a loop. Empty where
+        nothing wears."""
+        with self._lock:
+            return () if self._wear is None else self._wear.truth()
+
+    def _worn_out(self) -> dict[str, float]:
+        """Parts that failed since the start, and those that were renewed in good time."""
+        if self._wear is None:
+            return {}
+        worn = self._wear.truth()
+        return {
+            "parts_failed": float(sum(one.failed and one.fails_at >= self.start for one in worn)),
+            "parts_renewed": float(
+                sum(not one.failed and one.renewed_at is not None and one.renewed_at >= self.start for one in worn)
+            ),
+        }
 
     def ports(self, horizon_s: float | None = None) -> LoopPorts:
         """What a loop reaches of it."""
@@ -169,7 +198,7 @@ class DaysSite:
             return {
                 "version": SAVED_VERSION, "site": self.site.name, "start": self.start.isoformat(), "seed": self.seed,
                 "warm_days": self._warm_days, "rates": None if self._rates is None else str(self._rates),
-                "now": self.now.isoformat(), "moves": [dict(move) for move in self._moves],
+                "wear": self._wear is not None, "now": self.now.isoformat(), "moves": [dict(move) for move in self._moves],
             }  # fmt: skip
 
     @classmethod
@@ -182,14 +211,14 @@ class DaysSite:
             version, name, moves = int(saved["version"]), str(saved["site"]), list(saved["moves"])
             start, now = datetime.fromisoformat(saved["start"]), datetime.fromisoformat(saved["now"])
             seed, warm_days, rates = int(saved["seed"]), float(saved["warm_days"]), saved["rates"]
-            times = [datetime.fromisoformat(move["at"]) for move in moves]
+            wear, times = bool(saved.get("wear")), [datetime.fromisoformat(move["at"]) for move in moves]
         except (KeyError, TypeError, ValueError) as error:
             raise InputError(f"not the saved days of a site: {error}", where="days",
                              remedy="Remove them; the days begin anew") from error  # fmt: skip
         if version != SAVED_VERSION or name != site.name:
             raise InputError(f"saved by version {version} for site {name!r}; this is version {SAVED_VERSION} and site "
                              f"{site.name!r}", where="days", remedy="Remove them; the days begin anew")  # fmt: skip
-        days = cls(site, start, seed=seed, warm_days=warm_days, rates=rates)
+        days = cls(site, start, seed=seed, warm_days=warm_days, rates=rates, wear=wear)
         for at, move in zip(times, moves, strict=True):
             days.pass_to(at)
             days._move({name: value for name, value in move.items() if name != "at"})
@@ -209,6 +238,8 @@ class DaysSite:
             rows = self.history.whole(self.plant.sample(steps * STEP_S, self.history.probes, STEP_S, STEP_S))
             self._steps += steps
             self._as_sensed(rows)
+            if self._wear is not None:
+                rows[:, self._blurred] = np.clip(rows[:, self._blurred] + self._blur, *self._wear.bounds)
             self.history.take(rows, self.now, minute=self._steps % per_minute == 0)
             if self._meters is not None:
                 self._meters.add(rows, self.now)
@@ -218,12 +249,34 @@ class DaysSite:
         now, tables = self.now, self.plant.store.tables
         for pool, capacity_rps in self._capacity_rps.items():
             self.plant.state[pool]["arrival_rps"] = capacity_rps * self._requests.share_pu(pool, now)
+        self._age()
         air = self._weather.air(now)
         tables.site["dry_mean_c"], tables.site["wet_mean_c"] = air.dry_mean_c, air.wet_mean_c
         tables.site["swing_k"] = air.swing_k
         lost = self._lose_nodes()
         if self._jobs.pass_to(now) or lost:
             self._show_jobs()
+
+    def _age(self) -> None:
+        """Wear goes on; each hour its sensors are read."""
+        if self._wear is None:
+            return
+        self._wear.pass_to(self.now, self.plant)
+        hour = int(self.now.timestamp() // HOUR_S)
+        if hour != self._wear_hour:
+            self._wear_hour, self._blur = hour, self._wear.blur(self.now)
+            self.history.take_hour(self._wear.shown(self.now), self.now)
+
+    def _with_wear(self, reading: Reading) -> dict[str, float]:
+        """What is read of an asset, with the sensors on its worn parts and the errors that history has, too."""
+        values = dict(reading.values) | self.history.sensed(reading.asset)
+        assert self._wear is not None
+        for (asset, metric), off, least, most in zip(
+            self._wear.blurred, self._blur, *self._wear.bounds, strict=True
+        ):
+            if asset == reading.asset and metric in values:
+                values[metric] = round(float(np.clip(values[metric] + off, least, most)), 3)
+        return values
 
     def _lose_nodes(self) -> bool:
         """Tell the scheduler of nodes that went or came back; returns whether any did. Those of pools are not its own."""
@@ -254,7 +307,9 @@ class DaysSite:
             if state.notes:
                 reading = self.plant.telemetry(name)
                 for metric in self.history.metrics(name):
-                    place = self.history.places[name.lower(), metric]
+                    place = self.history.places.get((name.lower(), metric))
+                    if place is None:
+                        continue  # a sensor that is read by the hour
                     shown = reading.values.get(metric, np.nan) if reading.time >= self.plant.now else np.nan
                     rows[:, place] = shown
 
@@ -271,10 +326,18 @@ class DaysSite:
                 raise BackendError(error.what, where="scheduler", remedy=error.remedy) from error
             self.plant.apply(action.name, action.asset, action.args, move["key"])
             self._show_jobs()
+            if self._wear is not None and action.name == "open_ticket":
+                self._wear.ticket(action.asset, str(action.args.get("queue", "")), self.now)
             self._acts.append((self.now, action))
         else:
             self.plant.inject(move["fault"], move["asset"], **move["values"])
         self._moves.append({"at": self.now.isoformat(), **move})
+
+
+def _wear_of(site: Site, begin: datetime, seed: int) -> DaysWear:
+    """The parts that the maintenance loop knows, at the ages that it would find."""
+    parts = [WearPart(part.asset, part.kind, part.count, part.age_days) for part in parts_of(site, begin)]
+    return DaysWear(site, parts, begin, seed)
 
 
 def _pooled(plant: Plant, node: str) -> bool:

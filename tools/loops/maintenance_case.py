@@ -9,6 +9,7 @@ from tools.loops.maintenance_site import Part
 
 REPAIR_HOURS = 4.0
 """Until work goes on after an unforeseen failure that nothing carries on for; assumed."""
+SOON_DAYS = 14.0
 PARTNER_DAYS = 30.0
 """Over which a partner's chance to fail in any one hour is averaged."""
 
@@ -41,6 +42,16 @@ class Case:
             return f"{read} shows no sign; {part.age_from}"
         pace = f"{100.0 * found.slope_per_day:+.2g} points a day over {found.points} readings"
         return f"{read}, {found.level:.0%} of the way and {pace}; {part.age_from}"
+
+
+    def chances(self, days: float) -> str:
+        """Of failing within two weeks and within the plan's days, in words."""
+        soon, later = self.outlook.within(SOON_DAYS), self.outlook.within(days)
+        return f"fails within {SOON_DAYS:.0f} days with a chance of {_share(soon)}, within {days:.0f} with {_share(later)}"
+
+
+def _share(chance: float) -> str:
+    return "under 1%" if chance < 0.01 else "over 99%" if chance > 0.99 else f"{chance:.0%}"
 
 
 def case_of(part: Part, record: survival.Record) -> Case:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -10,6 +11,7 @@ import numpy as np
 from plant.control.forecast.model import Forecaster
 from plant.control.maintenance.schedule import Window
 from plant.control.maintenance.trend import FloatArray
+from plant.specs import FeedSpec
 from setpoint.contracts.loops import Forecast, Trouble
 from setpoint.contracts.site import Site
 from tools.loops.sensing import Sensing, SiteKw
@@ -45,16 +47,18 @@ class SiteLoad:
             instead="All hours count alike", remedy="Connect the feeds' meters, or wait for a day", blocks=False,
         )  # fmt: skip
 
-    def forecast(self, now: datetime) -> Forecast | None:
-        """The draw of the next fourteen days; None with too little history."""
+    def forecast(self, now: datetime, most_kw: float = math.inf) -> Forecast | None:
+        """The draw of the next fourteen days, within 0 and `most_kw`, or what was drawn where that was more; None with
+        too little history."""
         if self.known < LEAST_HOURS:
             return None
         model = Forecaster(HOUR_S, AHEAD_DAYS * 24)
         model.fit(self.series.own, self.series.start)
         bands = model.predict(self.series.own, self.series.start)
+        most_kw = max(most_kw, float(np.nanmax(self.series.own)))
         return Forecast(
             name="site.own_kw", title="Draw of the site without its storage", unit="kW", start=now, step_s=HOUR_S,
-            expected=_plain(bands.expected), low=_plain(bands.low), high=_plain(bands.high), level=bands.level,
+            expected=_plain(bands.expected, most_kw), low=_plain(bands.low, most_kw), high=_plain(bands.high, most_kw), level=bands.level,
             method=f"{model.method}, over {self.known} hours",
         )  # fmt: skip
 
@@ -120,5 +124,11 @@ def _load_pu(load: Forecast | None, hours: int) -> tuple[FloatArray, tuple[str, 
     return whole / max(float(whole.max()), 1e-9), (note,) if note else ()
 
 
-def _plain(values: FloatArray) -> tuple[float, ...]:
-    return tuple(round(float(value), 3) for value in values)
+def _plain(values: FloatArray, most: float) -> tuple[float, ...]:
+    return tuple(round(float(value), 3) for value in np.clip(values, 0.0, most))
+
+
+def most_draw_kw(site: Site) -> float:
+    """What the site can draw: by its feeds together, and by the limit that its file sets."""
+    feeds_kw = sum(site.spec(feed.name, FeedSpec).capacity_kw for feed in site.of_kind("feed"))
+    return min(feeds_kw or math.inf, site.limits.get("site_power_max_kw", math.inf))

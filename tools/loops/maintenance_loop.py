@@ -28,7 +28,7 @@ from setpoint.contracts.loops import (
     Watch,
 )
 from tools.loops.maintenance_case import Case, case_of
-from tools.loops.maintenance_load import low_windows, site_load
+from tools.loops.maintenance_load import low_windows, most_draw_kw, site_load
 from tools.loops.maintenance_records import Records
 from tools.loops.maintenance_site import DAY_S, Part, parts_of
 from tools.loops.ports import LoopPorts
@@ -38,6 +38,8 @@ HORIZON_DAYS = 14.0
 TASKS_DAYS = 90.0
 LEVEL = 0.9
 MOST_TICKETS = 3
+LISTED = 5
+"""Parts that a plan lists at least, so that an operator sees what was looked at."""
 LATE_PU = 0.3
 """A chance of failing before the spare is here from which it is told."""
 MOST_SIGNALS = 5
@@ -79,7 +81,7 @@ class MaintenanceLoop:
 
     def predict(self, watch: Watch) -> tuple[Forecast, ...]:
         """The site's draw by the hour, and the signals of the parts that show wear, by the day."""
-        load = site_load(Sensing(self.ports, watch.at)).forecast(watch.at)
+        load = site_load(Sensing(self.ports, watch.at)).forecast(watch.at, most_draw_kw(self.ports.site))
         cases = [case for case in self._cases_at(watch.at) if case.outlook.sign]
         cases.sort(key=lambda case: -case.outlook.within(TASKS_DAYS))
         signals = tuple(self._signal(case, watch.at) for case in cases[:MOST_SIGNALS])
@@ -94,7 +96,8 @@ class MaintenanceLoop:
         jobs = [self._job(case, windows.spans, watch.at) for case in due]
         found = schedule.plan(jobs, windows.spans, _crews(due))
         tasks = tuple(
-            self._task(case, found, windows.spans, watch.at) for case in _by_risk(due, self._tasks_days)
+            self._task(case, found, windows.spans, watch.at)
+            for case in (*_by_risk(due, self._tasks_days), *_watched(cases, due, self._tasks_days))
         )
         troubles = self._late(due, watch.at)
         return LoopPlan(
@@ -199,29 +202,46 @@ class MaintenanceLoop:
             expected_failure=_date(now, outlook.quantile_days(0.5)), low=_date(now, low), high=_date(now, high),
             fails_within=min(max(outlook.within(self._tasks_days), 0.0), 1.0), window_start=begin,
             window_end=begin + timedelta(hours=windows[place].hours) if begin and place is not None else None,
-            crew=part.kind.work.crew, hours=part.kind.work.hours, because=case.because,
+            crew=part.kind.work.crew, hours=part.kind.work.hours,
+            because=f"{case.because}; {case.chances(self._tasks_days)}",
         )  # fmt: skip
 
     def _tickets(self, due: Sequence[Case], tasks: Sequence[Task], now: datetime) -> tuple[Move, ...]:
-        """Tickets for work whose parts have to be ordered by tomorrow, the greatest risks first."""
-        planned = {(task.asset, task.part): task for task in tasks if task.window_start}
+        """Tickets for parts that have to be ordered by tomorrow, the greatest risks first."""
+        said = {(task.asset, task.part): task for task in tasks}
         moves: list[Move] = []
         for case in _by_risk(due, self._tasks_days):
-            part, task = case.part, planned.get((case.part.asset, case.part.kind.title))
-            if task is None or task.window_start is None or not self._may_ask(part.key, now):
+            part, task = case.part, said[case.part.asset, case.part.kind.title]
+            if len(moves) == MOST_TICKETS or not self._may_ask(part.key, now) or not self._order_now(case, task, now):
                 continue
-            order_by = task.window_start - timedelta(days=self._lead_days(part, now))
-            if order_by <= now + timedelta(seconds=self.cycle_s) and len(moves) < MOST_TICKETS:
-                self._asked[part.key] = now.isoformat()
-                self._ordered.setdefault(part.key, now.isoformat())
-                moves.append(
-                    Move(at=now, action="open_ticket", asset=part.asset, args={"queue": part.kind.work.queue},
-                         why=f"{task.because}; {part.kind.work.imperative} on {task.window_start:%d %b %H:%M} UTC, "
-                         f"parts take {part.kind.work.lead_days:g} days",
-                         saves=_gain_words(case, (task.window_start - now).total_seconds() / DAY_S, self._tasks_days,
-                                           self.ports.site.tariff.currency))
-                )  # fmt: skip
+            self._asked[part.key] = now.isoformat()
+            self._ordered.setdefault(part.key, now.isoformat())
+            moves.append(self._ticket(case, task, now))
         return tuple(moves)
+
+    def _order_now(self, case: Case, task: Task, now: datetime) -> bool:
+        """For its window the spare has to be ordered by tomorrow; without one, it may fail before a spare is here."""
+        if task.window_start is None:
+            return self._comes_late(case, now)
+        order_by = task.window_start - timedelta(days=self._lead_days(case.part, now))
+        return order_by <= now + timedelta(seconds=self.cycle_s)
+
+    def _ticket(self, case: Case, task: Task, now: datetime) -> Move:
+        work, begin = case.part.kind.work, task.window_start
+        days = self._tasks_days if begin is None else (begin - now).total_seconds() / DAY_S
+        what = (
+            f"it is likely to fail before a part can be here ({work.lead_days:g} days): {work.imperative} by express order"
+            if begin is None
+            else f"{work.imperative} on {begin:%d %b %H:%M} UTC, parts take {work.lead_days:g} days"
+        )
+        return Move(
+            at=now, action="open_ticket", asset=case.part.asset, args={"queue": work.queue}, why=f"{task.because}; {what}",
+            saves=_gain_words(case, days, self._tasks_days, self.ports.site.tariff.currency) if begin else "",
+        )  # fmt: skip
+
+    def _comes_late(self, case: Case, now: datetime) -> bool:
+        """Whether its readings say that it may well fail before its spare is here."""
+        return case.outlook.sign and case.outlook.within(self._lead_days(case.part, now)) >= LATE_PU
 
     def _lead_days(self, part: Part, now: datetime) -> float:
         """Until its spare is here: since the first ticket for it, if there was one in the last weeks."""
@@ -249,11 +269,11 @@ class MaintenanceLoop:
                 kind="uncertain", asset=case.part.asset, what=f"The {case.part.kind.title} of {case.part.asset} fails "
                 f"before its part can be here, in {self._lead_days(case.part, now):.3g} days, with a chance of "
                 f"{case.outlook.within(self._lead_days(case.part, now)):.0%}.",
-                instead="Its work is planned for the first window after that.",
+                instead="A ticket is opened for it; work after that is planned as far as it is still worth it.",
                 remedy="Order the part by express, or have a spare in store.", blocks=False,
             )
             for case in due
-            if case.outlook.sign and case.outlook.within(self._lead_days(case.part, now)) >= LATE_PU
+            if self._comes_late(case, now)
         )  # fmt: skip
 
     def _savings(
@@ -311,6 +331,16 @@ def _crews(due: Sequence[Case]) -> list[schedule.Crew]:
 
 def _by_risk(due: Sequence[Case], days: float) -> list[Case]:
     return sorted(due, key=lambda case: -case.outlook.within(days) * case.price.failure)
+
+
+def _watched(cases: Sequence[Case], due: Sequence[Case], days: float) -> list[Case]:
+    """Parts for which nothing is due, so that those listed are `LISTED` in all: of each kind the one most at risk, since
+    parts without a sign differ little within their kind."""
+    kinds = {case.part.kind.name for case in due}
+    rest = sorted((case for case in cases if not case.due), key=lambda case: -case.outlook.within(days))
+    first = {case.part.kind.name: case for case in reversed(rest) if case.part.kind.name not in kinds}
+    listed = sorted(first.values(), key=lambda case: -case.outlook.within(days))
+    return listed[: max(LISTED - len(due), 0)]
 
 
 def _gain_words(case: Case, days: float, horizon_days: float, currency: str) -> str:

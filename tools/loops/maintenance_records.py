@@ -7,6 +7,7 @@ from datetime import datetime
 
 import numpy as np
 
+from plant.control.maintenance.parts import Signal
 from plant.control.maintenance.survival import Record
 from plant.control.maintenance.trend import FloatArray, window_days
 from plant.control.watch import AHEAD_S
@@ -22,6 +23,8 @@ FINE_DAYS, COARSE = 30.0, 6
 """Of what is older than so many days, one mean of so many is kept."""
 STALE_DAYS = 3.0
 """A part whose last reading is older counts as not read."""
+FALL_NOISES, LEAST_FALL = 8.0, 0.1
+"""A fall of the damage by so many noises, and by no less than that, is a new part."""
 REACH_DAYS = 21.0
 """How far back the site's history is asked."""
 
@@ -55,7 +58,9 @@ class Records:
             upto = [(number, mean) for number, mean in sorted(kept.items()) if _days(number, now) <= 0.0]
             if upto and _days(upto[-1][0], now) >= -STALE_DAYS:
                 days = np.array([_days(number, now) for number, _ in upto])
-                found[signal.metric] = days, np.array([mean for _, mean in upto])
+                means = np.array([mean for _, mean in upto])
+                own = since_renewed(signal, means)
+                found[signal.metric] = days[own:], means[own:]
         return found
 
     def state(self) -> dict[str, object]:
@@ -102,6 +107,18 @@ class Records:
             del kept[number]
         if possible.any():
             sensing.readings[name] = float(values[recent][possible][-1])
+
+
+def since_renewed(signal: Signal, means: FloatArray) -> int:
+    """Where the readings of the part that is in place begin: wear does not heal, so that after a fall of more than noise
+    it is another part."""
+    damage = (means - signal.usual) / (signal.limit - signal.usual)
+    least_fall = max(FALL_NOISES * signal.noise, LEAST_FALL)
+    for place in range(len(damage) - 2, 1, -1):
+        before, after = np.median(damage[max(0, place - 3) : place]), np.max(damage[place : place + 2])
+        if before - after > least_fall:
+            return place
+    return 0
 
 
 def _days(number: int, now: datetime) -> float:

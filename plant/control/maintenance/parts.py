@@ -222,7 +222,7 @@ _ROWS = (
         2190.0, ("disk", "drive"),
     ),
     PartKind(
-        "gpu_memory", "GPU with rising ECC errors", ("gpu_node",),
+        "gpu_memory", "GPU memory", ("gpu_node",),
         (
             Signal("remapped_rows", "rows", 0.4, 24.0, spread=0.03, noise=0.01, most=4096.0),
             Signal("hbm_sbe_per_h", "errors/h", 0.05, 60.0, spread=0.02, noise=0.02, most=1e7),

@@ -274,9 +274,9 @@ class Receding:
         if self.case.known is None:
             return None
         now, each = self.case.before_kw.size + at, self._each
-        table = np.pad(self.case.known, (0, ahead * each), mode="edge")[
-            now - past * each : now + ahead * each
-        ]
+        early = max(past * each - now, 0)
+        table = np.pad(self.case.known, (early, ahead * each), mode="edge")
+        table = table[now + early - past * each : now + early + ahead * each]
         return _means(table, each)[:, None]
 
     def _learn(self, load: FloatArray) -> None:

@@ -121,6 +121,7 @@ def test_cut_off_it_goes_on_where_it_was(terminal: Terminal, monkeypatch: pytest
     assert again.data["meters"] == pytest.approx(whole["meters"])
     later = terminal(*words, *KEPT)  # it has ended: the same store has no room for the same days
     assert (later.code, "holds cycles up to" in later.err) == (2, True)
+    assert not (terminal.folder / "days" / "loop_run.json").exists()
 
 
 def test_another_process_reaches_a_running_store(terminal: Terminal, monkeypatch: pytest.MonkeyPatch) -> None:

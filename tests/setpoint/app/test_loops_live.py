@@ -9,12 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from setpoint.app import loops
 from setpoint.app.policy import Policy
 from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts.loops import Trouble
+from setpoint.errors import ConfigError
 from setpoint.settings import load_settings
 from tests.graphs.turning import NAME, SteadyFlow
 from tests.setpoint.app.terminal import DEMO
+from tools.loops.ports import Loop, LoopPorts
 
 STALE = Trouble(
     kind="stale", asset="cdu-1", metric="flow_lpm", what="The flow of cdu-1 was read 20 min ago.",
@@ -64,5 +67,24 @@ async def test_a_held_loop_is_an_incident_for_the_shift(runtime: Runtime) -> Non
         assert (triage.condition, triage.decided_by[0]) == ("control loop held", "loop.held@1")
         asked = {review.incident_id for review in runtime.ledger.list_reviews()}
         assert asked <= {incident.id}  # the loop itself proposes nothing
+    finally:
+        await runtime.close()
+
+
+async def test_a_loop_that_the_site_cannot_have_does_not_stop_the_others(
+    runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def impossible(_ports: LoopPorts) -> Loop:
+        raise ConfigError("the site has no battery", remedy="Leave it out of loops.enabled")
+
+    monkeypatch.setitem(sys.modules, "tools.loops.peak_loop", SimpleNamespace(make=impossible))
+    said: list[str] = []
+    monkeypatch.setattr(loops._LOG, "warning", lambda text, *parts: said.append(text % parts))
+    runtime.loops.names = ("peak", NAME)
+    try:
+        assert runtime.loops.turn(datetime.now(UTC)) == 1
+        runtime.loops.turn(datetime.now(UTC))
+        assert [job.key.split("-")[1] for job in runtime.ledger.list_jobs(kinds=("loop",))] == [NAME]
+        assert said == ["the peak loop does not turn: the site has no battery. Leave it out of loops.enabled"]
     finally:
         await runtime.close()
