@@ -204,7 +204,9 @@ class DaysWear:
 
     # ---- lives --------------------------------------------------------------------------------------------------
 
-    def _drawn(self, part: WearPart, number: int, generation: int = 0, since: datetime | None = None) -> _Unit:
+    def _drawn(
+        self, part: WearPart, number: int, generation: int = 0, since: datetime | None = None
+    ) -> _Unit:
         """A unit of the population; a new one where `since` is given."""
         rng = rng_of(self.seed, "wear", part.asset, part.kind.name, number, generation)
         age = 0.0

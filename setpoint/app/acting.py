@@ -15,7 +15,7 @@ from graphs.act import ActPorts, build_act_graph, run_act
 from graphs.review import ReviewPorts, build_review_graph, open_review, resume_review
 from plant.diagnosis.results import Rehearsal
 from setpoint.app.adapters import NoSite
-from setpoint.app.histories import Simulated
+from setpoint.app.histories import Reached
 from setpoint.app.lanes import Handler
 from setpoint.app.opening import utc_now
 from setpoint.app.trials import PlantTrials
@@ -49,7 +49,7 @@ class Acting:
         site: Site,
         ledger: Ledger,
         history: History,
-        simulated: Simulated | None,
+        simulated: Reached | None,
         tell: Callable[[str, Any], None],
         decided: Callable[[Review], None],
         over: Callable[[str], None] = lambda _subject: None,

@@ -22,6 +22,7 @@ from typing import Any
 
 from setpoint.app.desk_server import desk_server
 from setpoint.app.formatting import counted
+from setpoint.app.loop_live import play_live
 from setpoint.app.loop_outcome import loop_run
 from setpoint.app.loop_progress import LoopProgress
 from setpoint.app.loop_text import as_json, as_text
@@ -110,9 +111,7 @@ def play(settings: Settings, request: Request) -> int:
 async def _play(settings: Settings, request: Request) -> int:
     site = open_site(settings)
     if not site.simulated:
-        raise UsageError(
-            f"{site.name} is no simulated site", remedy="Name one with --site: demo, hall-1024, lab-16, gb200-row"
-        )  # fmt: skip
+        return await play_live(settings, request, site)
     policy = load_policy(request.decide, site)
     span = _span(settings.store.dir, request, site)
     began = time.monotonic()

@@ -231,4 +231,6 @@ def as_json(run: LoopRun) -> str:
 
 def _wear_values(verdict: WearVerdict) -> dict[str, Any]:
     """Plain values; moments as ISO text."""
-    return cast(dict[str, Any], json.loads(json.dumps(asdict(verdict), default=lambda moment: moment.isoformat())))
+    return cast(
+        dict[str, Any], json.loads(json.dumps(asdict(verdict), default=lambda moment: moment.isoformat()))
+    )

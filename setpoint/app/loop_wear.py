@@ -28,7 +28,7 @@ class Ended:
     announced: bool
     """Its readings showed wear; else it failed out of the blue."""
     named_at: datetime | None
-    """When a plan first held work for it; None: it came unnamed."""
+    """When a plan first had a window for it, or asked for a ticket; None: it came unnamed."""
     renewed_at: datetime | None
 
     @property
@@ -79,8 +79,9 @@ def judged(truth: Sequence[WornPart], cycles: Iterable[Cycle], start: datetime, 
     horizon = timedelta(seconds=max((one.plan.horizon_s for one in plans), default=0.0))
     names: dict[PartOf, list[datetime]] = {}
     for cycle in plans:
+        asked = {one.action.asset for one in cycle.proposals}
         for task in cycle.plan.tasks:
-            if task.window_start is not None:
+            if task.window_start is not None or task.asset in asked:
                 names.setdefault((task.asset, task.part), []).append(cycle.at)
     failures, spared, alarms, rightly = [], [], [], 0
     for unit in truth:
@@ -89,7 +90,12 @@ def judged(truth: Sequence[WornPart], cycles: Iterable[Cycle], start: datetime, 
         named_at = _first_named(unit, names.get((unit.asset, unit.part), ()))
         if unit.failed and unit.fails_at <= end:
             failures.append(_ended(unit, named_at))
-        elif unit.renewed_at is not None and at <= end and unit.ticket_at and unit.fails_at <= unit.ticket_at + horizon:
+        elif (
+            unit.renewed_at is not None
+            and at <= end
+            and unit.ticket_at
+            and unit.fails_at <= unit.ticket_at + horizon
+        ):
             spared.append(_ended(unit, named_at))
     for key, moments in names.items():
         for named_at in _episodes(moments, key, truth):
@@ -115,9 +121,7 @@ def _first_named(unit: WornPart, moments: Sequence[datetime]) -> datetime | None
 
 
 def _ended(unit: WornPart, named_at: datetime | None) -> Ended:
-    return Ended(
-        unit.asset, unit.part, unit.fails_at, unit.failed, unit.announced, named_at, unit.renewed_at
-    )
+    return Ended(unit.asset, unit.part, unit.fails_at, unit.failed, unit.announced, named_at, unit.renewed_at)
 
 
 def _episodes(moments: Sequence[datetime], key: PartOf, truth: Sequence[WornPart]) -> Iterator[datetime]:
@@ -143,7 +147,8 @@ def _ends_of(key: PartOf, truth: Sequence[WornPart], at: datetime) -> Iterator[d
 
 def _was_renewed(key: PartOf, truth: Sequence[WornPart], after: datetime) -> bool:
     return any(
-        (one.asset, one.part) == key and one.renewed_at is not None and one.renewed_at > after for one in truth
+        (one.asset, one.part) == key and one.renewed_at is not None and one.renewed_at > after
+        for one in truth
     )
 
 

@@ -29,8 +29,9 @@ from setpoint.settings import Settings
 
 if TYPE_CHECKING:
     from knowledge.index import Index
-    from setpoint.app.histories import Simulated
+    from setpoint.app.histories import Reached
     from tools.adapter import SimulatedSite
+    from tools.adapters.real_site import RealSite
     from tools.telemetry import History
 
 
@@ -64,10 +65,17 @@ def open_index(settings: Settings) -> Index:
     return Index.open(settings.store.dir / "knowledge", url=knowledge.url, api_key=key, embed=embed)
 
 
-def open_adapter(settings: Settings, site: Site) -> SimulatedSite | None:
-    """The simulated plant of a simulated site. Adapters of real sites plug in here."""
+def open_adapter(settings: Settings, site: Site) -> SimulatedSite | RealSite | None:
+    """The simulated plant of a simulated site, or a real one through its adapter file; None without either.
+
+    Raises ConfigError for an adapter file that is wrong, BackendError where a secret it names is missing.
+    """
     if not site.simulated:
-        return None
+        if settings.site.adapters is None:
+            return None
+        from tools.adapters.real_site import open_real_site
+
+        return open_real_site(site, settings.site.adapters, settings.store.dir, utc_now)
     from tools.adapter import SimulatedSite  # compiled code takes half a second to load
 
     return SimulatedSite(site, utc_now, settings.store.dir / "plant.json")
@@ -98,7 +106,7 @@ def make_desk(
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index] | None = None,
-    simulated: Simulated | None = None,
+    simulated: Reached | None = None,
 ) -> Desk:
     """The operator's functions over these stores, and over the simulated site of a running server."""
     opened = index or once(lambda: open_index(settings))
@@ -118,9 +126,7 @@ def make_desk(
     )
 
 
-def _history(
-    settings: Settings, site: Site, ledger: Ledger, simulated: Simulated | None
-) -> History:
+def _history(settings: Settings, site: Site, ledger: Ledger, simulated: Reached | None) -> History:
     from setpoint.app.histories import open_history  # loads the compiled plant
 
     return open_history(settings, site, ledger, utc_now, simulated)
@@ -131,7 +137,7 @@ def _operator(
     site: Site,
     ledger: Ledger,
     index: Callable[[], Index],
-    simulated: Simulated | None,
+    simulated: Reached | None,
 ) -> Ask:
     from setpoint.app.talk import make_operator  # its tools bring the plant, which takes a second to load
 

@@ -89,9 +89,7 @@ def made_plan(wanted: Wanted) -> Made:
     start = _start(wanted.start, site)
     spent: list[tuple[str, float]] = []
     with _timed(spent, f"simulating {WARM_DAYS:g} days of {site.name}"):
-        days = DaysSite(
-            site, start, seed=wanted.seed, warm_days=WARM_DAYS, wear=wanted.loop == "maintenance"
-        )
+        days = DaysSite(site, start, seed=wanted.seed, warm_days=WARM_DAYS, wear=wanted.loop == "maintenance")
     ports = days.ports(wanted.horizon_s)
     with _timed(spent, f"reading and foreseeing for the {wanted.loop} loop"):
         loop = make_loop(wanted.loop, ports)

@@ -35,7 +35,7 @@ from setpoint.app.analysing import Analyses, AnalysisParts
 from setpoint.app.causes import Grouper
 from setpoint.app.deciding import decide_pending
 from setpoint.app.engine import Course, Duty, Engine, EngineParts
-from setpoint.app.histories import Simulated, open_history
+from setpoint.app.histories import Reached, open_history
 from setpoint.app.lanes import LaneParts
 from setpoint.app.live import Live
 from setpoint.app.loops import LANE, Loops, LoopsParts
@@ -64,8 +64,9 @@ from setpoint.ledger.records import Job
 from setpoint.llm import RoleModel, load_role
 from setpoint.settings import Settings, flatten_settings
 from tools.adapter import SimulatedSite, SiteAdapter
+from tools.adapters.real_site import RealSite
 from tools.loops.days_site import DaysSite
-from tools.loops.ports import LoopPorts
+from tools.loops.ports import LoopPorts, no_jobs
 from tools.telemetry import History
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ class Runtime:
         settings: Settings,
         live: IO[str] | None,
         rank_lines: bool = True,
-        simulated: Simulated | None = None,
+        simulated: Reached | None = None,
         history: History | None = None,
         course: Course = "live",
         clock: Callable[[], datetime] = utc_now,
@@ -155,6 +156,8 @@ class Runtime:
         await self.engine.stop()
         self._memory.write()
         self.ledger.close()
+        if isinstance(self.simulated, RealSite):
+            self.simulated.close()
         self._ownership.release()
 
     # ---- triage ---------------------------------------------------------------------------------------------------
@@ -223,7 +226,8 @@ class Runtime:
             reach = site.ports()
         else:
             twin = site.twin if isinstance(site, SimulatedSite) else None
-            reach = LoopPorts(self.site, adapter.read, self.history, clock, twin=twin)
+            jobs = site.jobs if isinstance(site, RealSite) else no_jobs
+            reach = LoopPorts(self.site, adapter.read, self.history, clock, jobs=jobs, twin=twin)
         lived = isinstance(site, DaysSite)
         return Loops(
             LoopsParts(
@@ -368,7 +372,7 @@ def build_runtime(
     *,
     live: IO[str] | None = None,
     rank_lines: bool = True,
-    simulated: Simulated | None = None,
+    simulated: Reached | None = None,
     history: History | None = None,
     course: Course = "live",
     clock: Callable[[], datetime] = utc_now,

@@ -99,6 +99,11 @@ class RealSite:
             job for adapter in self._adapters if hasattr(adapter, "jobs") for job in adapter.jobs(start, end)
         ]
 
+    @property
+    def history(self) -> RealSite:
+        """Itself: readings of the past, as the simulated sites offer them."""
+        return self
+
     # ---- the past ---------------------------------------------------------------------------------------------------
 
     def metrics(self, asset: str) -> Sequence[str]:

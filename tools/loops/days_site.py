@@ -81,7 +81,9 @@ class DaysSite:
         self._wear = _wear_of(site, self.begin, seed) if wear else None
         self._wear_hour = -1
         self.history = DaysHistory(self.plant, self._wear.sensors if self._wear else ())
-        self._blurred = [self.history.places[a.lower(), m] for a, m in self._wear.blurred] if self._wear else []
+        self._blurred = (
+            [self.history.places[a.lower(), m] for a, m in self._wear.blurred] if self._wear else []
+        )
         self._blur = np.zeros(len(self._blurred))
         self._meters: Meters | None = None
         self._show_jobs()
@@ -179,7 +181,10 @@ class DaysSite:
         return {
             "parts_failed": float(sum(one.failed and one.fails_at >= self.start for one in worn)),
             "parts_renewed": float(
-                sum(not one.failed and one.renewed_at is not None and one.renewed_at >= self.start for one in worn)
+                sum(
+                    not one.failed and one.renewed_at is not None and one.renewed_at >= self.start
+                    for one in worn
+                )
             ),
         }
 

@@ -43,7 +43,6 @@ class Case:
         pace = f"{100.0 * found.slope_per_day:+.2g} points a day over {found.points} readings"
         return f"{read}, {found.level:.0%} of the way and {pace}; {part.age_from}"
 
-
     def chances(self, days: float) -> str:
         """Of failing within two weeks and within the plan's days, in words."""
         soon, later = self.outlook.within(SOON_DAYS), self.outlook.within(days)

@@ -212,7 +212,11 @@ class MaintenanceLoop:
         moves: list[Move] = []
         for case in _by_risk(due, self._tasks_days):
             part, task = case.part, said[case.part.asset, case.part.kind.title]
-            if len(moves) == MOST_TICKETS or not self._may_ask(part.key, now) or not self._order_now(case, task, now):
+            if (
+                len(moves) == MOST_TICKETS
+                or not self._may_ask(part.key, now)
+                or not self._order_now(case, task, now)
+            ):
                 continue
             self._asked[part.key] = now.isoformat()
             self._ordered.setdefault(part.key, now.isoformat())
@@ -269,7 +273,7 @@ class MaintenanceLoop:
                 kind="uncertain", asset=case.part.asset, what=f"The {case.part.kind.title} of {case.part.asset} fails "
                 f"before its part can be here, in {self._lead_days(case.part, now):.3g} days, with a chance of "
                 f"{case.outlook.within(self._lead_days(case.part, now)):.0%}.",
-                instead="A ticket is opened for it; work after that is planned as far as it is still worth it.",
+                instead="A ticket is asked for at once; work after that is planned as far as it is still worth it.",
                 remedy="Order the part by express, or have a spare in store.", blocks=False,
             )
             for case in due

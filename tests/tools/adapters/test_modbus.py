@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import pytest
-from pymodbus.server import ModbusTcpServer
-from pymodbus.simulator import DataType, SimData, SimDevice
+from pymodbus.simulator import DataType, SimData
 
 from setpoint.contracts import Action
 from setpoint.errors import BackendError
+from tests.tools.adapters.plc import plc
 from tools.adapters.config import ModbusReading, ModbusSource, ModbusWrite
 from tools.adapters.modbus import Modbus
 
@@ -22,41 +19,15 @@ Clock = Callable[[], datetime]
 Opened = Callable[[Any], Any]
 
 
-@dataclass
-class Device:
-    """A running PLC."""
-
-    port: int
-
-
 @pytest.fixture(scope="module")
-def device() -> Iterator[Device]:
+def port() -> Iterator[int]:
     """Flow as a float at 10, supply temperature in tenths at 20, flow setpoint at 30, ESS setpoint signed at 40."""
-    loop = asyncio.new_event_loop()
-    started = threading.Event()
-    found: list[Any] = []
-
-    async def serve() -> None:
-        registers = [
-            SimData(10, values=201.5, datatype=DataType.FLOAT32),
-            SimData(20, values=321, datatype=DataType.INT16),
-            SimData(30, values=2000, datatype=DataType.UINT16),
-            SimData(40, values=0, datatype=DataType.INT16),
-        ]
-        server = ModbusTcpServer(SimDevice(id=1, simdata=registers), address=("127.0.0.1", 0))
-        await server.listen()
-        found.append(server)
-        started.set()
-
-    thread = threading.Thread(target=loop.run_forever, daemon=True)
-    thread.start()
-    asyncio.run_coroutine_threadsafe(serve(), loop).result(10)
-    server = found[0]
-    yield Device(port=server.transport.sockets[0].getsockname()[1])
-    asyncio.run_coroutine_threadsafe(server.shutdown(), loop).result(10)
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(5)
-    loop.close()
+    registers = [
+        SimData(10, values=201.5, datatype=DataType.FLOAT32), SimData(20, values=321, datatype=DataType.INT16),
+        SimData(30, values=2000, datatype=DataType.UINT16), SimData(40, values=0, datatype=DataType.INT16),
+    ]  # fmt: skip
+    with plc(registers) as found:
+        yield found
 
 
 def adapter(port: int, clock: Clock, opened: Opened) -> Modbus:
@@ -77,16 +48,16 @@ def adapter(port: int, clock: Clock, opened: Opened) -> Modbus:
     return found
 
 
-def test_registers_are_read_in_their_types_and_scales(device: Device, clock: Clock, opened: Opened) -> None:
-    reading = adapter(device.port, clock, opened).read("cdu-1")
+def test_registers_are_read_in_their_types_and_scales(port: int, clock: Clock, opened: Opened) -> None:
+    reading = adapter(port, clock, opened).read("cdu-1")
     assert reading is not None
     assert reading.values["flow_lpm"] == pytest.approx(201.5)
     assert reading.values["supply_temp_c"] == pytest.approx(32.1)
     assert reading.values["flow_setpoint_lpm"] == pytest.approx(200.0)
 
 
-def test_a_setpoint_is_written_and_shown(device: Device, clock: Clock, opened: Opened) -> None:
-    plc = adapter(device.port, clock, opened)
+def test_a_setpoint_is_written_and_shown(port: int, clock: Clock, opened: Opened) -> None:
+    plc = adapter(port, clock, opened)
     charge = Action(name="charge_ess", asset="ess-1", args={"power_kw": 80.0, "duration_min": 30.0})
     assert plc.can(charge)
     assert "= 800" in plc.preview(charge)
@@ -97,9 +68,9 @@ def test_a_setpoint_is_written_and_shown(device: Device, clock: Clock, opened: O
 
 
 def test_what_the_device_does_not_take_is_refused_before_it_is_sent(
-    device: Device, clock: Clock, opened: Opened
+    port: int, clock: Clock, opened: Opened
 ) -> None:
-    plc = adapter(device.port, clock, opened)
+    plc = adapter(port, clock, opened)
     before = plc.read("cdu-1")
     with pytest.raises(BackendError, match="outside what this device takes"):
         plc.apply(Action(name="set_coolant_flow", asset="cdu-1", args={"flow_lpm": 321.0}), "key")
@@ -108,8 +79,8 @@ def test_what_the_device_does_not_take_is_refused_before_it_is_sent(
     assert plc.read("cdu-1") == before
 
 
-def test_a_register_that_is_not_there_is_named(device: Device, clock: Clock, opened: Opened) -> None:
-    plc = adapter(device.port, clock, opened)
+def test_a_register_that_is_not_there_is_named(port: int, clock: Clock, opened: Opened) -> None:
+    plc = adapter(port, clock, opened)
     wrong = plc._config.model_copy(
         update={"readings": (ModbusReading(asset="cdu-1", metric="x", address=999),)}
     )
