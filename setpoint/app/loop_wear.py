@@ -189,7 +189,13 @@ def wear_rows(verdict: WearVerdict) -> list[tuple[str, str, str, str, str]]:
         for one in (*verdict.failures, *verdict.spared)
     ]  # fmt: skip
     rows += [
-        (one.fails_at, one.asset, one.part, "false alarm: would have lasted", f"{one.named_at:%d %b}")
+        (
+            one.fails_at,
+            one.asset,
+            one.part,
+            f"false alarm: lasts {(one.fails_at - one.named_at).total_seconds() / DAY_S:,.0f} days",
+            f"{one.named_at:%d %b}",
+        )
         for one in verdict.false_alarms
     ]
     return [(asset, part, what, f"{at:%Y-%m-%d %H:%M}", named) for at, asset, part, what, named in sorted(rows)]  # fmt: skip

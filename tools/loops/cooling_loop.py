@@ -65,7 +65,8 @@ class CoolingLoop:
         self._site = CoolingSite(ports, self.layout)
         limits = ports.site.limits
         self._tuning = Tuning(
-            cycle_steps=round(CYCLE_S / STEP_S), water_up_k=limits.get("water_temp_ramp_c", RAMP_WATER_K) / 3.0,
+            cycle_steps=round(CYCLE_S / STEP_S), full_load_flow=True,
+            water_up_k=limits.get("water_temp_ramp_c", RAMP_WATER_K) / 3.0,
             flow_ramp_lpm=limits.get("flow_ramp_lpm", RAMP_FLOW_LPM),
             water_down_k=limits.get("water_temp_ramp_c", RAMP_WATER_K),
             supply_up_k=tuple(k for k in MOST_SUPPLY_UP_K if k <= limits.get("supply_temp_ramp_c", RAMP_SUPPLY_K)),

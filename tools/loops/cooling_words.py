@@ -86,7 +86,11 @@ class Outlook:
         if name in self.decision.local:
             why = f"{name} is not read well enough to steer; {asked:.0f} LPM in place of {now:.0f} LPM leads to the flow of its rated heat"
         else:
-            why = f"{name} will carry up to {heat:.0f} kW; {asked:.0f} LPM in place of {now:.0f} LPM holds the {limit}"
+            full = float(self.view_ahead.liquid_kw.most[i])
+            why = (
+                f"{name} will carry up to {heat:.0f} kW, {full:.0f} kW if all its nodes work; {asked:.0f} LPM in place of "
+                f"{now:.0f} LPM holds the {limit}"
+            )
         return Move(
             at=self.at,
             action="set_coolant_flow",
@@ -284,6 +288,8 @@ def _facts(o: Outlook, savings: tuple[Saving, ...]) -> dict[str, str]:
 
 def _notes(o: Outlook) -> tuple[str, ...]:
     notes = [
+        "Flow carries every node of its loop at full load, since nothing else answers a job that comes unannounced between two "
+        "turns.",
         "Fans of air handlers are left to their own control, which already matches air to heat.",
         "Power of pumps and chillers is the model's, of sound gear; savings are differences of it.",
     ]

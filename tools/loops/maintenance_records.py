@@ -1,4 +1,4 @@
-"""What was read of each part, as means of half a day, kept for longer than the site's history reaches."""
+"""What was read of each part, as means of a day, kept for longer than the site's history reaches."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from tools.loops.maintenance_site import DAY_S, Part
 from tools.loops.ports import LoopPorts
 from tools.loops.sensing import Sensing
 
-HALF_DAYS = 2.0
-"""Means a day."""
-FINE_DAYS, COARSE = 30.0, 6
+FINE_DAYS, COARSE = 30.0, 3
 """Of what is older than so many days, one mean of so many is kept."""
 STALE_DAYS = 3.0
 """A part whose last reading is older counts as not read."""
@@ -30,7 +28,7 @@ REACH_DAYS = 21.0
 
 
 class Records:
-    """Means by asset and metric, by half-day since 1970."""
+    """Means by asset and metric, by day since 1970 (UTC). `Signal.noise` is that of such a mean."""
 
     def __init__(self, ports: LoopPorts) -> None:
         self._ports = ports
@@ -96,13 +94,13 @@ class Records:
                     part.asset, metric, int((~possible).sum()), len(possible), signal.least, signal.most
                 )
             )
-        numbers = np.floor(stamps[recent][possible] / DAY_S * HALF_DAYS).astype(int)
+        numbers = np.floor(stamps[recent][possible] / DAY_S).astype(int)
         kept = self._means.setdefault(name, {})
         for number in np.unique(numbers):
             kept[int(number)] = round(float(np.mean(values[recent][possible][numbers == number])), 6)
-        today = int(now_s / DAY_S * HALF_DAYS)
-        oldest = today - int(window_days(part.kind) * HALF_DAYS)
-        fine = today - int(FINE_DAYS * HALF_DAYS)
+        today = int(now_s / DAY_S)
+        oldest = today - int(window_days(part.kind))
+        fine = today - int(FINE_DAYS)
         for number in [n for n in kept if n < oldest or (n < fine and n % COARSE)]:
             del kept[number]
         if possible.any():
@@ -122,9 +120,9 @@ def since_renewed(signal: Signal, means: FloatArray) -> int:
 
 
 def _days(number: int, now: datetime) -> float:
-    """Days from now of the end of a half-day, at most 0 for the one that runs."""
-    end = (number + 1) / HALF_DAYS - now.timestamp() / DAY_S
-    return min(end, 0.0) if end < 1.0 / HALF_DAYS else end
+    """Days from now of the end of a day, at most 0 for the one that runs."""
+    end = number + 1 - now.timestamp() / DAY_S
+    return min(end, 0.0) if end < 1.0 else end
 
 
 def _of_the_clock(asset: str, metric: str, stamps: FloatArray, now_s: float) -> list[Trouble]:

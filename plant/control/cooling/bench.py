@@ -37,7 +37,7 @@ POLICIES: tuple[Policy, ...] = (
     Policy("PI, intake", "pi", replace(PI, inlet_c=25.5, water_reset_s=1200.0)),
     Policy("proactive", "proactive"),
     Policy("proactive, wrong", "proactive"),
-    Policy("proactive, 10 min", "proactive", tuning=Tuning(cycle_steps=10)),
+    Policy("proactive, 10 min", "proactive", tuning=Tuning(cycle_steps=10, full_load_flow=True)),
 )
 WORDS = {
     "fixed flow": "1.5 L/min a kW of rated heat, supply and water at design",
@@ -47,7 +47,7 @@ WORDS = {
     "proactive": "flow and water ahead of the announced schedule, every minute",
     "proactive, wrong": "the same, 20 % of jobs not announced, starts and ends off by up to 20 % of a job (30 min at most), "
     "loads off by up to 10 %",
-    "proactive, 10 min": "the same wrong schedule, deciding every ten minutes as the loop does",
+    "proactive, 10 min": "the same wrong schedule, deciding every ten minutes as the loop does, flow for full load at any time",
 }
 WRONG = Wrong(shift_pu=0.2, hidden=0.2, load_pu=0.1)
 AGAINST = ("fixed flow", "PI", "PI, weather", "PI, intake")

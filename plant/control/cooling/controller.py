@@ -60,8 +60,14 @@ class Tuning:
     """Until a new water setpoint begins to show at the racks: the water, then the room and its intakes, lag by a minute."""
     chance: float = 0.001
     """That an upper bound is passed in a step, as the predictor's own errors have it."""
-    uncertain_k: float = 12.0
-    """Wider, the interval of the hottest GPU is worth nothing, and the local controller takes over."""
+    full_load_flow: bool = False
+    """Flow carries every node of its loop at full load at any time. For decisions so far apart that nothing would answer a
+    job nobody announced; it costs a third of a per cent of the cooling."""
+    uncertain_k: float = 8.0
+    """Wider, the interval of the hottest GPU so few steps ahead says that the model has lost the plant, and the local
+    controller takes over. Further ahead it is wide for another reason, jobs that come unannounced, and full load bounds
+    that."""
+    uncertain_steps: int = 2
 
 
 @dataclass(frozen=True)
@@ -121,8 +127,7 @@ class Controller:
     def _not_known(self, seen: Snapshot, ahead: Ahead) -> tuple[dict[str, bool], tuple[str, ...]]:
         """Loops, and halls that steer a water, without readings or with too wide an interval."""
         lost, why = {}, []
-        near = self.tuning.cycle_steps + self.tuning.water_lead_steps
-        wide_k = float(ahead.gpu_half_k[:near].max())
+        wide_k = float(ahead.gpu_half_k[: self.tuning.uncertain_steps].max())
         for i, name in enumerate(self.layout.loops.names):
             read = np.isfinite([seen.liquid_kw[i], seen.supply_c[i], seen.gpu_c[i], seen.flow_lpm[i]]).all()
             if not read or wide_k > self.tuning.uncertain_k:
@@ -202,6 +207,8 @@ class Controller:
         layout, t = self.layout, self.tuning
         step, lead = self._cells(ahead, t.flow_lead_steps)
         heat = ahead.liquid_kw.upper(step, lead)
+        if t.full_load_flow:
+            heat = np.broadcast_to(ahead.liquid_kw.most, heat.shape)
         least = layout.limits.flow_least_lpm
         rise = heat * 60.0 / ((layout.limits.rise_k - t.rise_margin_k) * layout.loops.kj_per_l_k)
         most_c = layout.limits.gpu_c - t.gpu_margin_k
@@ -212,7 +219,7 @@ class Controller:
         ever = least_flow_lpm(
             layout, ahead.liquid_kw.most, ahead.gpu_most_w, most_c - ahead.gpu_most_bias_c - supply_c, least
         )  # fmt: skip
-        warm = np.minimum(warm, ever)
+        warm = np.broadcast_to(ever, warm.shape) if t.full_load_flow else np.minimum(warm, ever)
         need = np.maximum(np.maximum(rise, warm), least).max(axis=1)
         peak_rise, peak_warm = rise.max(axis=(0, 1)), warm.max(axis=(0, 1))
         cause = [

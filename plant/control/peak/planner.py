@@ -33,9 +33,9 @@ class Tuning:
     """Of them in the programme; 1: the expected load alone."""
     target_quantile: float = 0.2
     """Of the paths' lowest holdable draws: the draw that storage holds."""
-    near_h: float = 8.0
+    near_h: float = 1.5
     """That is looked so far ahead; what comes later may be held by what is charged meanwhile."""
-    forced_quantile: float = 0.05
+    forced_quantile: float = 0.15
     """Of the same over the whole horizon: a peak that comes almost surely, so that shaving below it is in vain."""
     keep_least: float = 0.9
     keep_most: float = 0.95
