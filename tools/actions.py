@@ -285,17 +285,6 @@ _ROWS = (
         reversible=True,
     ),
     ActionSpec(
-        "set_fan_speed", "Set fan speed", ("crah",), "medium",
-        phrase="Set the fans of {asset} to {fan_pct}%",
-        effect="Holds the fans of the air handler at the given speed; 0 hands them back to its own control.",
-        rollback="Set the speed back to the value read before, or to 0 for its own control.",
-        args=(ArgSpec("fan_pct", "number", "%", "Fan speed; 0: its own control", 0.0, 100.0, default=0.0),),
-        interlocks=("fan_within_range",),
-        confirm=(Confirm("fan_setpoint_pu", "fan_pct", 0.01),),
-        settle_s=120.0,
-        reversible=True,
-    ),
-    ActionSpec(
         "start_standby_pump", "Start standby pump", ("pump",), "medium",
         phrase="Start standby pump {asset}",
         effect="Starts the standby pump; the loop's flow returns to its setpoint within seconds.",
@@ -373,7 +362,7 @@ _ROWS = (
 )  # fmt: skip
 
 CATALOG: Mapping[str, ActionSpec] = {row.name: row for row in _ROWS}
-LOOP_ACTIONS = frozenset({"scale_pool", "lock_pool_clock", "resume_job", "set_water_temp", "set_fan_speed"})
+LOOP_ACTIONS = frozenset({"scale_pool", "lock_pool_clock", "resume_job", "set_water_temp"})
 """Called for by control loops (tools/loops) alone: they answer no root cause, and no runbook names them."""
 
 

@@ -16,8 +16,6 @@ WAITING = 1.0
 LEAST_WATER_K = 2.0
 """Air handlers give their heat to water at least so much colder than the air they supply, which may be as warm as racks may
 take it in: whether it stays below that with this heat, the rehearsal shows."""
-LEAST_FAN_PCT = 40.0
-"""Handlers do not run their fans slower (plant.dynamics.kernel)."""
 
 
 def job_is_paused(s: Situation) -> Iterator[Refusal]:
@@ -135,14 +133,6 @@ def water_below_its_users(s: Situation) -> Iterator[Refusal]:
             return
 
 
-def fan_within_range(s: Situation) -> Iterator[Refusal]:
-    asked = s.arg("fan_pct")
-    if 0.0 < asked < LEAST_FAN_PCT:
-        yield Refusal("fan_within_range", f"{asked:g}% asked, at least {LEAST_FAN_PCT:g}% keeps air moving",
-                      f"Choose {LEAST_FAN_PCT:g}% or more, or 0 for its own control")  # fmt: skip
-
-
 LOOP_GUARDS: tuple[Guard, ...] = (
     job_is_paused, feed_carries_job, pool_has_nodes, pool_carries_load, not_slower_with_queue, water_below_its_users,
-    fan_within_range,
 )  # fmt: skip

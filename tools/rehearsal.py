@@ -39,7 +39,7 @@ _COOLING = frozenset({"gpu_temp_max_c", "gpu_trip_c", "flow_min_lpm", "rack_inle
 _RECOVERY = frozenset({"node_power_max_kw"})
 GIVEN_UP: dict[str, frozenset[str]] = {
     **dict.fromkeys(
-        ("start_standby_pump", "set_coolant_flow", "set_supply_temp", "set_water_temp", "set_fan_speed"),
+        ("start_standby_pump", "set_coolant_flow", "set_supply_temp", "set_water_temp"),
         _RECOVERY,
     ),
     **dict.fromkeys(("drain_node", "pause_job", "migrate_job", "reset_gpu", "shed_load"), _SERVICE),

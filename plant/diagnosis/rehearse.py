@@ -29,7 +29,7 @@ LEAST_HORIZON_S = 600.0
 """Racks and rooms answer with time constants of one to two minutes: ten minutes show where they settle."""
 HORIZONS_S: Mapping[str, float] = {
     "set_coolant_flow": 900.0, "start_standby_pump": 900.0, "close_leak_valve": 900.0, "set_supply_temp": 1200.0,
-    "scale_pool": 900.0, "lock_pool_clock": 900.0, "resume_job": 900.0, "set_water_temp": 1800.0, "set_fan_speed": 1200.0,
+    "scale_pool": 900.0, "lock_pool_clock": 900.0, "resume_job": 900.0, "set_water_temp": 1800.0,
 }  # fmt: skip
 """Longer ones: what moves a coolant loop is seen in room and facility water after a quarter of an hour."""
 AFTER_S = 300.0

@@ -44,15 +44,10 @@ def _water_temp(plant: Plant, state: State, name: str, args: Args) -> None:
     chillers["water_setpoint_c"][shared] = float(args["temp_c"])
 
 
-def _fan_speed(plant: Plant, state: State, name: str, args: Args) -> None:
-    state["fan_setpoint_pu"] = float(args["fan_pct"]) / 100.0
-
-
 LOOP_EFFECTS: dict[str, Effect] = {
     "pause_job": _job(0.0),
     "resume_job": _job(1.0),
     "scale_pool": _scale_pool,
     "lock_pool_clock": _lock_pool_clock,
     "set_water_temp": _water_temp,
-    "set_fan_speed": _fan_speed,
 }

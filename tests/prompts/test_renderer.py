@@ -48,9 +48,14 @@ CASES: dict[str, tuple[Task, TaskInput]] = {
     "chat-bare": ("chat", ChatInput("show the open incidents", BARE)),
     "plan-forecast": (
         "plan",
-        PlanInput("forecast", SHEET, ("{metric} of {asset} will fall to {value}, under {limit}, at {time}.",)),
+        PlanInput(
+            "forecast", SHEET, ("{metric} of {asset} will fall to {value}, under {limit}, at {time}.",)
+        ),
     ),
-    "plan-advice": ("plan", PlanInput("advice", SHEET, ("Now raise {metric} of {asset}.", "It costs {value}."))),
+    "plan-advice": (
+        "plan",
+        PlanInput("advice", SHEET, ("Now raise {metric} of {asset}.", "It costs {value}.")),
+    ),
 }
 
 

@@ -36,7 +36,6 @@ VOCABULARY = [
     "set_coolant_flow",
     "set_supply_temp",
     "set_water_temp",
-    "set_fan_speed",
     "start_standby_pump",
     "close_leak_valve",
     "charge_ess",

@@ -201,7 +201,7 @@ def test_every_action_of_the_catalog_can_run_on_the_simulated_site(bench: Bench,
              "pause_job": "gpu-20", "migrate_job": "gpu-20", "reset_gpu": "gpu-20", "set_coolant_flow": "cdu-2",
              "set_supply_temp": "cdu-2", "start_standby_pump": "cdu-1-pump-a", "close_leak_valve": "leak-r-05",
              "charge_ess": "ess-1", "discharge_ess": "feed-a", "shed_load": "feed-a",
-             "resume_job": "gpu-20", "set_water_temp": "cdu-1", "set_fan_speed": "crah-1"}  # fmt: skip
+             "resume_job": "gpu-20", "set_water_temp": "cdu-1"}  # fmt: skip
     if name == "resume_job":
         bench.plant.apply("pause_job", "gpu-20", {})
     if name == "start_standby_pump":

@@ -121,7 +121,6 @@ REFUSED = [
     ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=26.0), "Choose at most 25 C"),
     ("water_below_its_users", write("cdu-1", supply_setpoint_c=25.0), action("set_water_temp", "chiller-1", temp_c=21.5),
      "Choose at most 21 C"),
-    ("fan_within_range", nothing, action("set_fan_speed", "crah-1", fan_pct=20.0), "Choose 40% or more"),
 ]  # fmt: skip
 
 ALLOWED = [
@@ -158,7 +157,6 @@ ALLOWED = [
     ("not_slower_with_queue", nothing, SLOWER),
     ("not_slower_with_queue", write("pool-chat", queue=40.0), action("lock_pool_clock", "pool-chat", clock_mhz=1980.0)),
     ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=21.0)),
-    ("fan_within_range", nothing, action("set_fan_speed", "crah-1", fan_pct=0.0)),
 ]  # fmt: skip
 
 

@@ -112,7 +112,7 @@ def since_renewed(signal: Signal, means: FloatArray) -> int:
     it is another part."""
     damage = (means - signal.usual) / (signal.limit - signal.usual)
     least_fall = max(FALL_NOISES * signal.noise, LEAST_FALL)
-    for place in range(len(damage) - 2, 1, -1):
+    for place in range(len(damage) - 1, 1, -1):
         before, after = np.median(damage[max(0, place - 3) : place]), np.max(damage[place : place + 2])
         if before - after > least_fall:
             return place

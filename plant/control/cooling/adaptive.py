@@ -164,3 +164,20 @@ def _quantile(ordered: FloatArray, share: float) -> float:
     """The least value that at least that share of the ordered ones do not exceed; of n values and one to come."""
     place = int(np.ceil(share * (len(ordered) + 1))) - 1
     return float(ordered[min(max(place, 0), len(ordered) - 1)])
+
+
+@dataclass
+class Errors:
+    """Errors by rival and horizon, for reports: absolute, in the quantity's unit."""
+
+    sums: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
+
+    def add(self, quantity: str, rival: str, horizon: int, errors: FloatArray) -> None:
+        found = errors[np.isfinite(errors)]
+        at = self.sums.setdefault((quantity, rival, horizon), [0.0, 0.0])
+        at[0] += float(np.abs(found).sum())
+        at[1] += len(found)
+
+    def mean(self, quantity: str, rival: str, horizon: int) -> float:
+        total, count = self.sums.get((quantity, rival, horizon), (0.0, 0.0))
+        return total / count if count else float("nan")

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
-from plant.control.cooling.adaptive import Band, LeastSquares
+from plant.control.cooling.adaptive import Band, Errors, LeastSquares
 from plant.control.cooling.layers import (
     RACK_LITRES_PU,
     HeatLayer,
@@ -44,6 +45,11 @@ TOP_PU = 1.03
 """Allowance on what full load gives off."""
 EXTRA_S = 900.0
 """Over which the intake's distance from what its room explains is smoothed."""
+STEADY_STEPS, STEADY_K = 6, 0.3
+"""A coil is judged only where its water and its air have moved by less than that over so many steps: a room lags its water,
+and while it does their distance says nothing of the coil."""
+COIL_LEAST, COIL_MOST = 0.8, 1.6
+"""Of its nominal resistance; beyond, it is not the coil that is wrong."""
 FORGET_K_PER_S = 0.1 / 3600.0
 """How fast the record of the hottest air-cooled die fades."""
 
@@ -138,23 +144,6 @@ class _Told:
     """Rivals: persistence and the nominal layers."""
 
 
-@dataclass
-class Errors:
-    """Errors by rival and horizon, for reports: absolute, in the quantity's unit."""
-
-    sums: dict[tuple[str, str, int], list[float]] = field(default_factory=dict)
-
-    def add(self, quantity: str, rival: str, horizon: int, errors: FloatArray) -> None:
-        found = errors[np.isfinite(errors)]
-        at = self.sums.setdefault((quantity, rival, horizon), [0.0, 0.0])
-        at[0] += float(np.abs(found).sum())
-        at[1] += len(found)
-
-    def mean(self, quantity: str, rival: str, horizon: int) -> float:
-        total, count = self.sums.get((quantity, rival, horizon), (0.0, 0.0))
-        return total / count if count else float("nan")
-
-
 class Predictor:
     """Learns from each `observe`, foresees by `ahead`. One step of `step_s` between two observations."""
 
@@ -195,6 +184,8 @@ class Predictor:
         self._extra_k = np.zeros(halls)
         self._load: FloatArray | None = None
         self._lagged: dict[str, FloatArray] = {}
+        self._coil_past: deque[FloatArray] = deque(maxlen=STEADY_STEPS)
+        """Water and intake of each hall."""
         self._recent: dict[str, deque[FloatArray]] = {q: deque(maxlen=16) for q in self._rated}
         self._read: dict[str, deque[FloatArray]] = {q: deque(maxlen=6) for q in self._rated}
         self._last: datetime | None = None
@@ -211,7 +202,7 @@ class Predictor:
             self._waiting.clear()
             self._lagged.clear()
             self._load = None
-            for kept in (*self._recent.values(), *self._read.values()):
+            for kept in (*self._recent.values(), *self._read.values(), self._coil_past):
                 kept.clear()
         self._last, self._seen, self._count = seen.at, seen, self._count + 1
         self._smooth(np.nan_to_num(seen.load_pu))
@@ -266,14 +257,23 @@ class Predictor:
         it stands above that, smoothed."""
         halls = self.layout.halls
         water_c = np.where(halls.water >= 0, seen.water_c[halls.water], np.nan)
-        floats = (seen.inlet_c > halls.supply_c + 0.4) & (seen.air_kw > 1.0)
+        self._coil_past.append(np.stack([water_c, seen.inlet_c]))
+        floats = (seen.inlet_c > halls.supply_c + 0.4) & (seen.air_kw > 1.0) & self._steady()
         gain = np.where(
             floats, (seen.inlet_c - water_c) * halls.kw_per_k / np.maximum(seen.air_kw, 1.0), np.nan
         )
-        self._coil.learn(np.ones((len(gain), 1)), gain)
+        self._coil.learn(np.ones((len(gain), 1)), np.clip(gain, COIL_LEAST, COIL_MOST))
         room_c = np.maximum(halls.supply_c, water_c + seen.air_kw * self._inlet_k_per_kw())
         above_k = np.nan_to_num(np.maximum(seen.inlet_c - room_c, -1.0))
         self._extra_k += (above_k - self._extra_k) * (1.0 - np.exp(-self.step_s / EXTRA_S))
+
+    def _steady(self) -> NDArray[np.bool_]:
+        """(halls,), neither water nor intake moved lately; pairs of readings are compared, for the sake of noise."""
+        past = np.array(self._coil_past)
+        if len(past) < STEADY_STEPS:
+            return np.zeros(len(self.layout.halls.names), dtype=bool)
+        moved = np.abs(past[-2:].mean(axis=0) - past[:2].mean(axis=0))
+        return np.asarray((moved < STEADY_K).all(axis=0), dtype=bool)
 
     def _settle(self, seen: Snapshot, read: Mapping[str, FloatArray]) -> None:
         """What was told of this moment, against what is read."""

@@ -119,13 +119,3 @@ def test_chillers_that_share_a_water_are_set_together(plant: Plant) -> None:
     assert plant.telemetry("chiller-2").values["water_setpoint_c"] == 22.0
     assert plant.number("chiller-1", "water_temp_c") == pytest.approx(22.0, abs=0.5)
     assert plant.totals()["cooling_kw"] < chiller_kw
-
-
-def test_fans_keep_the_speed_they_are_given_until_they_are_handed_back(plant: Plant) -> None:
-    plant.apply("set_fan_speed", "crah-1", {"fan_pct": 100.0})
-    plant.advance(60)
-    rated_kw = plant.number("crah-1", "fan_rated_kw")
-    assert plant.number("crah-1", "power_kw") == pytest.approx(rated_kw, rel=0.01)
-    plant.apply("set_fan_speed", "crah-1", {"fan_pct": 0.0})
-    plant.advance(60)
-    assert plant.number("crah-1", "power_kw") < 0.9 * rated_kw

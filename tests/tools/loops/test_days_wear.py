@@ -6,14 +6,17 @@ import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
 import pytest
 
 from plant.control.days_wear import DaysWear, WearPart, WornPart
+from plant.control.maintenance.parts import PARTS
 from plant.site import Site, load_site, site_file_of
 from setpoint.contracts import Action
 from setpoint.contracts.loops import LoopPlan
 from tools.loops.days_site import DaysSite
 from tools.loops.maintenance_loop import MaintenanceLoop
+from tools.loops.maintenance_records import since_renewed
 from tools.loops.maintenance_site import parts_of
 from tools.telemetry import History
 
@@ -116,3 +119,16 @@ def _plan(days: DaysSite, loop: MaintenanceLoop | None = None) -> LoopPlan:
     loop = loop or MaintenanceLoop(days.ports())
     watch = loop.monitor(days.now)
     return loop.optimise(watch, loop.predict(watch))
+
+
+def test_readings_of_the_part_before_do_not_count_for_the_one_in_place() -> None:
+    signal = PARTS["condenser"].by_metric["approach_k"]
+    worn = np.array([0.70, 0.72, 0.71, 0.74, 0.75])
+
+    def read(*damage: float) -> int:
+        return since_renewed(signal, np.array([signal.reading(d) for d in (*worn, *damage)]))
+
+    assert read(0.02) == 5
+    assert read(0.2, 0.01, 0.03) == 6, "the day of the work mixes both"
+    assert read(0.77, 0.78) == 0
+    assert read(0.6, 0.79) == 0, "a day that read low"

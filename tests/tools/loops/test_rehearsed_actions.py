@@ -28,7 +28,7 @@ def days() -> DaysSite:
     job = next(job for job in made.jobs(made.now, made.now + timedelta(minutes=1)) if job.flexible)
     for name, asset, args in (
         ("scale_pool", "pool-chat", {"nodes": 5}), ("lock_pool_clock", "pool-chat", {"clock_mhz": 1500.0}),
-        ("set_water_temp", "chiller-1", {"temp_c": 21.5}), ("set_fan_speed", "crah-1", {"fan_pct": 80.0}),
+        ("set_water_temp", "chiller-1", {"temp_c": 21.5}),
         ("pause_job", job.nodes[0], {}),
     ):  # fmt: skip
         made.apply(validate(Action(name=name, asset=asset, args=dict(args)), made.site), f"{name}-{asset}")

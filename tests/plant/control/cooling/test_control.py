@@ -192,6 +192,21 @@ def test_what_was_learned_travels(layout: Layout) -> None:
     other.restore({"grey": 3, "bands": {"liquid.1": []}, "gpu": {"weights": "x"}})
 
 
+def test_a_coil_is_judged_at_rest_and_not_while_its_water_moves(layout: Layout) -> None:
+    def gain_after(waters: list[float], worn: float) -> float:
+        predictor = Predictor(layout)
+        for k, water in enumerate(waters):
+            now = replace(fixed(layout), water_c=np.array([water]))
+            seen = _seen(layout, NOW + timedelta(minutes=k), 0.9, now)
+            inlet = 23.0 + worn * seen.air_kw / layout.halls.kw_per_k  # the room as it was with water at 23 C
+            predictor.observe(replace(seen, inlet_c=inlet))
+        return float(predictor.ahead([]).inlet_k_per_kw[1] * layout.halls.kw_per_k[1])
+
+    assert gain_after([23.0] * 240, 1.2) == pytest.approx(1.2, abs=0.03)
+    assert gain_after([23.0] * 240 + [22.0, 20.5, 19.0, 18.0], 1.2) == pytest.approx(1.2, abs=0.03)
+    assert gain_after([23.0] * 240, 4.0) <= 1.6
+
+
 def test_nothing_observed_is_said(layout: Layout) -> None:
     with pytest.raises(ValueError, match="nothing observed"):
         Predictor(layout).ahead([])
