@@ -25,6 +25,7 @@ from setpoint.app.formatting import counted
 from setpoint.app.loop_live import play_live
 from setpoint.app.loop_outcome import loop_run
 from setpoint.app.loop_progress import LoopProgress
+from setpoint.app.loop_report import write_loop_report
 from setpoint.app.loop_text import as_json, as_text
 from setpoint.app.loops_run import LoopRun
 from setpoint.app.modelcheck import tell_missing_models
@@ -334,13 +335,12 @@ def _without(days: DaysSite, span: Span, request: Request) -> DaysSite:
 
 
 def _publish(run: LoopRun, request: Request) -> None:
-    if request.report:
-        from setpoint.app.loop_report import write_loop_report
-
-        write_loop_report(request.report, run)
-        print(f"report: {request.report}", file=sys.stderr)
+    """The figures first: days of work are not lost where the page cannot be written."""
     sys.stdout.write(as_json(run) if request.json else as_text(run))
     sys.stdout.flush()
+    if request.report:
+        write_loop_report(request.report, run)
+        print(f"report: {request.report}", file=sys.stderr)
 
 
 def _exit_code(waiting: int, request: Request) -> int:
