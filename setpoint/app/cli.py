@@ -348,7 +348,13 @@ def _mount() -> None:
     app.command()(diagnose)
     app.command()(plan)
     app.command()(rehearse)
-    for name, group in {**GROUPS, "adapters": adapters, "autonomy": autonomy, "loop": loop, "plant": plant}.items():
+    for name, group in {
+        **GROUPS,
+        "adapters": adapters,
+        "autonomy": autonomy,
+        "loop": loop,
+        "plant": plant,
+    }.items():
         app.add_typer(group, name=name)
 
 
