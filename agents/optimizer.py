@@ -115,9 +115,7 @@ def _into(
 ) -> None:
     try:
         answer.put(loop.optimise(watch, forecasts))
-    except (
-        Exception
-    ) as error:  # whatever is wrong in a loop, the site keeps its setpoints and its other loops
+    except Exception as error:  # whatever is wrong in a loop, the site keeps its setpoints
         answer.put(error)
 
 

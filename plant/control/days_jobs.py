@@ -16,6 +16,7 @@ from datetime import UTC, date, datetime, timedelta
 
 from plant.control.days import at_hour, rng_of
 from plant.jobs.on_site import scheduler_of
+from plant.jobs.schedule import ScheduledJob
 from plant.jobs.scheduler import Scheduler
 from plant.jobs.work import Task, Work, job_work
 from plant.site import Site
@@ -147,19 +148,6 @@ def _planned(work: Work, at: datetime, seed: int, ahead_h: float, due_h: float |
 # ---- on the site -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Span:
-    """A job on nodes for a time, as it was or as it is planned."""
-
-    name: str
-    nodes: tuple[str, ...]
-    start: datetime
-    end: datetime
-    load_pu: float
-    flexible: bool
-    paused: bool = False
-
-
 @dataclass
 class JobDays:
     """The scheduler of a site through its days. Times are moments; the scheduler counts seconds from `start`."""
@@ -177,7 +165,7 @@ class JobDays:
         self.scheduler = scheduler_of(self.site.model_copy(update={"jobs": ()}), restart_s=RESTART_S)
         self._drawn_until = self.start.astimezone(self.site.zone).date()
         self._numbers: dict[str, int] = {}
-        self._foreseen: tuple[object, list[Span]] = (None, [])
+        self._foreseen: tuple[object, list[ScheduledJob]] = (None, [])
         self._draw(self.start)
 
     @property
@@ -212,7 +200,7 @@ class JobDays:
         running = (task.work.name for task in self._alive() if node in task.nodes)
         return next(running, "") or next((name for name, nodes in self.held.items() if node in nodes), "")
 
-    def spans(self, start: datetime, end: datetime) -> list[Span]:
+    def spans(self, start: datetime, end: datetime) -> list[ScheduledJob]:
         """Jobs within a span: those that were, as they were; those that run and those that are announced as they are
         planned, which may turn out otherwise. What will come unannounced is not in it."""
         past = [
@@ -306,18 +294,18 @@ class JobDays:
             self.jobs[name] = Coming(work, job.at, job.announced, job.due)
             self.scheduler.submit(work, self._seconds(job.at))
 
-    def _past(self, task: Task) -> Iterator[Span]:
+    def _past(self, task: Task) -> Iterator[ScheduledJob]:
         for start_s, end_s, nodes in task.runs:
             yield self._span(task.work, nodes, start_s, end_s)
 
-    def _ahead(self, end: datetime) -> list[Span]:
+    def _ahead(self, end: datetime) -> list[ScheduledJob]:
         """A copy of the scheduler that knows what is announced, and takes each job for as long as it was planned."""
         key = (len(self.scheduler.decisions), len(self.jobs), int(self.scheduler.now_s // 900), end)
         if self._foreseen[0] != key:
             self._foreseen = (key, self._projected(end))
         return self._foreseen[1]
 
-    def _projected(self, end: datetime) -> list[Span]:
+    def _projected(self, end: datetime) -> list[ScheduledJob]:
         now_s = self.scheduler.now_s
         twin = copy.copy(self.scheduler)
         twin.tasks = {t.work.name: _as_planned(t) for t in self.scheduler.tasks.values() if t.ended_s is None}
@@ -340,8 +328,8 @@ class JobDays:
 
     def _span(
         self, work: Work, nodes: tuple[str, ...], start_s: float, end_s: float, *, paused: bool = False
-    ) -> Span:
-        return Span(
+    ) -> ScheduledJob:
+        return ScheduledJob(
             work.name, nodes, self._at(start_s), self._at(end_s), work.load_pu, work.preemptible, paused
         )
 

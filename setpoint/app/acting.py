@@ -49,7 +49,7 @@ class Acting:
         site: Site,
         ledger: Ledger,
         history: History,
-        simulated: Reached | None,
+        adapter: Reached | None,
         tell: Callable[[str, Any], None],
         decided: Callable[[Review], None],
         over: Callable[[str], None] = lambda _subject: None,
@@ -58,7 +58,7 @@ class Acting:
         """`over` hears of the incident or cycle of each review and act that no worker has to come back to; `clock` is the
         site's, where its time is not the wall's."""
         self._settings, self._site, self._ledger, self._history = settings, site, ledger, history
-        self._simulated, self._tell, self._decided = simulated, tell, decided
+        self._adapter, self._tell, self._decided = adapter, tell, decided
         self._over, self._clock = over, clock
 
     def open(self, saver: BaseCheckpointSaver[Any]) -> None:
@@ -107,7 +107,7 @@ class Acting:
 
     def site_clock(self) -> datetime:
         """The clock of the readings: a played night has its own."""
-        return self._simulated.now if isinstance(self._simulated, NightSite) else self._clock()
+        return self._adapter.now if isinstance(self._adapter, NightSite) else self._clock()
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
@@ -127,7 +127,7 @@ class Acting:
 
     @cached_property
     def _executor(self) -> Executor:
-        adapter: SiteAdapter = self._simulated or NoSite()
+        adapter: SiteAdapter = self._adapter or NoSite()
         return Executor(
             site=self._site, adapter=adapter, ledger=self._ledger, signer=self._signer, stop=self.stop,
             settings=self._settings.act, clock=self._clock, rehearse=self._rehearse_again, against_alone=self.gate.refusals,
@@ -153,7 +153,7 @@ class Acting:
 
     def _acts(self) -> list[tuple[datetime, Action]]:
         """What was done on the site, by the clock of its readings."""
-        if isinstance(self._simulated, NightSite | DaysSite):
-            return list(self._simulated.acts)
+        if isinstance(self._adapter, NightSite | DaysSite):
+            return list(self._adapter.acts)
         records = self._ledger.list_actions(limit=10_000)[-MOST_ACTS:]
         return [(one.begun, one.action) for one in records if one.state == "done" and not one.dry_run]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from agents.plan_words import figure, listed, quantity, share
 from setpoint.app.formatting import counted
+from setpoint.app.loop_meters import METERS, MONEY, SHARE
 from setpoint.app.loop_text import fate
 from setpoint.app.loops_run import Asked, LoopRun, RaisedTrouble, Track
 from setpoint.contracts.loops import Cycle, Observed
@@ -29,23 +30,10 @@ STORED_PU = 0.001
 """A smaller share of the energy in storage is not worth a word."""
 SAME_PU = 0.0005
 """A smaller share of difference is none."""
-MONEY = "money"
-Unit = str
-_NO_ZERO = ("C", "share")
+Measure = Callable[[NDArray[np.float64], NDArray[np.float64]], float]
+"""Of the times (s) and values of one day."""
+_NO_ZERO = ("C", SHARE)
 """Of these a share of change says nothing: the difference is told."""
-METERS: tuple[tuple[str, str, Unit, int], ...] = (
-    ("grid_kwh", "grid energy", "kWh", -1), ("it_kwh", "IT energy", "kWh", 0), ("cooling_kwh", "cooling energy", "kWh", -1),
-    ("pump_kwh", "of it pumps", "kWh", 0), ("fan_kwh", "of it fans", "kWh", 0), ("chiller_kwh", "of it chillers", "kWh", 0),
-    ("bill", "bill", MONEY, -1), ("energy_cost", "of it energy", MONEY, 0), ("demand_cost", "of it demand", MONEY, 0),
-    ("peak_kw", "peak of a quarter of an hour", "kW", -1), ("carbon_kg", "carbon", "kg", -1),
-    ("ess_out_kwh", "discharged from storage", "kWh", 0), ("ess_in_kwh", "charged into storage", "kWh", 0),
-    ("hottest_gpu_c", "hottest GPU", "C", 0), ("gpu_over_limit_s", "time with a GPU over its limit", "s", -1),
-    ("rack_inlet_max_c", "warmest rack inlet", "C", 0), ("requests", "requests served", "", 1),
-    ("slo_late_share", "requests beyond their SLO", "share", -1), ("job_node_h", "work of jobs", "node-h", 1),
-    ("jobs_late", "jobs past their deadline", "", -1), ("parts_failed", "parts that failed", "", -1),
-    ("parts_renewed", "parts renewed before they failed", "", 0),
-)  # fmt: skip
-"""(meter, words, unit, whether more of it is better (1), worse (-1) or neither)."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +73,18 @@ class Figure:
             return "same"
         if (gone := self.change_pu) is not None and self.unit not in _NO_ZERO:
             return f"{100 * gone:+.1f} %" if abs(gone) >= SAME_PU else "same"
-        scale, unit = (100.0, "points") if self.unit == "share" else (1.0, self.unit)
+        scale, unit = (100.0, "points") if self.unit == SHARE else (1.0, self.unit)
         return f"{scale * (self.with_loop - self.without):+.3g} {unit}".strip()
 
 
 def figures(run: LoopRun) -> list[Figure]:
     """Those that were counted, in the order of the table; meters that it does not know are left out."""
     found = []
-    for name, words, unit, sense in METERS:
-        if name in run.meters:
-            shown = run.currency if unit == MONEY else unit
-            found.append(Figure(name, words, shown, run.meters[name], run.without.get(name), sense))
+    for one in METERS:
+        if one.name in run.meters:
+            unit = run.currency if one.unit == MONEY else one.unit
+            read, other = run.meters[one.name], run.without.get(one.name)
+            found.append(Figure(one.name, one.words, unit, read, other, one.sense))
     return found
 
 
@@ -324,7 +313,9 @@ def _measure(day: Day, run: LoopRun, zone: ZoneInfo) -> None:
         day.hottest_c = _both(hottest, day.day, run.start, zone, lambda _t, v: float(np.nanmax(v)))
 
 
-def _both(track: Track, day: date, start: datetime, zone: ZoneInfo, of) -> tuple[float, float | None]:  # type: ignore[no-untyped-def]  # a local function
+def _both(
+    track: Track, day: date, start: datetime, zone: ZoneInfo, of: Measure
+) -> tuple[float, float | None]:
     first = (_midnight(day, zone) - start).total_seconds()
     times = np.asarray(track.times_s)
     inside = (times >= first) & (times < first + DAY_S)

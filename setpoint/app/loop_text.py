@@ -16,30 +16,12 @@ from rich.table import Table
 from rich.text import Text
 
 from setpoint.app.formatting import counted, one_line, span
+from setpoint.app.loop_meters import METERS, MONEY, SHARE, Meter
 from setpoint.app.loop_wear import WearVerdict, wear_rows, wear_words
 from setpoint.app.loops_run import Asked, LoopRun
 
 WIDTH = 118
 MOST_REASONS = 8
-METERS: tuple[tuple[str, str, str, int], ...] = (
-    ("grid_kwh", "energy from the grid", "kWh", 0),
-    ("it_kwh", "of it IT", "kWh", 0),
-    ("cooling_kwh", "of it cooling", "kWh", 0),
-    ("bill", "bill", "", 2),
-    ("stored_kwh", "left in storage", "kWh", 0),
-    ("peak_kw", "peak (15 min)", "kW", 1),
-    ("carbon_kg", "carbon", "kg", 0),
-    ("hottest_gpu_c", "hottest GPU", "C", 1),
-    ("gpu_over_limit_s", "GPUs over their limit", "s", 0),
-    ("rack_inlet_max_c", "hottest rack inlet", "C", 1),
-    ("slo_late_share", "requests later than their SLO", "%", 3),
-    ("requests", "requests served", "", 0),
-    ("job_node_h", "job work done", "node h", 1),
-    ("jobs_late", "jobs past their deadline", "", 0),
-    ("parts_failed", "parts that failed", "", 0),
-    ("parts_renewed", "parts renewed before they failed", "", 0),
-)
-"""(meter, words, unit, decimals)."""
 DECIDED = {
     "approve": "approved",
     "edit": "approved with changes",
@@ -84,22 +66,23 @@ def _meters(run: LoopRun) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 3, 0, 0))
     for column in ("", "with the loop" if len(run.names) == 1 else "with the loops", "without", "difference"):
         table.add_column(column, justify="left" if not column else "right")
-    for meter, words, unit, decimals in METERS:
-        if meter in run.meters:
-            table.add_row(*(Text(cell) for cell in _row(run, meter, words, unit, decimals)))
+    for meter in METERS:
+        if meter.name in run.meters and not meter.part:
+            table.add_row(*(Text(cell) for cell in _row(run, meter)))
     return table
 
 
-def _row(run: LoopRun, meter: str, words: str, unit: str, decimals: int) -> tuple[str, str, str, str]:
-    scale = 100.0 if unit == "%" else 1.0
-    own, other = scale * run.meters[meter], run.without.get(meter)
-    label = f"{words}, {unit}" if unit else words
+def _row(run: LoopRun, meter: Meter) -> tuple[str, str, str, str]:
+    unit = {MONEY: run.currency, SHARE: "%"}.get(meter.unit, meter.unit)
+    scale, places = 100.0 if meter.unit == SHARE else 1.0, meter.decimals
+    own, other = scale * run.meters[meter.name], run.without.get(meter.name)
+    label = f"{meter.words}, {unit}" if unit else meter.words
     if other is None:
-        return label, f"{own:,.{decimals}f}", "", ""
+        return label, f"{own:,.{places}f}", "", ""
     other *= scale
     apart = own - other
     share = f" ({apart / other:+.1%})" if other and unit not in ("C", "%") and abs(apart) > 1e-9 else ""
-    return label, f"{own:,.{decimals}f}", f"{other:,.{decimals}f}", f"{apart:+,.{decimals}f}{share}"
+    return label, f"{own:,.{places}f}", f"{other:,.{places}f}", f"{apart:+,.{places}f}{share}"
 
 
 def _skill(run: LoopRun) -> Table:

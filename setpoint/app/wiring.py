@@ -99,11 +99,11 @@ class Runtime:
         self.settings, self.site, self._course = settings, open_site(settings), course
         self._ownership = Ownership(settings.store.dir)
         self.ledger = open_ledger(settings)
-        self.simulated = simulated or open_adapter(settings, self.site)
-        self.history = history or open_history(settings, self.site, self.ledger, utc_now, self.simulated)
+        self.adapter = simulated or open_adapter(settings, self.site)
+        self.history = history or open_history(settings, self.site, self.ledger, utc_now, self.adapter)
         self.index: Callable[[], Index] = once(lambda: open_index(settings))
         self.desk = replace(
-            make_desk(settings, self.site, self.ledger, self.index, self.simulated),
+            make_desk(settings, self.site, self.ledger, self.index, self.adapter),
             on_closed=lambda name: self._memory.closed(name),
             on_merged=lambda name, into: self._memory.merged(name, into),
         )
@@ -122,7 +122,7 @@ class Runtime:
         self._triage = build_triage_graph()
         self._saver_context: Any = None
         self._acting = Acting(
-            settings, self.site, self.ledger, self.history, self.simulated, self._tell, self._follow_up,
+            settings, self.site, self.ledger, self.history, self.adapter, self._tell, self._follow_up,
             over=lambda subject: self.loops.touched(subject), clock=clock,
         )  # fmt: skip
         self.loops = self._make_loops(clock)
@@ -156,8 +156,8 @@ class Runtime:
         await self.engine.stop()
         self._memory.write()
         self.ledger.close()
-        if isinstance(self.simulated, RealSite):
-            self.simulated.close()
+        if isinstance(self.adapter, RealSite):
+            self.adapter.close()
         self._ownership.release()
 
     # ---- triage ---------------------------------------------------------------------------------------------------
@@ -213,14 +213,14 @@ class Runtime:
     def _make_analyses(self) -> Analyses:
         return Analyses(
             AnalysisParts(
-                settings=self.settings, site=self.site, ledger=self.ledger, adapter=self.simulated, index=self.index,
+                settings=self.settings, site=self.site, ledger=self.ledger, adapter=self.adapter, index=self.index,
                 heavy=self._heavy, trials=self._acting.trials, gate=self._acting.gate, grouper=self._grouper,
                 tell=self._tell,
             )
         )  # fmt: skip
 
     def _make_loops(self, clock: Callable[[], datetime]) -> Loops:
-        settings, site = self.settings, self.simulated
+        settings, site = self.settings, self.adapter
         adapter: SiteAdapter = site or adapters.NoSite()
         if isinstance(site, DaysSite):
             reach = site.ports()

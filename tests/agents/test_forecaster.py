@@ -1,19 +1,16 @@
-"""The forecaster lets nothing through that contradicts itself, and keeps count of what came."""
+"""The forecaster lets nothing through that contradicts itself or what is read."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from agents.forecaster import Skill, forecast
-from setpoint.contracts.loops import Forecast, Foreseen, LoopName, Observed, Trouble, Watch
+from agents.forecaster import forecast
+from setpoint.contracts.loops import Forecast, LoopName, Trouble, Watch
 from tools.loops.ports import Loop
 
 NOW = datetime(2026, 3, 14, 12, tzinfo=UTC)
@@ -35,8 +32,8 @@ class Model:
         return self.made
 
 
-def looked(made: Sequence[Forecast] | Exception, watch: Watch = WATCH, skill: Skill | None = None) -> Any:
-    return forecast(cast(Loop, Model(made)), watch, skill)
+def looked(made: Sequence[Forecast] | Exception, watch: Watch = WATCH) -> Any:
+    return forecast(cast(Loop, Model(made)), watch)
 
 
 def of(**changes: Any) -> Forecast:
@@ -92,48 +89,3 @@ def test_a_failing_model_gives_a_trouble_and_no_exception() -> None:
 
 def test_where_the_site_is_not_read_a_failing_model_is_no_news() -> None:
     assert looked(KeyError("feed-a"), WATCH.model_copy(update={"troubles": (BLOCKED,)})).troubles == ()
-
-
-# ---- what forecasts were worth -----------------------------------------------------------------------------------
-
-
-def outcome(read: float | None, expected: float = 100.0, name: str = "site.own_kw") -> Observed:
-    said = Foreseen(
-        loop="peak", at=NOW, due=NOW + timedelta(minutes=15), name=name, expected=expected, low=90.0, high=110.0, unit="kW"
-    )  # fmt: skip
-    return Observed(foreseen=said, read=read)
-
-
-def test_skill_tells_error_and_coverage_and_lost_readings_teach_nothing() -> None:
-    skill = Skill()
-    skill.learn([outcome(104.0)] * 91 + [outcome(120.0)] * 9 + [outcome(None)] * 30)
-    (told,) = looked([of(skill="4 % off in trials")], skill=skill).forecasts
-    assert told.skill == "4 % off in trials; lately 5.2 % off, the interval held 91 of 100"
-    assert skill.doubts(["site.own_kw"]) == []
-
-
-def test_intervals_that_no_longer_hold_are_told_as_uncertain() -> None:
-    skill = Skill()
-    skill.learn([outcome(100.0)] * 100)
-    assert looked([of()], skill=skill).troubles == ()
-    skill.learn([outcome(130.0)] * 30)
-    (trouble,) = looked([of()], skill=skill).troubles
-    assert trouble.kind == "uncertain"
-    assert not trouble.blocks
-    assert "held 70 of 100" in trouble.what
-
-
-def test_a_few_misses_prove_nothing() -> None:
-    skill = Skill()
-    skill.learn([outcome(130.0)] * 19)
-    assert skill.doubts(["site.own_kw"]) == []
-
-
-@given(st.lists(st.one_of(st.none(), st.floats(0, 200)), max_size=150))
-def test_state_is_json_and_goes_on_where_it_was(read: list[float | None]) -> None:
-    skill, again = Skill(), Skill()
-    skill.learn([outcome(value) for value in read])
-    again.restore(json.loads(json.dumps(skill.state())))
-    again.restore({"other": 3, "broken": {"inside": 5}})
-    assert again.state() == skill.state()
-    assert again.told(of()) == skill.told(of())

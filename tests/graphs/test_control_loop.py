@@ -50,7 +50,7 @@ async def test_a_cycle_waits_in_the_shared_queue_and_moves_nothing(at_work: Turn
     assert review.subject == "Set the coolant flow of cdu-1 to 142 LPM?"
     cycle = at_work.ledger.get_cycle(name)
     assert cycle.state == "waiting"
-    assert [one.id for one in cycle.proposals] == [review.proposal.id]  # type: ignore[union-attr]
+    assert [one.id for one in cycle.proposals] == [review.proposal and review.proposal.id]
     assert "cdu-1" in cycle.advice.advice
     assert flow(at_work) == pytest.approx(before, abs=1.0)
 

@@ -90,7 +90,8 @@ class SteadyFlow:
         return {"plans": self.plans, "seen": list(self.seen)}
 
     def restore(self, state: Mapping[str, object]) -> None:
-        self.plans, self.seen = int(str(state.get("plans", 0))), list(state.get("seen", []))  # type: ignore[call-overload]
+        seen = state.get("seen")
+        self.plans, self.seen = int(str(state.get("plans", 0))), list(seen) if isinstance(seen, list) else []
 
     def _flow(self, cdu: str) -> float:
         found = self.ports.read(cdu)

@@ -16,6 +16,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+from plant.jobs.schedule import ScheduledJob
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from setpoint.errors import BackendError
@@ -29,7 +30,6 @@ from tools.adapters.config import (
     load_adapters,
 )
 from tools.adapters.ports import Actuator, Health, Source
-from tools.loops.ports import ScheduledJob
 from tools.readings import Reading
 from tools.telemetry import Series
 

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from plant.jobs.schedule import ScheduledJob
 from plant.ranges import expand
 from setpoint.contracts import Action
 from setpoint.errors import BackendError, SetpointError
 from tools.adapters.config import SlurmSource
 from tools.adapters.ports import Health
 from tools.adapters.web import JsonApi, secret
-from tools.loops.ports import ScheduledJob
 from tools.readings import Reading
 
 _LIVE = frozenset({"RUNNING", "SUSPENDED", "PENDING", "CONFIGURING"})

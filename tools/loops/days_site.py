@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from plant.control.days import Days, Requests
 from plant.control.days_jobs import JobDays
 from plant.control.days_wear import HOUR_S, DaysWear, WearPart, WornPart
+from plant.jobs.schedule import ScheduledJob
 from plant.sim import Plant
 from setpoint.contracts import Action
 from setpoint.contracts.site import Site
@@ -29,7 +30,7 @@ from setpoint.errors import BackendError, InputError, UsageError
 from tools.loops.days_history import SITE, STEP_S, DaysHistory
 from tools.loops.days_meters import Meters
 from tools.loops.maintenance_site import parts_of
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 from tools.readings import Reading
 
 MINUTE_S = 60.0
@@ -153,8 +154,7 @@ class DaysSite:
         """What ran, runs and is announced within a span; jobs that will come unannounced are not in it, and those that
         will end early end as planned."""
         with self._lock:
-            spans = self._jobs.spans(start, end)
-        return [ScheduledJob(s.name, s.nodes, s.start, s.end, s.load_pu, s.flexible, s.paused) for s in spans]
+            return self._jobs.spans(start, end)
 
     def meters(self) -> dict[str, float]:
         """What the time since `start` came to (`tools.loops.days_meters.Meters.read`), with the work of jobs."""

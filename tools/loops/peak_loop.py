@@ -21,6 +21,7 @@ from plant.control.peak.need import least_targets_kw
 from plant.control.peak.paths import roughness_kw
 from plant.control.peak.planner import Decision, Situation, Tuning, decide, forced_kw, paths_of
 from plant.control.peak.terms import checked, month_end, month_start, prices_ahead
+from plant.jobs.schedule import ScheduledJob
 from plant.specs import Tariff
 from setpoint.contracts.loops import (
     Forecast,
@@ -44,7 +45,7 @@ from tools.loops.peak_site import (
     units_of,
 )
 from tools.loops.peak_words import GRID, Outlook, plan_of
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 from tools.loops.sensing import Sensing, named
 
 FloatArray = NDArray[np.float64]

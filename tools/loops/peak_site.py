@@ -19,12 +19,13 @@ from plant.control.peak.levers import (
     Cut,
     FlexibleJob,
 )
+from plant.jobs.schedule import ScheduledJob
 from plant.power.ess import Ess, health_at_age
 from plant.specs import EssSpec, NodeSpec
 from setpoint.contracts.loops import Trouble
 from setpoint.contracts.site import Site
 from setpoint.errors import UsageError
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 from tools.loops.sensing import Sensing, named
 from tools.readings import value
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from plant.control.peak.battery import Storage
 from plant.control.peak.levers import Cut, Pause
 from plant.control.peak.planner import Decision, Situation
+from plant.jobs.schedule import ScheduledJob
 from plant.specs import Tariff
 from setpoint.contracts.loops import (
     Curve,
@@ -24,7 +25,7 @@ from setpoint.contracts.loops import (
     Watch,
 )
 from tools.loops.peak_site import Unit, cut_args
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 
 FloatArray = NDArray[np.float64]
 GRID = "site.grid_kw"

@@ -12,6 +12,7 @@ from datetime import datetime
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
+from plant.jobs.schedule import ScheduledJob
 from setpoint.contracts.loops import Forecast, Foreseen, LoopName, LoopPlan, Observed, Watch
 from setpoint.contracts.site import Site
 from tools.readings import Read
@@ -19,21 +20,6 @@ from tools.telemetry import History
 
 if TYPE_CHECKING:
     from plant.sim import Plant
-
-
-@dataclass(frozen=True)
-class ScheduledJob:
-    """One job as the scheduler plans it: what a forecast may know ahead."""
-
-    name: str
-    nodes: tuple[str, ...]
-    start: datetime
-    end: datetime
-    load_pu: float
-    """Share of full load of its nodes."""
-    flexible: bool
-    """May be paused or moved."""
-    paused: bool = False
 
 
 def no_jobs(_start: datetime, _end: datetime) -> Sequence[ScheduledJob]:

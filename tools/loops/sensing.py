@@ -11,10 +11,11 @@ import numpy as np
 
 from plant.control.watch import AHEAD_S, LEAD_S, EvenSeries, FloatArray, bounds_of, even_series
 from plant.diagnosis.words import span
+from plant.jobs.schedule import ScheduledJob
 from plant.specs import SPECS
 from setpoint.contracts.loops import LoopName, Trouble, Watch
 from setpoint.contracts.site import Site
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 from tools.readings import Reading, age_s
 
 STALE_S = 300.0

@@ -24,7 +24,7 @@ from plant.control.cooling.layout import FloatArray
 from plant.control.cooling.predictor import HORIZONS
 from plant.control.cooling.reactive import Gains
 from plant.control.cooling.trial import Meter, Policy, Trial, Wrong, start_of
-from plant.control.days_jobs import Span
+from plant.jobs.schedule import ScheduledJob
 from plant.site import Site, load_site, site_file_of
 
 SEASONS = (("January", 1, 201), ("April", 4, 202), ("July", 7, 203))
@@ -119,7 +119,7 @@ def run(site: str, days: int, policies: Sequence[Policy], workers: int, economis
 class Scripted:
     """One job on many nodes, at one time; announced or not."""
 
-    span: Span
+    span: ScheduledJob
     told: bool
     now: datetime
 
@@ -130,7 +130,7 @@ class Scripted:
         runs = self.span.start <= self.now < self.span.end
         return dict.fromkeys(self.span.nodes, (1, self.span.load_pu, True)) if runs else {}
 
-    def spans(self, start: datetime, end: datetime) -> list[Span]:
+    def spans(self, start: datetime, end: datetime) -> list[ScheduledJob]:
         known = self.told or self.span.start <= self.now
         return [self.span] if known and self.span.start < end and self.span.end > start else []
 
@@ -142,8 +142,8 @@ def lead_times(site_name: str, seed: int = 204, after_min: int = 60) -> dict[str
         trial = Trial(site, start_of(site, 4), seed, Policy("lead", "proactive"))
         trial.run(0, LEARN_DAYS)
         begin = trial.world.now + timedelta(minutes=after_min)
-        span = Span("step", _nodes(trial, site), begin, begin + timedelta(hours=4), 0.92, False)
-        trial.world.jobs = Scripted(span, told, trial.world.now)  # type: ignore[assignment]  # the three methods used
+        span = ScheduledJob("step", _nodes(trial, site), begin, begin + timedelta(hours=4), 0.92, False)
+        trial.world.jobs = Scripted(span, told, trial.world.now)
         flows, waters = [], []
         for _ in range(after_min + 30):
             trial.step(metered=False)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Protocol
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from plant.control.cooling.layout import FloatArray, layout_of
 from plant.control.cooling.predictor import Predictor, Snapshot
 from plant.control.cooling.reactive import Gains, ReactivePI, fixed
 from plant.control.days import Days, Requests, rng_of
-from plant.control.days_jobs import JobDays, Span
+from plant.control.days_jobs import JobDays
+from plant.jobs.schedule import ScheduledJob
 from plant.sim import Plant
 from plant.site import Site
 
@@ -82,6 +84,16 @@ class Meter:
         return np.asarray(parts.sum(axis=0), np.float64)
 
 
+class Jobs(Protocol):
+    """What runs when, as far as a trial asks."""
+
+    def pass_to(self, moment: datetime) -> object: ...
+
+    def on_nodes(self) -> dict[str, tuple[int, float, bool]]: ...
+
+    def spans(self, start: datetime, end: datetime) -> list[ScheduledJob]: ...
+
+
 class World:
     """The plant with its days. `minute` lets one minute pass under setpoints."""
 
@@ -89,7 +101,7 @@ class World:
         self.site, self.seed, self.layout = site, seed, layout_of(site)
         self.plant = Plant.start(site, start)
         self.requests, self.weather = Requests(site, seed), Days(site, seed)
-        self.jobs = JobDays(site, start, seed)
+        self.jobs: Jobs = JobDays(site, start, seed)
         self._rng = rng_of(seed, "cooling", "sensors")
         self._flicker: dict[int, float] = {}
         self._worn(rng_of(seed, "cooling", "worn"))
@@ -210,7 +222,7 @@ class World:
         return [told for span in spans if (told := _told(span, now, wrong, self.seed)) is not None]
 
 
-def _told(span: Span, now: datetime, wrong: Wrong, seed: int) -> Span | None:
+def _told(span: ScheduledJob, now: datetime, wrong: Wrong, seed: int) -> ScheduledJob | None:
     """A span as the wrong schedule has it; None where it does not have it."""
     runs = span.start <= now < span.end
     rng = rng_of(seed, "wrong", span.name)

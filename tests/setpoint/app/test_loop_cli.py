@@ -37,7 +37,7 @@ def test_a_run_is_told_beside_the_same_days_without_it(terminal: Terminal) -> No
     assert ran.code == 0, ran.err
     assert "cooling on demo, seed 7: 1 h from" in ran.out
     assert "1 proposal: 1 done." in ran.out
-    assert "energy from the grid, kWh" in ran.out
+    assert "grid energy, kWh" in ran.out
     assert "Flow of cdu-1" in ran.out
     assert "without the loop" in ran.err
 

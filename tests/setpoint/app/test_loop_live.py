@@ -72,7 +72,7 @@ async def test_a_yes_moves_the_plc_only_where_the_site_may_be_written_to(
             runtime.engine.wake()
             await runtime.engine.drain()
             (act,) = runtime.ledger.list_actions()
-            reading = runtime.simulated.read("cdu-1") if runtime.simulated else None
+            reading = runtime.adapter.read("cdu-1") if runtime.adapter else None
         finally:
             await runtime.close()
     assert reading is not None

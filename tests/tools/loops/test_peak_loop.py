@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from plant.jobs.schedule import ScheduledJob
 from plant.site import load_site, site_file_of
 from plant.specs import Tariff, TariffBand
 from setpoint.contracts import Action
@@ -18,7 +19,7 @@ from setpoint.contracts.site import Site
 from tools.actions import validate
 from tools.loops.days_site import DaysSite
 from tools.loops.peak_loop import OWN, PeakLoop, make
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 from tools.readings import Reading
 from tools.telemetry import Kept
 

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
+from plant.jobs.schedule import ScheduledJob
 from plant.site import Site, load_site, site_file_of
-from tools.loops.ports import LoopPorts, ScheduledJob
+from tools.loops.ports import LoopPorts
 from tools.loops.sensing import ANNOUNCED_S, Sensing, node_loads
 from tools.readings import Reading
 from tools.telemetry import Kept

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -15,18 +15,16 @@ from plant.control.cooling.layout import Layout, layout_of
 from plant.control.cooling.predictor import Predictor, Snapshot
 from plant.control.cooling.reactive import Gains, ReactivePI, fixed
 from plant.control.cooling.trial import Policy, Trial, Wrong, start_of
+from plant.jobs.schedule import ScheduledJob
 from plant.site import load_site, site_file_of
 
 NOW = datetime(2026, 4, 14, 10, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Work:
-    nodes: tuple[str, ...]
-    start: datetime
-    end: datetime
-    load_pu: float = 0.92
-    paused: bool = False
+def _job(
+    nodes: tuple[str, ...], start: datetime, end: datetime, load_pu: float = 0.92, paused: bool = False
+) -> ScheduledJob:
+    return ScheduledJob("job", nodes, start, end, load_pu, flexible=False, paused=paused)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +69,12 @@ def _learned(
 
 
 def _decide(
-    layout: Layout, predictor: Predictor, seen: Snapshot, now: Setpoints, jobs: list[Work], **tuning: float
+    layout: Layout,
+    predictor: Predictor,
+    seen: Snapshot,
+    now: Setpoints,
+    jobs: list[ScheduledJob],
+    **tuning: float,
 ) -> Decision:
     return Controller(layout, Tuning(**tuning)).decide(seen, predictor.ahead(jobs), now, now)  # type: ignore[arg-type]  # numbers only
 
@@ -87,7 +90,7 @@ def test_it_learns_what_the_site_file_does_not_say(layout: Layout) -> None:
 
 def test_an_announced_step_is_in_the_forecast_and_an_unannounced_one_is_not(layout: Layout) -> None:
     predictor, _, _ = _learned(layout, 0.0)
-    job = Work(
+    job = _job(
         tuple(f"gpu-{n:03d}" for n in range(33, 97)), NOW + timedelta(minutes=10), NOW + timedelta(hours=3)
     )
     with_job, without = predictor.ahead([job]).liquid_kw.expected, predictor.ahead([]).liquid_kw.expected
@@ -98,7 +101,7 @@ def test_an_announced_step_is_in_the_forecast_and_an_unannounced_one_is_not(layo
 def test_flow_rises_before_the_job_begins_and_only_as_far_as_it_needs(layout: Layout) -> None:
     predictor, seen, now = _learned(layout, 0.0)
     low = replace(now, flow_lpm=np.full(6, 80.0))
-    job = Work(
+    job = _job(
         tuple(f"gpu-{n:03d}" for n in range(33, 97)), NOW + timedelta(minutes=2), NOW + timedelta(hours=3)
     )
     announced = _decide(layout, predictor, seen, low, [job])
@@ -111,7 +114,7 @@ def test_flow_rises_before_the_job_begins_and_only_as_far_as_it_needs(layout: La
 def test_ramps_spread_a_change_over_the_cycles_before_it(layout: Layout) -> None:
     predictor, seen, now = _learned(layout, 0.0)
     low = replace(now, flow_lpm=np.full(6, 80.0), water_c=np.array([24.0]))
-    job = Work(
+    job = _job(
         tuple(f"gpu-{n:03d}" for n in range(33, 129)), NOW + timedelta(minutes=9), NOW + timedelta(hours=3)
     )
     found = _decide(layout, predictor, seen, low, [job], flow_ramp_lpm=4.0, water_down_k=0.2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -11,19 +10,17 @@ import pytest
 from plant.control.cooling import layers
 from plant.control.cooling.controller import least_flow_lpm
 from plant.control.cooling.layout import Layout, layout_of
+from plant.jobs.schedule import ScheduledJob
 from plant.sim import Plant
 from plant.site import load_site, site_file_of
 
 NOW = datetime(2026, 4, 14, 10, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Work:
-    nodes: tuple[str, ...]
-    start: datetime
-    end: datetime
-    load_pu: float = 0.9
-    paused: bool = False
+def _job(
+    nodes: tuple[str, ...], start: datetime, end: datetime, load_pu: float = 0.9, paused: bool = False
+) -> ScheduledJob:
+    return ScheduledJob("job", nodes, start, end, load_pu, flexible=False, paused=paused)
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +37,7 @@ def _minutes(count: float) -> datetime:
     return NOW + timedelta(minutes=count)
 
 
-def _loads(layout: Layout, jobs: list[Work], **running: float) -> layers.ScheduleLayer:
+def _loads(layout: Layout, jobs: list[ScheduledJob], **running: float) -> layers.ScheduleLayer:
     at_now = np.zeros(len(layout.nodes.names))
     for name, load in running.items():
         at_now[layout.nodes.names.index(name.replace("_", "-"))] = load
@@ -48,7 +45,7 @@ def _loads(layout: Layout, jobs: list[Work], **running: float) -> layers.Schedul
 
 
 def test_a_job_brings_its_load_when_it_is_planned(layout: Layout) -> None:
-    found = _loads(layout, [Work(("gpu-040", "gpu-041"), _minutes(10), _minutes(20))])
+    found = _loads(layout, [_job(("gpu-040", "gpu-041"), _minutes(10), _minutes(20))])
     column = found.load_pu[:, layout.nodes.names.index("gpu-040")]
     assert column[:9].max() == 0.0
     assert column[9:19].tolist() == [0.9] * 10
@@ -56,7 +53,7 @@ def test_a_job_brings_its_load_when_it_is_planned(layout: Layout) -> None:
 
 
 def test_what_runs_unannounced_goes_on_and_what_runs_as_planned_ends(layout: Layout) -> None:
-    found = _loads(layout, [Work(("gpu-041",), _minutes(-60), _minutes(5))], gpu_040=0.7, gpu_041=0.6)
+    found = _loads(layout, [_job(("gpu-041",), _minutes(-60), _minutes(5))], gpu_040=0.7, gpu_041=0.6)
     unannounced = found.load_pu[:, layout.nodes.names.index("gpu-040")]
     planned = found.load_pu[:, layout.nodes.names.index("gpu-041")]
     assert set(unannounced) == {0.7}
@@ -65,8 +62,8 @@ def test_what_runs_unannounced_goes_on_and_what_runs_as_planned_ends(layout: Lay
 
 
 def test_a_late_job_is_still_expected_and_a_paused_one_is_not(layout: Layout) -> None:
-    late = _loads(layout, [Work(("gpu-040",), _minutes(-5), _minutes(60))])
-    paused = _loads(layout, [Work(("gpu-040",), _minutes(-5), _minutes(60), paused=True)])
+    late = _loads(layout, [_job(("gpu-040",), _minutes(-5), _minutes(60))])
+    paused = _loads(layout, [_job(("gpu-040",), _minutes(-5), _minutes(60), paused=True)])
     assert set(late.load_pu[:, layout.nodes.names.index("gpu-040")]) == {0.9}
     assert paused.load_pu[:, layout.nodes.names.index("gpu-040")].max() == 0.0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from plant.control.energy.fleet import Ahead, Policy, Pool, run
+from plant.control.energy.fleet import Ahead, Books, OffState, Policy, Pool, run
 from plant.control.energy.lengths import AnswerPredictor, answer_class
 from plant.control.energy.study import reactive
 from plant.inference.trace import Trace
@@ -23,8 +23,8 @@ def seer(rates: np.ndarray, horizon: int = 4) -> Ahead:
     return Ahead(later, later, "seer")
 
 
-def books(pools: list[Pool], policy: Policy, rates: np.ndarray, off: str = "off"):  # type: ignore[no-untyped-def]
-    return run(pools, policy, rates, STEP_S, 60, off)  # type: ignore[arg-type]
+def books(pools: list[Pool], policy: Policy, rates: np.ndarray, off: OffState = "off") -> Books:
+    return run(pools, policy, rates, STEP_S, 60, off)
 
 
 def test_the_fewest_instances_keep_the_rate_and_one_less_does_not(pools: dict[str, Pool]) -> None:
