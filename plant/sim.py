@@ -645,7 +645,7 @@ def _reset_gpu(plant: Plant, state: State, name: str, args: Args) -> None:
 
 def _storage(sign: float) -> Effect:
     def run(plant: Plant, state: State, name: str, args: Args) -> None:
-        state["power_setpoint_kw"] = sign * float(args["power_kw"])
+        state |= {"power_setpoint_kw": sign * float(args["power_kw"]), "hold_kw": 0.0}
         state["left_s"] = 60 * float(args["duration_min"])
 
     return run

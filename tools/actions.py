@@ -331,6 +331,29 @@ _ROWS = (
         reversible=True,
     ),
     ActionSpec(
+        "hold_draw", "Hold the site's draw by storage", ("ess",), "medium",
+        phrase="Hold the site's draw at {target_kw} kW with {asset} for {duration_min} min; base power {base_kw} kW, "
+               "charging below {charge_cap_kw} kW of draw, {keep_pct} % kept",
+        effect="Storage gives what the site draws above the target; below it it runs its base power, where positive "
+               "discharges. Charging never lifts the draw above its cap, and the reserve stays.",
+        rollback="Hand the storage back to its local controller, or set its power to zero.",
+        args=(
+            ArgSpec("target_kw", "number", "kW", "Draw of the site that is held", 1.0, 500000.0, max_limit="site_power_max_kw"),
+            ArgSpec("base_kw", "number", "kW", "Below the target; positive discharges, negative charges", -5000.0, 5000.0,
+                    default=0.0, max_limit="ess_power_max_kw"),
+            ArgSpec("charge_cap_kw", "number", "kW", "Draw that charging does not pass", 0.0, 500000.0, default=0.0,
+                    max_limit="site_power_max_kw"),
+            ArgSpec("keep_pct", "number", "%", "Charge kept for what is above the target", 0.0, 100.0, default=0.0,
+                    min_limit="soc_reserve_pct", max_limit="soc_max_pct"),
+            ArgSpec("duration_min", "number", "min", "For how long", 1.0, 720.0, default=60.0),
+        ),
+        interlocks=("storage_can_hold",),
+        settle_s=60.0,
+        confirm=(Confirm("hold_kw", "target_kw"), Confirm("power_setpoint_kw", "base_kw"),
+                 Confirm("charge_cap_kw", "charge_cap_kw"), Confirm("keep_pct", "keep_pct")),
+        reversible=True,
+    ),
+    ActionSpec(
         "shed_load", "Shed load", ("service", "rack", "pdu"), "high",
         phrase="Shed {power_kw} kW of load on {asset}",
         effect="Takes that much load off; the work it carried stops.",
@@ -362,7 +385,7 @@ _ROWS = (
 )  # fmt: skip
 
 CATALOG: Mapping[str, ActionSpec] = {row.name: row for row in _ROWS}
-LOOP_ACTIONS = frozenset({"scale_pool", "lock_pool_clock", "resume_job", "set_water_temp"})
+LOOP_ACTIONS = frozenset({"hold_draw", "scale_pool", "lock_pool_clock", "resume_job", "set_water_temp"})
 """Called for by control loops (tools/loops) alone: they answer no root cause, and no runbook names them."""
 
 

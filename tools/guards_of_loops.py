@@ -1,4 +1,4 @@
-"""Interlocks of the actions that control loops call for: pools, jobs, facility water, fans."""
+"""Interlocks of the actions that control loops call for: pools, jobs, facility water, storage."""
 
 from __future__ import annotations
 
@@ -133,6 +133,23 @@ def water_below_its_users(s: Situation) -> Iterator[Refusal]:
             return
 
 
+def storage_can_hold(s: Situation) -> Iterator[Refusal]:
+    """Its converter runs and takes what is asked, and there is charge above the reserve or some is taken in."""
+    name, base_kw = s.action.asset, s.arg("base_kw")
+    most_kw = s.limit("ess_power_max_kw", math.inf)
+    reserve = s.limit("soc_reserve_pct", s.limit("soc_min_pct", 10.0))
+    charge_pct = s.metric("soc_pct", math.nan)
+    if s.metric("available", 1.0) < 0.5:
+        yield Refusal("storage_can_hold", f"{name} is out of service", "Reset its converter first")
+    elif base_kw < -most_kw:
+        yield Refusal("storage_can_hold", f"it would charge at {-base_kw:g} kW, at most {most_kw:g} kW allowed",
+                      f"Choose a base power of {-most_kw:g} kW or more")  # fmt: skip
+    elif not (charge_pct > reserve or base_kw < 0.0 or s.arg("keep_pct") > charge_pct):
+        yield Refusal("storage_can_hold", f"the charge is {charge_pct:.0f}%, of which {reserve:g}% stays",
+                      "Charge it first")  # fmt: skip
+
+
 LOOP_GUARDS: tuple[Guard, ...] = (
     job_is_paused, feed_carries_job, pool_has_nodes, pool_carries_load, not_slower_with_queue, water_below_its_users,
+    storage_can_hold,
 )  # fmt: skip

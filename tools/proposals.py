@@ -90,7 +90,7 @@ def _candidates(spec: ActionSpec, start: Asset, site: Site) -> Iterator[Asset]:
     if spec.name == "start_standby_pump":
         yield from _pumps(start, site)
         return
-    if spec.name in ("charge_ess", "discharge_ess"):
+    if spec.name in ("charge_ess", "discharge_ess", "hold_draw"):
         yield from (a for a in site.assets if a.kind == "ess")
         return
     if spec.name == "shed_load":
@@ -210,6 +210,13 @@ def _charge(ess: str, site: Site, read: Read) -> Args:
     return {"power_kw": power_kw, "duration_min": min(60.0, 60 * kwh / max(power_kw, 1.0))}
 
 
+def _hold(ess: str, site: Site, read: Read) -> Args:
+    """What is drawn now, or the contracted peak where that is less; nothing else is asked of the storage."""
+    target_kw = min(_site_load_kw(site, read), site.limits.get("site_power_max_kw", float("inf")))
+    reserve = site.limits.get("soc_reserve_pct", site.limits.get("soc_min_pct", 10.0))
+    return {"target_kw": max(target_kw, 1.0), "charge_cap_kw": 0.0, "keep_pct": reserve}
+
+
 def _shed(asset: str, site: Site, read: Read) -> Args:
     """The excess over the contracted peak, or a tenth of the site's load."""
     load_kw = _site_load_kw(site, read)
@@ -267,5 +274,6 @@ ARGUMENTS: dict[str, Callable[[str, Site, Read], Args]] = {
     "set_supply_temp": _supply_temp,
     "charge_ess": _charge,
     "discharge_ess": _discharge,
+    "hold_draw": _hold,
     "shed_load": _shed,
 }

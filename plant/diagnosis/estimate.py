@@ -47,16 +47,17 @@ _LEVELS = {
     "ups": ("battery_pct",),
     "ats": ("on_source",),
     "feed": ("available",),
-    "ess": ("available", "soc_pct", "power_setpoint_kw"),
+    "ess": ("available", "soc_pct", "power_setpoint_kw", "hold_kw", "charge_cap_kw", "keep_pct", "left_s"),
     "switch": ("up",),
     "storage": ("up",),
 }  # fmt: skip
 """Inputs of the model that telemetry tells, by table: states, setpoints and charges."""
 _SWITCHES = frozenset(
     {"up", "running", "failed", "breaker_closed", "available", "drained", "cordoned", "job_running", "gpus_ok", "psu_ok",
-     "on_source", "valve_open", "parked", "job", "serving_nodes", "fan_setpoint_pu"}
+     "on_source", "valve_open", "parked", "job", "serving_nodes", "fan_setpoint_pu", "power_setpoint_kw", "hold_kw",
+     "charge_cap_kw", "keep_pct", "left_s"}
 )  # fmt: skip
-"""Of those, what is counted or switched: the last reading holds, where for the others the median does."""
+"""Of those, what is counted, switched or ordered: the last reading holds, where for the others the median does."""
 
 
 @dataclass(frozen=True)

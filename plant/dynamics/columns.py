@@ -287,9 +287,13 @@ COLUMNS: dict[str, tuple[Column, ...]] = {
         feed          -1   row of its feed
         available     1    * 1: can run
         power_kw      0    * kW now; positive: discharges into the site
-        power_setpoint_kw 0 * kW asked
+        power_setpoint_kw 0 * kW asked; where a draw is held, besides
         power_max_kw  100  * kW of the PCS
         soc_pct       60   * state of charge
+        hold_kw       0    * draw of the site that it holds; 0: none
+        charge_cap_kw 0    * draw of the site that charging does not pass
+        keep_pct      0    * charge kept for what is above that draw
+        floor_pct     0    lowest charge while a draw is held
         left_s        0    * seconds the setpoint still holds
         capacity_kwh  200  * kWh
         capacity_pu   1    capacity left by imbalance or age

@@ -15,6 +15,7 @@ from typing import Any
 
 from plant.compiled import njit
 from plant.power.gpu import clock_under_cap_pu, gpu_power_w, stretch_at_clock
+from plant.power.policy import HOLD_AIM_PU, LEAST_IMPORT_PU, REFILL_H
 from plant.thermal.air import DESIGN_RISE_K, coil_rise_k, crah_kw_per_k, inlet_c
 from plant.thermal.chiller import cop, dry_cooler_kw, free_share
 from plant.thermal.fluids import kw_per_k
@@ -688,14 +689,18 @@ def _chiller_able_kw(k: Any, fed: bool, water_c: float, dry_bulb_c: float) -> fl
 @stage
 def _storage(s: Any, h: float) -> float:
     """Moves each battery; returns the kJ it loses as heat. Charge stays inside its window."""
-    lost_kj, any_feed = 0.0, _any_feed(s.feed)
+    lost_kj, any_feed, holding_kw = 0.0, _any_feed(s.feed), _holding_kw(s.ess)
+    own_kw = s.site[0].grid_kw + s.site[0].ess_kw
     for i in range(s.ess.size):
         b = s.ess[i]
         kwh = b.capacity_kwh * b.capacity_pu
         runs = b.left_s > 0.0 and b.available > 0.5 and any_feed
-        power = min(b.power_max_kw, max(-b.power_max_kw, b.power_setpoint_kw)) if runs else 0.0
+        holds = runs and b.hold_kw > 0.0
+        asked = _held_kw(b, own_kw, b.power_max_kw / holding_kw, kwh) if holds else b.power_setpoint_kw
+        power = min(b.power_max_kw, max(-b.power_max_kw, asked)) if runs else 0.0
         if power > 0.0:
-            power = min(power, max(0.0, b.soc_pct - b.soc_min_pct) / 100.0 * kwh * b.efficiency * 3600.0 / h)
+            least = max(b.soc_min_pct, b.floor_pct) if holds else b.soc_min_pct
+            power = min(power, max(0.0, b.soc_pct - least) / 100.0 * kwh * b.efficiency * 3600.0 / h)
             b.loss_kw = power * (1.0 / b.efficiency - 1.0)
         else:
             power = -min(
@@ -704,11 +709,40 @@ def _storage(s: Any, h: float) -> float:
             b.loss_kw = -power * (1.0 - b.efficiency)
         b.soc_pct -= 100.0 * (power + b.loss_kw) * h / 3600.0 / kwh
         b.left_s = max(0.0, b.left_s - h)
-        if b.left_s <= 0.0 or not runs or (power == 0.0 and b.power_setpoint_kw != 0.0):
+        if b.left_s <= 0.0 or not runs:
+            b.power_setpoint_kw, b.hold_kw = 0.0, 0.0
+        elif power == 0.0 and not holds:
             b.power_setpoint_kw = 0.0
         b.power_kw = power
         lost_kj += b.loss_kw * h
     return lost_kj
+
+
+@njit(cache=True)
+def _holding_kw(batteries: Any) -> float:
+    """Rating of all that hold a draw."""
+    total = 0.0
+    for i in range(batteries.size):
+        if batteries[i].left_s > 0.0 and batteries[i].available > 0.5 and batteries[i].hold_kw > 0.0:
+            total += batteries[i].power_max_kw
+    return total
+
+
+@njit(cache=True)
+def _held_kw(b: Any, own_kw: float, part: float, kwh: float) -> float:
+    """What a battery gives of `own_kw`, the site's draw without storage a step ago, to hold its draw with its part of
+    the storage: what is above it; else the power asked besides, charging only up to its cap, and energy kept for peaks
+    is refilled within REFILL_H."""
+    base, target_kw = b.power_setpoint_kw, HOLD_AIM_PU * b.hold_kw
+    if b.soc_pct < b.keep_pct:
+        base = min(base, 0.0, (b.soc_pct - b.keep_pct) / 100.0 * kwh / b.efficiency / REFILL_H)
+    if own_kw > target_kw:
+        asked = max((own_kw - target_kw) * part, base)
+    elif base < 0.0:
+        asked = -min(-base, max(min(b.charge_cap_kw, target_kw) - own_kw, 0.0) * part)
+    else:
+        asked = base
+    return float(min(asked, max((1.0 - LEAST_IMPORT_PU) * own_kw, 0.0) * part))
 
 
 @stage

@@ -44,10 +44,20 @@ def _water_temp(plant: Plant, state: State, name: str, args: Args) -> None:
     chillers["water_setpoint_c"][shared] = float(args["temp_c"])
 
 
+def _hold_draw(plant: Plant, state: State, name: str, args: Args) -> None:
+    """The battery's reserve stays; what is kept for peaks lies above it."""
+    state |= {
+        "hold_kw": float(args["target_kw"]), "power_setpoint_kw": float(args["base_kw"]),
+        "charge_cap_kw": float(args["charge_cap_kw"]), "keep_pct": float(args["keep_pct"]),
+        "floor_pct": plant.site.limits.get("soc_reserve_pct", 0.0), "left_s": 60.0 * float(args["duration_min"]),
+    }  # fmt: skip
+
+
 LOOP_EFFECTS: dict[str, Effect] = {
     "pause_job": _job(0.0),
     "resume_job": _job(1.0),
     "scale_pool": _scale_pool,
     "lock_pool_clock": _lock_pool_clock,
     "set_water_temp": _water_temp,
+    "hold_draw": _hold_draw,
 }

@@ -10,6 +10,10 @@ from plant.specs import EssSpec, Tariff
 LEAST_IMPORT_PU = 0.15
 """Share of the draw that always comes from the grid: the draw moves before storage follows, and most connection
 agreements forbid to feed in. GPU sites swing by a tenth from second to second."""
+HOLD_AIM_PU = 0.9985
+"""Of the draw that storage is told to hold: it lags a little behind the load, and what passes that draw is the next one."""
+REFILL_H = 1.0
+"""Energy kept for peaks is refilled within so long."""
 
 
 def rule_kw(

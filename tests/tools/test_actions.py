@@ -40,6 +40,7 @@ VOCABULARY = [
     "close_leak_valve",
     "charge_ess",
     "discharge_ess",
+    "hold_draw",
     "shed_load",
     "open_ticket",
     "page",

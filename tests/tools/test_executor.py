@@ -200,7 +200,7 @@ def test_every_action_of_the_catalog_can_run_on_the_simulated_site(bench: Bench,
     about = {"cap_gpu_power": "gpu-20", "lock_gpu_clock": "gpu-20", "drain_node": "gpu-20", "cordon_node": "gpu-20",
              "pause_job": "gpu-20", "migrate_job": "gpu-20", "reset_gpu": "gpu-20", "set_coolant_flow": "cdu-2",
              "set_supply_temp": "cdu-2", "start_standby_pump": "cdu-1-pump-a", "close_leak_valve": "leak-r-05",
-             "charge_ess": "ess-1", "discharge_ess": "feed-a", "shed_load": "feed-a",
+             "charge_ess": "ess-1", "discharge_ess": "feed-a", "hold_draw": "feed-a", "shed_load": "feed-a",
              "resume_job": "gpu-20", "set_water_temp": "cdu-1"}  # fmt: skip
     if name == "resume_job":
         bench.plant.apply("pause_job", "gpu-20", {})

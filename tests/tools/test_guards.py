@@ -67,6 +67,7 @@ PUMP_A_FAILED = fault("coolant_pump_failure", "cdu-1-pump-a")
 
 RESUME = action("resume_job", "gpu-20")
 PAUSED = write("gpu-20", job_running=0.0)
+HOLD = action("hold_draw", "ess-1", target_kw=300.0, keep_pct=30.0)
 SLOWER = action("lock_pool_clock", "pool-chat", clock_mhz=1200.0)
 
 REFUSED = [
@@ -121,6 +122,10 @@ REFUSED = [
     ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=26.0), "Choose at most 25 C"),
     ("water_below_its_users", write("cdu-1", supply_setpoint_c=25.0), action("set_water_temp", "chiller-1", temp_c=21.5),
      "Choose at most 21 C"),
+    ("storage_can_hold", write("ess-1", available=0.0), HOLD, "out of service"),
+    ("storage_can_hold", write("ess-1", soc_pct=30.0), HOLD, "Charge it first"),
+    ("storage_can_hold", nothing, action("hold_draw", "ess-1", target_kw=300.0, keep_pct=30.0, base_kw=-130.0),
+     "at most 100 kW"),
 ]  # fmt: skip
 
 ALLOWED = [
@@ -157,6 +162,8 @@ ALLOWED = [
     ("not_slower_with_queue", nothing, SLOWER),
     ("not_slower_with_queue", write("pool-chat", queue=40.0), action("lock_pool_clock", "pool-chat", clock_mhz=1980.0)),
     ("water_below_its_users", nothing, action("set_water_temp", "chiller-1", temp_c=21.0)),
+    ("storage_can_hold", nothing, HOLD),
+    ("storage_can_hold", write("ess-1", soc_pct=30.0), action("hold_draw", "ess-1", target_kw=300.0, keep_pct=40.0)),
 ]  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from plant.control.peak.follow import Meter, Order, follow_paths, setpoint_kw
 from plant.control.peak.levers import Cut, Pause, best_pauses, merit_order, paused
 from plant.control.peak.need import least_targets_kw
 from plant.control.peak.paths import roughness_kw
-from plant.control.peak.planner import Decision, Situation, Tuning, decide, forced_kw, paths_of
+from plant.control.peak.planner import Decision, Situation, Tuning, decide, forced_kw, lasting, paths_of
 from plant.control.peak.terms import checked, month_end, month_start, prices_ahead
 from plant.jobs.schedule import ScheduledJob
 from plant.specs import Tariff
@@ -37,10 +37,12 @@ from tools.loops.peak_site import (
     Unit,
     cuts_of,
     flexible_jobs,
+    held_by,
     job_kw,
     jobs_kw,
     paused_jobs,
     shares,
+    still_holds,
     together,
     units_of,
 )
@@ -66,6 +68,8 @@ UPPER = 0.8
 """Quantile of the next step's load that a fixed power is set for: a battery without a follower of its own must not
 lag behind the load."""
 NEARLY_ALL = 0.98
+SLACK_PU = 0.01
+"""A draw that storage holds is read within so much of it at best."""
 WIDEN, NARROW, WIDEST = 1.06, 0.995, 3.0
 """Factors of the bands after a miss and after a hit: they hold still where nine of ten readings are inside."""
 
@@ -243,10 +247,18 @@ class PeakLoop:
         order, hours = decision.order, decision.hours
         planned = decision.plan.power_kw[0]
         grid, stored = follow_paths(loads, hours, planned, order, storage, now.stored_kwh)
-        power_kw = _fixed_power(now, order, storage, loads)
+        kept, hours_kept = lasting(decision, storage) if units else (order, 0.0)
+        due = {one.name: held_by(one, storage, kept) for one in units if one.follows}
+        due_kw = shares(units, _fixed_power(now, order, storage, loads), STEP_S / 3600.0)
         return Outlook(
             at=at, now=now, decision=decision, storage=storage, units=tuple(units), tariff=tariff,
-            without_kw=without, grid_kw=grid, stored_kwh=stored, due_kw=shares(units, power_kw, STEP_S / 3600.0),
+            without_kw=without, grid_kw=grid, stored_kwh=stored,
+            due_kw={name: kw for name, kw in due_kw.items() if name not in due},
+            due_orders={
+                one.name: due[one.name] for one in units
+                if one.follows and not still_holds(one, due[one.name], self.cycle_s)
+            },
+            order_h=hours_kept,
             pauses=tuple(pauses), cuts=self._cuts(now, grid), resumes=self._resumes(at, now, order, loads),
         )  # fmt: skip
 
@@ -288,10 +300,25 @@ class PeakLoop:
         curve = next((one for one in plan.curves if one.name == GRID), None)
         if own is None or curve is None or plan.local:
             return ()
-        moved = sum(_signed_kw(move) for move in plan.moves if move.at <= plan.made)
-        expected, low, high = (max(kw[0] - moved, 0.0) for kw in (own.expected, own.low, own.high))
+        expected, low, high = (self._drawn(plan, kw[0]) for kw in (own.expected, own.low, own.high))
+        low, high = min(low, (1.0 - SLACK_PU) * expected), max(high, (1.0 + SLACK_PU) * expected)
         return (Foreseen(loop=self.name, at=plan.made, due=due, name=GRID, expected=expected, low=low, high=high,
                          unit="kW"),)  # fmt: skip
+
+    def _drawn(self, plan: LoopPlan, own_kw: float) -> float:
+        """Draw of the grid at such a draw without storage, by what the plan moves now and what batteries hold."""
+        due = [move for move in plan.moves if move.at <= plan.made]
+        own_kw -= sum(_signed_kw(move) for move in due)
+        ordered = {move.asset: _order_of(move) for move in due if move.action == "hold_draw"}
+        units = [one for one in units_of(self.ports.site, Sensing(self.ports, plan.made)) if one.follows]
+        held = [(one, order) for one in units if (order := ordered.get(one.name, one.runs)) is not None]
+        rating_kw = sum(one.storage.power_kw for one, _ in held)
+        given = 0.0
+        for one, order in held:
+            part = one.storage.power_kw / rating_kw
+            mine = replace(order, target_kw=order.target_kw * part, charge_cap_kw=order.charge_cap_kw * part)
+            given += setpoint_kw(mine, own_kw * part, Meter(), one.storage, one.stored_kwh)
+        return max(own_kw - given, 0.0)
 
     def learn(self, observed: Sequence[Observed]) -> None:
         """Bands grow wider after each miss and narrower after each hit."""
@@ -351,6 +378,12 @@ def _fixed_power(now: Situation, order: Order, storage: Storage, loads: FloatArr
 def _signed_kw(move: Move) -> float:
     sign = {"discharge_ess": 1.0, "charge_ess": -1.0}.get(move.action, 0.0)
     return sign * float(move.args.get("power_kw", 0.0))
+
+
+def _order_of(move: Move) -> Order:
+    """Without energy kept, which shows within a quarter of an hour only where the battery is nearly empty."""
+    args = {name: float(arg) for name, arg in move.args.items()}
+    return Order(args["base_kw"], args["target_kw"], args["charge_cap_kw"])
 
 
 def _no_forecast(site: str) -> Trouble:

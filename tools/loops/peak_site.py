@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plant.capacity import node_full_kw
 from plant.control.peak.battery import NO_WEAR, Storage, storage_of, wear_of
+from plant.control.peak.follow import Order, stands
 from plant.control.peak.levers import (
     BATCH_PER_KWH,
     BATCH_PU,
@@ -27,7 +29,7 @@ from setpoint.contracts.site import Site
 from setpoint.errors import UsageError
 from tools.loops.ports import LoopPorts
 from tools.loops.sensing import Sensing, named
-from tools.readings import value
+from tools.readings import Reading, value
 
 FloatArray = NDArray[np.float64]
 RESTART_S = 300.0
@@ -35,6 +37,8 @@ RESTART_S = 300.0
 CHECKPOINT_S = 1800.0
 """Between two checkpoints of a job that the site file does not describe."""
 SMALLEST_BATCH = 32
+LATE_S = 120.0
+"""A cycle may be so late."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,12 @@ class Unit:
     storage: Storage
     stored_kwh: float
     soh_pu: float
+    follows: bool = False
+    """Its converter can hold a draw by itself (`hold_draw`)."""
+    runs: Order | None = None
+    """The draw it holds now, and what besides."""
+    left_s: float = 0.0
+    """That it still does."""
 
     @property
     def above_kwh(self) -> float:
@@ -76,8 +86,20 @@ def units_of(site: Site, sensing: Sensing) -> list[Unit]:
                 instead="plans without it", remedy="Reset its converter, or wait for it", blocks=False,
             ))  # fmt: skip
             continue
-        units.append(_unit(site, name, soc_pct))
+        units.append(_held(_unit(site, name, soc_pct), sensing.ports.read(name)))
     return units
+
+
+def _held(unit: Unit, reading: Reading | None) -> Unit:
+    """With what its converter says of the draw it holds."""
+    if reading is None or "hold_kw" not in reading.values or unit.storage is NOTHING:
+        return unit
+    target_kw, said = value(reading, "hold_kw", 0.0), partial(value, reading)
+    order = Order(
+        base_kw=said("power_setpoint_kw", 0.0), target_kw=target_kw, charge_cap_kw=said("charge_cap_kw", 0.0),
+        keep_kwh=unit.storage.kwh(said("keep_pct", 0.0)),
+    )  # fmt: skip
+    return replace(unit, follows=True, runs=order if target_kw > 0.0 else None, left_s=said("left_s", 0.0))
 
 
 def _unit(site: Site, name: str, soc_pct: float) -> Unit:
@@ -129,6 +151,20 @@ def _able_kw(unit: Unit, gives: bool, hours: float) -> float:
     if gives:
         return min(unit.storage.power_kw, unit.above_kwh * unit.storage.eta_discharge / hours)
     return min(unit.storage.power_kw, unit.room_kwh / unit.storage.eta_charge / hours)
+
+
+def held_by(unit: Unit, storage: Storage, order: Order) -> Order:
+    """A unit's part of an order for all: of power by its rating, of energy by its capacity."""
+    part, size = unit.storage.power_kw / storage.power_kw, unit.storage.capacity_kwh / storage.capacity_kwh
+    keep_kwh = min(max(order.keep_kwh * size, unit.storage.low_kwh), unit.storage.high_kwh)
+    return replace(order, base_kw=order.base_kw * part, keep_kwh=keep_kwh)
+
+
+def still_holds(unit: Unit, wanted: Order, cycle_s: float) -> bool:
+    """Whether what it holds outlasts the next cycle and does as well as what is wanted."""
+    return unit.runs is not None and unit.left_s > cycle_s + LATE_S and stands(
+        unit.runs, wanted, unit.storage, unit.stored_kwh
+    )  # fmt: skip
 
 
 # ---- the schedule -----------------------------------------------------------------------------------------------

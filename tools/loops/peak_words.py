@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plant.control.peak.battery import Storage
+from plant.control.peak.follow import BASE_PU, KEEP_PU, OTHER_PU, Order
 from plant.control.peak.levers import Cut, Pause
 from plant.control.peak.planner import Decision, Situation
 from plant.jobs.schedule import ScheduledJob
@@ -24,7 +25,8 @@ from setpoint.contracts.loops import (
     SolverNote,
     Watch,
 )
-from tools.loops.peak_site import Unit, cut_args
+from tools.actions import CATALOG
+from tools.loops.peak_site import Unit, cut_args, held_by
 from tools.loops.ports import LoopPorts
 
 FloatArray = NDArray[np.float64]
@@ -32,6 +34,8 @@ GRID = "site.grid_kw"
 NO_BATTERY = "no battery, jobs as scheduled"
 LEAST_PU = 0.02
 """Of a battery's rating: less is not worth a move."""
+LEAST_MIN = 60.0
+"""An order is given for so long at least."""
 MOST_BLOCKS = 8
 """Later moves that a plan tells."""
 
@@ -52,7 +56,11 @@ class Outlook:
     """(S, K): with the plan."""
     stored_kwh: FloatArray
     due_kw: dict[str, float]
-    """Of each battery for the next step; positive discharges."""
+    """Of each battery that holds one power, for the next step; positive discharges."""
+    due_orders: dict[str, Order]
+    """Of each battery that holds a draw by itself, where what it holds does not do."""
+    order_h: float
+    """So long the plan asks for such an order."""
     pauses: tuple[Pause, ...]
     cuts: tuple[Cut, ...]
     resumes: tuple[ScheduledJob, ...]
@@ -176,8 +184,10 @@ def _curves(look: Outlook) -> tuple[Curve, ...]:
 def _moves(ports: LoopPorts, look: Outlook, facts: dict[str, str]) -> Iterator[Move]:
     for unit in look.units:
         kw = look.due_kw.get(unit.name, 0.0)
-        if abs(kw) >= max(LEAST_PU * unit.storage.power_kw, 1.0):
-            yield _storage_move(look, unit.name, look.at, kw, look.step_s / 60.0, facts)
+        if unit.name in look.due_orders:
+            yield _hold_move(look, unit, look.at, look.due_orders[unit.name], look.order_h, facts)
+        elif abs(kw) >= max(LEAST_PU * unit.storage.power_kw, 1.0):
+            yield _power_move(look, unit, look.at, kw, look.step_s / 3600.0, facts)
     yield from _later_blocks(look, facts)
     for pause in look.pauses:
         at = look.at + timedelta(seconds=pause.start_step * look.step_s)
@@ -197,21 +207,48 @@ def _moves(ports: LoopPorts, look: Outlook, facts: dict[str, str]) -> Iterator[M
         yield Move(at=look.at, action=cut.action, asset=cut.service, args=cut_args(ports, cut), why=why)
 
 
-def _storage_move(
-    look: Outlook, name: str, at: datetime, kw: float, minutes: float, facts: dict[str, str]
+def _hold_move(
+    look: Outlook, unit: Unit, at: datetime, order: Order, hours: float, facts: dict[str, str]
 ) -> Move:
-    """One setpoint of one battery, held for so long."""
+    """A draw that one battery holds by itself."""
+    store, most_min = unit.storage, CATALOG["hold_draw"].args[-1].maximum or 0.0
+    keep_pct = float(store.soc_pct(min(max(order.keep_kwh, store.low_kwh), store.high_kwh)))
+    base_kw = min(max(order.base_kw, -store.power_kw), store.power_kw)
+    args: dict[str, float | int | str | bool] = {
+        "target_kw": round(order.target_kw, 1), "base_kw": round(base_kw, 1),
+        "charge_cap_kw": round(min(order.charge_cap_kw, order.target_kw), 1), "keep_pct": round(keep_pct, 1),
+        "duration_min": round(min(max(60.0 * hours, LEAST_MIN) + look.step_s / 60.0, most_min), 1),
+    }  # fmt: skip
+    so_far = facts["month's peak so far"]
+    why = f"The month's peak so far is {so_far}, {facts['expected peak']} are expected {facts['expected peak time']}; "
+    if base_kw >= LEAST_PU * store.power_kw:
+        why += f"a kWh costs {_price(look, at)} now, {facts['cheapest price']} in the cheapest hour."
+    elif base_kw <= -LEAST_PU * store.power_kw:
+        why += f"a kWh costs {_price(look, at)} now, {facts['dearest price']} in the dearest hour."
+    else:
+        why += f"storage keeps {keep_pct:.0f} % for what is above the target."
+    return Move(at=at, action="hold_draw", asset=unit.name, args=args, why=why)
+
+
+def _power_move(
+    look: Outlook, unit: Unit, at: datetime, kw: float, hours: float, facts: dict[str, str]
+) -> Move:
+    """One power of one battery, for so long."""
     power = round(abs(kw), 1)
-    args: dict[str, float | int | str | bool] = {"power_kw": power, "duration_min": round(minutes, 1)}
+    args: dict[str, float | int | str | bool] = {"power_kw": power, "duration_min": round(60.0 * hours, 1)}
     if kw < 0.0:
         why = f"Charging draws at most {facts['charge cap']} in all, so it makes no peak; {facts['kept']} are kept for ride-through and bursts."
-        return Move(at=at, action="charge_ess", asset=name, args=args, why=why)
-    price = look.now.prices[round((at - look.at).total_seconds() / look.step_s)]
+        return Move(at=at, action="charge_ess", asset=unit.name, args=args, why=why)
     why = (
-        f"The draw is held at {facts['target']}; a kWh costs {price:.4g} {look.tariff.currency} in that hour, "
+        f"The draw is held at {facts['target']}; a kWh costs {_price(look, at)} in that hour, "
         f"{facts['cheapest price']} in the cheapest."
     )
-    return Move(at=at, action="discharge_ess", asset=name, args=args, why=why)
+    return Move(at=at, action="discharge_ess", asset=unit.name, args=args, why=why)
+
+
+def _price(look: Outlook, at: datetime) -> str:
+    price = look.now.prices[round((at - look.at).total_seconds() / look.step_s)]
+    return f"{price:.4g} {look.tariff.currency}"
 
 
 def _later_blocks(look: Outlook, facts: dict[str, str]) -> Iterator[Move]:
@@ -227,12 +264,14 @@ def _later_blocks(look: Outlook, facts: dict[str, str]) -> Iterator[Move]:
         if sign[begin]:
             told += 1
             at = look.at + timedelta(seconds=begin * look.step_s)
-            minutes = (end - begin) * look.step_s / 60.0
+            hours, mean_kw = (end - begin) * look.step_s / 3600.0, float(power[begin:end].mean())
+            order = replace(look.decision.order, base_kw=mean_kw)
             for unit in look.units:
-                share = unit.storage.power_kw / look.storage.power_kw
-                kw = float(power[begin:end].mean()) * share
-                if abs(kw) >= 1.0:
-                    yield _storage_move(look, unit.name, at, kw, minutes, facts)
+                kw = mean_kw * unit.storage.power_kw / look.storage.power_kw
+                if unit.follows:
+                    yield _hold_move(look, unit, at, held_by(unit, look.storage, order), hours, facts)
+                elif abs(kw) >= 1.0:
+                    yield _power_move(look, unit, at, kw, hours, facts)
         begin = end
 
 
@@ -285,9 +324,13 @@ def _notes(look: Outlook) -> tuple[str, ...]:
     notes = [
         "The demand charge is paid for the calendar month's highest quarter of an hour; what lies below the peak so far "
         "is free.",
-        "Between two plans a battery without a follower of its own holds one power, set for a load that four of five "
-        "paths stay below.",
     ]
+    if any(not unit.follows for unit in look.units):
+        notes.append("Between two plans a battery that cannot hold a draw by itself holds one power, set for a load that "
+                     "four of five paths stay below.")  # fmt: skip
+    if any(unit.follows for unit in look.units):
+        notes.append(f"An order stands until the plan differs: by {OTHER_PU:.0%} of the draw, {BASE_PU:.0%} of a "
+                     f"battery's rating or {KEEP_PU:.0%} of its usable energy.".replace("%", " %"))  # fmt: skip
     if look.unknown_days > 0.0:
         notes.append(f"The first {look.unknown_days:.1f} days of this month are not among the readings; a higher peak then "
                      "would make the target higher.")  # fmt: skip

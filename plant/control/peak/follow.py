@@ -7,18 +7,16 @@ own cap. Demand is metered as a mean over a quarter of an hour, so what went ove
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plant.control.peak.battery import Storage
+from plant.power.policy import HOLD_AIM_PU, REFILL_H
 
 FloatArray = NDArray[np.float64]
-AIM_PU = 0.9985
-"""Of the target: the layer lags a little behind the load, and what passes the target is the next one."""
-REFILL_H = 1.0
-"""Energy kept for peaks is refilled within so long."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,34 @@ class Order:
     least_import_kw: float = 0.0
     keep_kwh: float = 0.0
     """Stored energy kept for peaks: below it nothing is given for the price's sake, and it is refilled."""
+
+
+OTHER_PU, BASE_PU, KEEP_PU = 0.01, 0.3, 0.1
+"""An order stands while target and cap differ by less than that share of the target, base power by less than that share
+of the rating, and energy kept by less than that share of what can be used."""
+NO_BASE_PU = 0.02
+"""Of the rating: less base power is none."""
+
+
+def stands(running: Order, wanted: Order, storage: Storage, stored_kwh: float) -> bool:
+    """Whether the running order does as well as the wanted one, so that nobody need be asked anew."""
+    near_kw = OTHER_PU * wanted.target_kw
+    charges = wanted.base_kw < 0.0 or stored_kwh < wanted.keep_kwh
+    return (
+        abs(running.target_kw - wanted.target_kw) <= near_kw
+        and _base_stands(running.base_kw, wanted.base_kw, storage.power_kw)
+        and abs(running.keep_kwh - wanted.keep_kwh) <= KEEP_PU * storage.usable_kwh
+        and (abs(running.charge_cap_kw - wanted.charge_cap_kw) <= near_kw or not charges)
+    )
+
+
+def _base_stands(running_kw: float, wanted_kw: float, rating_kw: float) -> bool:
+    """Of one sign and near; to charge faster than wanted does no harm, since the cap holds."""
+    signs = [
+        0 if abs(kw) < NO_BASE_PU * rating_kw else math.copysign(1, kw) for kw in (running_kw, wanted_kw)
+    ]
+    faster_kw = running_kw - wanted_kw if signs[1] < 0 else abs(running_kw - wanted_kw)
+    return signs[0] == signs[1] and faster_kw <= BASE_PU * rating_kw
 
 
 @dataclass
@@ -67,7 +93,7 @@ def setpoint_kw(order: Order, draw_kw: float, meter: Meter, storage: Storage, st
     >>> [setpoint_kw(order, draw, Meter(), s, 500.0) for draw in (4000.0, 4800.0, 5400.0)]
     [-300.0, -100.0, 407.5]
     """
-    allowed = meter.allowed_kw(AIM_PU * order.target_kw)
+    allowed = meter.allowed_kw(HOLD_AIM_PU * order.target_kw)
     if draw_kw > allowed:
         wanted = max(draw_kw - allowed, _base_kw(order, storage, stored_kwh))
     else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from plant.control.peak.battery import Storage
-from plant.control.peak.follow import Order
+from plant.control.peak.follow import NO_BASE_PU, Order
 from plant.control.peak.need import least_targets_kw, needed_kwh
 from plant.control.peak.paths import draws, sample_paths
 from plant.control.peak.programme import Plan, Problem, solve
@@ -126,6 +126,19 @@ def decide(now: Situation, storage: Storage, tuning: Tuning) -> Decision:
     cap = CHARGE_PU * min(sure, now.load_peak_kw, now.most_import_kw)
     order = Order(plan.base_kw, target, cap, problem.least_import_kw, float(keep[0]))
     return Decision(order, plan, loads, hours)
+
+
+def lasting(decision: Decision, storage: Storage) -> tuple[Order, float]:
+    """The order for as long as the plan's base power keeps its sign, at its mean, and the hours of that. What the plan
+    gives above the target is left to the real-time layer."""
+    planned, order = decision.plan.power_kw[0], decision.order
+    above = np.maximum(decision.loads_kw.mean(axis=0) - order.target_kw, 0.0)
+    besides = np.where(planned > 0.0, np.maximum(planned - above, 0.0), planned)
+    sign = np.where(np.abs(besides) < NO_BASE_PU * storage.power_kw, 0.0, np.sign(besides))
+    other = np.flatnonzero(sign != sign[0])
+    end = int(other[0]) if other.size else sign.size
+    base = float(np.average(besides[:end], weights=decision.hours[:end])) if sign[0] else 0.0
+    return replace(order, base_kw=base), float(decision.hours[:end].sum())
 
 
 def paths_of(now: Situation, tuning: Tuning) -> FloatArray:

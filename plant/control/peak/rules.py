@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from plant.control.peak.battery import Storage, Wear, storage_of
-from plant.control.peak.follow import AIM_PU, Order
+from plant.control.peak.follow import Order
 from plant.control.peak.need import least_targets_kw
 from plant.control.peak.online import Case, Ran, ran, run
 from plant.control.peak.programme import Problem, solve
+from plant.power.policy import HOLD_AIM_PU
 from plant.power.tariff import Schedule, dispatch, naive_schedule, price_series
 
 FloatArray = NDArray[np.float64]
@@ -82,7 +83,7 @@ class Known:
 
     def order(self, at: int, stored_kwh: float, grid_kw: FloatArray) -> Order:
         """See `online.Policy`."""
-        peak_kw = self._peak_kw / AIM_PU
+        peak_kw = self._peak_kw / HOLD_AIM_PU
         return Order(float(self._power_kw[at]), peak_kw, peak_kw)
 
 

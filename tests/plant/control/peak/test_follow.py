@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plant.control.peak.battery import Storage
-from plant.control.peak.follow import AIM_PU, Meter, Order, follow_paths, setpoint_kw
+from plant.control.peak.follow import Meter, Order, follow_paths, setpoint_kw
 from plant.control.peak.levers import FlexibleJob, Pause, best_pauses, paused
 from plant.control.peak.need import least_targets_kw, needed_kwh
 from plant.control.peak.paths import draws, roughness_kw, sample_paths
+from plant.power.policy import HOLD_AIM_PU
 
 STORE = Storage(200.0, 80.0, 360.0, 400.0, 0.95, 0.95, 1.2, 1.0)
 
@@ -21,7 +22,7 @@ def order(**changes: float) -> Order:
 
 
 def test_above_the_target_storage_gives_the_excess() -> None:
-    assert setpoint_kw(order(), 1100.0, Meter(), STORE, 300.0) == pytest.approx(1100.0 - AIM_PU * 1000.0)
+    assert setpoint_kw(order(), 1100.0, Meter(), STORE, 300.0) == pytest.approx(1100.0 - HOLD_AIM_PU * 1000.0)
 
 
 def test_charging_never_lifts_the_draw_above_its_cap() -> None:
