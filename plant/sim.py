@@ -369,14 +369,18 @@ class Plant:
     ) -> dict[str, dict[str, float]]:
         """Do one catalog action; returns the asset's readings before and after.
 
-        The same non-empty `key` is applied once: later calls return what was noted then.
+        The same non-empty `key` is applied once: later calls return what was noted then. Tickets and calls may be about
+        what the plant does not have, such as the site itself. Raises KeyError for any other action there.
         """
         if key and key in self.journal:
             return self.journal[key]
-        target = self._name(asset)
-        before = dict(self.telemetry(target).values)
-        EFFECTS[name](self, self.state[target], target, args)
-        done = {"before": before, "after": dict(self.telemetry(target).values)}
+        if name in TELLS and self.site.find(asset) is None:
+            done: dict[str, dict[str, float]] = {"before": {}, "after": {}}
+        else:
+            target = self._name(asset)
+            before = dict(self.telemetry(target).values)
+            EFFECTS[name](self, self.state[target], target, args)
+            done = {"before": before, "after": dict(self.telemetry(target).values)}
         if key:
             self.journal[key] = done
         return done
@@ -707,3 +711,5 @@ EFFECTS: dict[str, Effect] = {
     "page": _count("pages"),
     **LOOP_EFFECTS,
 }
+TELLS = frozenset({"open_ticket", "page"})
+"""These only tell people."""

@@ -26,6 +26,7 @@ class Meter:
 METERS = (
     Meter("grid_kwh", "grid energy", "kWh", -1),
     Meter("it_kwh", "IT energy", "kWh", 0),
+    Meter("serving_kwh", "of it nodes of serving pools", "kWh", 0, part=True),
     Meter("cooling_kwh", "cooling energy", "kWh", -1),
     Meter("pump_kwh", "of it pumps", "kWh", 0, part=True),
     Meter("fan_kwh", "of it fans", "kWh", 0, part=True),

@@ -33,6 +33,15 @@ class Meters:
                             if metric == "power_kw" and kinds.get(asset) == kind], np.int64)
             for name, kind in (("pump_kwh", "pump"), ("fan_kwh", "crah"), ("chiller_kwh", "chiller"))
         }  # fmt: skip
+        serving = {node for pool in site.pools for node in pool.nodes}
+        self._parts["serving_kwh"] = np.array(
+            [
+                k
+                for k, (asset, metric) in enumerate(history.keys)
+                if metric == "power_kw" and asset in serving
+            ],
+            np.int64,
+        )
         self._inlets = history.columns("inlet_temp_c")
         limit_ms = site.limits.get("ttft_slo_ms", SLO_MS)
         slo = {pool.name: pool.ttft_slo_ms for pool in site.pools}

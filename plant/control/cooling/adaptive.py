@@ -1,4 +1,4 @@
-"""Two small learners that go on all the time: least squares that forgets, and intervals that keep their promise."""
+"""Small learners that go on all the time: least squares that forgets, and intervals that keep their promise."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ SORT_EVERY = 10
 """The quantiles are taken anew after so many scorings."""
 STEP = 0.01
 """By how much a miss or a hit moves the level (gamma of Gibbs and Candes)."""
+SHARE_STEP, MOST_SHARE = 0.05, 10.0
+"""The same of a column's share, as its logarithm, and how far a share may go."""
 
 
 @dataclass
@@ -127,12 +129,14 @@ class Band:
         self._sort()
         return max(0.0, _quantile(self._sorted, 1.0 - chance))
 
-    def score(self, errors: Sequence[float] | FloatArray, half: float) -> None:
-        """Errors that came due of one prediction time, and the half width that was told with them."""
-        found = [float(e) for e in errors if np.isfinite(e)]
+    def score(self, errors: Sequence[float] | FloatArray, half: float | FloatArray) -> None:
+        """Errors that came due of one prediction time, and the half width or widths that were told with them."""
+        came = np.asarray(errors, float)
+        known = np.isfinite(came)
+        found = came[known].tolist()
         if not found:
             return
-        hits = sum(abs(e) <= half for e in found)
+        hits = int((np.abs(came) <= half)[known].sum())
         self.inside, self.scored = self.inside + hits, self.scored + len(found)
         self.aim = min(0.5, max(0.001, self.aim + STEP * ((1.0 - self.level) - (1.0 - hits / len(found)))))
         self.errors.extend(found)
@@ -158,6 +162,32 @@ class Band:
         if isinstance(errors, list):
             self.errors.extend(float(e) for e in errors)
             self._since = SORT_EVERY
+
+
+@dataclass
+class Shares:
+    """Widths of single columns as shares of a common one. Each grows with its own misses and shrinks with its hits, so
+    that it holds the level by itself: a loop that serves requests is rougher than one that trains."""
+
+    level: float
+    values: FloatArray
+    """(columns,)"""
+
+    def learn(self, errors: FloatArray, half: FloatArray) -> None:
+        """Errors of one moment and the half widths told, (columns,) each; what is not finite teaches nothing."""
+        missed = np.abs(errors) > half
+        step = SHARE_STEP * (missed - (1.0 - self.level))
+        moved = self.values * np.exp(np.where(np.isfinite(errors), step, 0.0))
+        self.values = np.clip(moved, 1.0 / MOST_SHARE, MOST_SHARE)
+
+    def state(self) -> dict[str, object]:
+        return {"shares": self.values.tolist()}
+
+    def restore(self, saved: Mapping[str, object]) -> None:
+        """Takes over what fits; ignores what does not."""
+        kept = saved.get("shares")
+        if isinstance(kept, list) and len(kept) == len(self.values):
+            self.values = np.clip(np.asarray(kept, float), 1.0 / MOST_SHARE, MOST_SHARE)
 
 
 def _quantile(ordered: FloatArray, share: float) -> float:

@@ -15,7 +15,7 @@ from datetime import datetime
 import numpy as np
 from numpy.typing import NDArray
 
-from plant.control.cooling.adaptive import Band, Errors, LeastSquares
+from plant.control.cooling.adaptive import Band, Errors, LeastSquares, Shares
 from plant.control.cooling.layers import (
     RACK_LITRES_PU,
     HeatLayer,
@@ -137,7 +137,8 @@ class _Told:
     features: dict[str, FloatArray]
     physics: dict[str, FloatArray]
     expected: dict[str, FloatArray]
-    half: dict[str, float]
+    half: dict[str, FloatArray]
+    half_gpu: float
     gpu_w: FloatArray
     gpu_bias_c: FloatArray
     base: dict[str, dict[str, FloatArray]]
@@ -175,6 +176,11 @@ class Predictor:
             for h in self.horizons
         }
         self.bands = {(q, h): Band(level, prior=0.1) for q in self._rated for h in self.horizons}
+        self._shares = {
+            (q, h): Shares(level, np.ones(len(rated)))
+            for q, rated in self._rated.items()
+            for h in self.horizons
+        }
         self.gpu_bands = {h: Band(level, prior=3.0) for h in self.horizons}
         self._gpu = LeastSquares(np.zeros((loops, 2)), np.array([4.0, 9.0]), noise=0.25)
         self._coil = LeastSquares(np.ones((halls, 1)), np.array([0.01]), noise=0.01)
@@ -279,11 +285,13 @@ class Predictor:
         """What was told of this moment, against what is read."""
         for h, told in self._waiting.pop(self._count, []):
             for q, rated in self._rated.items():
-                self.bands[q, h].score((read[q] - told.expected[q]) / rated, told.half[q])
+                error = (read[q] - told.expected[q]) / rated
+                self.bands[q, h].score(error, told.half[q])
+                self._shares[q, h].learn(error, told.half[q])
                 self._rest[q, h].learn_together(told.features[q], (read[q] - told.physics[q]) / rated)
             nominal = self._nominal_gpu(seen, told.expected["liquid"], told.gpu_w)
             error = seen.gpu_c - nominal - told.gpu_bias_c
-            self.gpu_bands[h].score(error, told.half["gpu"])
+            self.gpu_bands[h].score(error, told.half_gpu)
             if self.errors is not None:
                 self._compare(self.errors, h, told, {**read, "gpu": seen.gpu_c}, error)
 
@@ -340,11 +348,15 @@ class Predictor:
             features[h] = common.copy()
             features[h][:, 3] = (physics[h - 1] - now) / rated
         rest = self._between(np.array([features[h] @ self._rest[q, h].weights[0] for h in self.horizons]))
-        half = self._between([self.bands[q, h].half() for h in self.horizons])[:, None] * rated
+        half = self._between(np.array([self._half(q, h) for h in self.horizons])) * rated
         above = self._between([self.bands[q, h].above(self.chance) for h in self.horizons])[:, None] * rated
         expected = np.maximum(physics + rest * rated, 0.0)
         most = np.maximum(TOP_PU * self._corrected(q, full)[0], expected[0])
         return Quantity(expected, half, above, most, nominal), features
+
+    def _half(self, q: str, h: int) -> FloatArray:
+        """(columns,), half widths of the interval, of the rated heat."""
+        return np.asarray(self.bands[q, h].half() * self._shares[q, h].values, np.float64)
 
     def _features(self, q: str) -> FloatArray:
         """(columns, FEATURES): constant, deviation now, its mean of a quarter of an hour, the step to come (filled in by
@@ -382,7 +394,7 @@ class Predictor:
                 {q: features[q][h] for q in features},
                 {q: self._corrected(q, quantities[q].physics[k]) for q in quantities},
                 {q: quantities[q].expected[k] for q in quantities},
-                {q: self.bands[q, h].half() for q in quantities} | {"gpu": self.gpu_bands[h].half()},
+                {q: self._half(q, h) for q in quantities}, self.gpu_bands[h].half(),
                 made.gpu_w[k], made.gpu_bias_c[k], base,
             )  # fmt: skip
             self._waiting.setdefault(self._count + h, []).append((h, told))
@@ -394,6 +406,7 @@ class Predictor:
         return {
             "grey": {q: m.state() for q, m in self._grey.items()},
             "rest": {f"{q}.{h}": m.state() for (q, h), m in self._rest.items()},
+            "shares": {f"{q}.{h}": s.state() for (q, h), s in self._shares.items()},
             "bands": {f"{q}.{h}": b.state() for (q, h), b in self.bands.items()},
             "gpu_bands": {str(h): b.state() for h, b in self.gpu_bands.items()},
             "gpu": self._gpu.state(), "coil": self._coil.state(), "air_gpu_k": self._air_gpu_k.tolist(),
@@ -410,10 +423,13 @@ class Predictor:
         if isinstance(hotter, list) and len(hotter) == len(self._air_gpu_k):
             self._air_gpu_k = np.asarray(hotter, float)
 
-    def _learners(self) -> dict[tuple[str, str], LeastSquares | Band]:
+    def _learners(self) -> dict[tuple[str, str], LeastSquares | Band | Shares]:
         """All that learns, by its place in `state`."""
-        found: dict[tuple[str, str], LeastSquares | Band] = {("grey", q): m for q, m in self._grey.items()}
+        found: dict[tuple[str, str], LeastSquares | Band | Shares] = {
+            ("grey", q): m for q, m in self._grey.items()
+        }
         found |= {("rest", f"{q}.{h}"): m for (q, h), m in self._rest.items()}
+        found |= {("shares", f"{q}.{h}"): s for (q, h), s in self._shares.items()}
         found |= {("bands", f"{q}.{h}"): b for (q, h), b in self.bands.items()}
         found |= {("gpu_bands", str(h)): b for h, b in self.gpu_bands.items()}
         return found | {("gpu", ""): self._gpu, ("coil", ""): self._coil}
