@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,38 @@ SLO_MS = 500.0
 """Time to first token of a pool whose file gives none."""
 
 
-class Meters:
-    """Adds up rows of `DaysHistory`, ten seconds each."""
+class DemandMeter:
+    """The utility's meter: means of quarters of an hour of the clock, and the highest of each calendar month."""
 
-    def __init__(self, site: Site, history: DaysHistory) -> None:
-        self._site, self._tariff = site, site.tariff
+    def __init__(self, zone: ZoneInfo) -> None:
+        self._zone = zone
+        self._quarter, self._kws, self._seconds = -1, 0.0, 0.0
+        self.by_month: dict[str, float] = {}
+        """kW, by "2026-03"."""
+
+    def add(self, grid_kw: FloatArray, last: datetime) -> float:
+        """Draws ten seconds each, the last at that moment; returns the mean of a quarter that ends with them, else 0."""
+        quarter = int((last.timestamp() - 1e-3) // QUARTER_S)
+        if quarter != self._quarter:
+            self._quarter, self._kws, self._seconds = quarter, 0.0, 0.0
+        self._kws += float(grid_kw.sum()) * STEP_S
+        self._seconds += STEP_S * len(grid_kw)
+        if self._seconds < QUARTER_S - 1e-6:
+            return 0.0
+        mean, month = self._kws / self._seconds, self.month(last)
+        self.by_month[month] = max(self.by_month.get(month, 0.0), mean)
+        return mean
+
+    def month(self, last: datetime) -> str:
+        """That what ends at this moment counts for."""
+        return f"{(last - timedelta(microseconds=1)).astimezone(self._zone):%Y-%m}"
+
+
+class Meters:
+    """Adds up rows of `DaysHistory`, ten seconds each. `demand` has run since before the first of them."""
+
+    def __init__(self, site: Site, history: DaysHistory, demand: DemandMeter) -> None:
+        self._site, self._tariff, self._demand = site, site.tariff, demand
         place = history.places
         self._totals = {
             name: place[SITE, name] for name in ("grid_kw", "it_kw", "cooling_kw", "ess_kw", HOTTEST)
@@ -56,10 +84,11 @@ class Meters:
         )  # fmt: skip
         self._late_s = np.zeros(len(self._pools))
         self._hottest_c = self._inlet_c = -np.inf
-        self._quarter, self._quarter_kws, self._quarter_s, self._peak_kw = -1, 0.0, 0.0, 0.0
+        self._peak_kw = 0.0
+        self._month_h: dict[str, float] = {}
 
-    def add(self, rows: FloatArray, last: datetime) -> None:
-        """Rows of one minute or less, the last at that moment."""
+    def add(self, rows: FloatArray, last: datetime, quarter_kw: float) -> None:
+        """Rows of one minute or less, the last at that moment; the quarter of an hour that ends with them, else 0."""
         hours, add = STEP_S / 3600.0, self._sum
         totals = {name: rows[:, place] for name, place in self._totals.items()}
         kwh = float(totals["grid_kw"].sum()) * hours
@@ -72,6 +101,7 @@ class Meters:
         for name, places in self._parts.items():
             add[name] += float(rows[:, places].sum()) * hours
         self._bill(totals["grid_kw"], kwh, last)
+        self._peak_kw = max(self._peak_kw, quarter_kw)
         self._heat(rows, totals[HOTTEST])
         self._serve(rows)
 
@@ -81,13 +111,8 @@ class Meters:
         price = self._tariff.price_at(hour) if kwh >= 0 else self._tariff.export_price_per_kwh
         self._sum["energy_cost"] += kwh * price
         self._sum["carbon_kg"] += max(kwh, 0.0) * self._tariff.carbon_g_per_kwh / 1000.0
-        quarter = int((last.timestamp() - 1e-3) // QUARTER_S)
-        if quarter != self._quarter:
-            self._quarter, self._quarter_kws, self._quarter_s = quarter, 0.0, 0.0
-        self._quarter_kws += float(grid_kw.sum()) * STEP_S
-        self._quarter_s += STEP_S * len(grid_kw)
-        if self._quarter_s >= QUARTER_S - 1e-6:
-            self._peak_kw = max(self._peak_kw, self._quarter_kws / self._quarter_s)
+        month = self._demand.month(last)
+        self._month_h[month] = self._month_h.get(month, 0.0) + STEP_S * len(grid_kw) / 3600.0
 
     def _heat(self, rows: FloatArray, hottest_c: FloatArray) -> None:
         self._hottest_c = max(self._hottest_c, float(hottest_c.max()))
@@ -103,11 +128,15 @@ class Meters:
         self._late_s += STEP_S * late.sum(axis=0)
 
     def read(self) -> dict[str, float]:
-        """By name, unit at the end. Money in the tariff's currency; the demand charge is the share of a month's that the
-        time stands for. A quarter of an hour that is not over counts for no peak."""
+        """By name, unit at the end. Money in the tariff's currency. Demand is charged by the highest quarter of an hour of
+        the calendar month, days before the first one counted in, for the share of the month that the time stands for. A
+        quarter that is not over counts for no peak."""
         add = self._sum
         hours = add["seconds"] / 3600.0
-        demand = self._tariff.demand_per_kw_month * self._peak_kw * hours / HOURS_A_MONTH
+        kw_months = sum(
+            self._demand.by_month.get(name, 0.0) * h / HOURS_A_MONTH for name, h in self._month_h.items()
+        )
+        demand = self._tariff.demand_per_kw_month * kw_months
         found = {name: value for name, value in add.items() if name not in ("seconds", "requests_late")}
         return found | {
             "hours": hours, "peak_kw": self._peak_kw, "demand_cost": demand, "bill": add["energy_cost"] + demand,

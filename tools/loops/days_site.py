@@ -28,7 +28,7 @@ from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from setpoint.errors import BackendError, InputError, UsageError
 from tools.loops.days_history import SITE, STEP_S, DaysHistory
-from tools.loops.days_meters import Meters
+from tools.loops.days_meters import DemandMeter, Meters
 from tools.loops.maintenance_site import parts_of
 from tools.loops.ports import LoopPorts
 from tools.readings import Reading
@@ -86,10 +86,12 @@ class DaysSite:
             [self.history.places[a.lower(), m] for a, m in self._wear.blurred] if self._wear else []
         )
         self._blur = np.zeros(len(self._blurred))
+        self._demand = DemandMeter(site.zone)
+        self._grid_at = self.history.places[SITE, "grid_kw"]
         self._meters: Meters | None = None
         self._show_jobs()
         self._go_to(self.start)
-        self._meters, self._done_before_h = Meters(site, self.history), self._jobs.done_node_h()
+        self._meters, self._done_before_h = Meters(site, self.history, self._demand), self._jobs.done_node_h()
 
     # ---- the adapter --------------------------------------------------------------------------------------------
 
@@ -246,8 +248,9 @@ class DaysSite:
             if self._wear is not None:
                 rows[:, self._blurred] = np.clip(rows[:, self._blurred] + self._blur, *self._wear.bounds)
             self.history.take(rows, self.now, minute=self._steps % per_minute == 0)
+            quarter_kw = self._demand.add(rows[:, self._grid_at], self.now)
             if self._meters is not None:
-                self._meters.add(rows, self.now)
+                self._meters.add(rows, self.now, quarter_kw)
 
     def _turn_minute(self) -> None:
         """What the minute brings: requests, weather, jobs."""
