@@ -5,7 +5,8 @@ Twelve billing periods of 28 days by the minute: three kinds of site under four 
 seeds 101 and 102. Then 14 days of public request rates (ServeGen m-large) as 4 MW and 6 MW that follow them, 2 MW and
 4 MWh of storage: no history, no clue, ten-minute means. Every strategy has the same battery model with its losses and
 the same 15-minute meter; plan and threshold rule have the same real-time layer, which sees the load a minute late (of
-the public rates, whose steps are the meter's, in the step itself). Wear is priced alike for all. Energy that is missing
+the public rates, whose steps are the meter's, in the step itself). "Orders that stand" plans each quarter of an hour, as
+the loop on a site does, and renews what storage holds only where the plan differs. Wear is priced alike for all. Energy that is missing
 in store at the end is paid for.
 """
 
@@ -26,7 +27,7 @@ import numpy as np
 
 from plant.control.peak.battery import NO_WEAR, Wear, storage_of, wear_of
 from plant.control.peak.loads import cases, kepco
-from plant.control.peak.online import Case, Policy, Ran, Receding, for_flex, run
+from plant.control.peak.online import Case, Policy, Ran, Receding, Standing, for_flex, run
 from plant.control.peak.planner import Tuning
 from plant.control.peak.rules import Threshold, none, perfect, time_of_use
 from plant.inference.trace import read_rates
@@ -58,6 +59,12 @@ class Row:
     hours_a_second: float
     """Simulated hours for each second."""
     waited_h: float = 0.0
+    asked_a_day: float = 0.0
+    """Orders a person would be asked for."""
+
+
+LOOP_S = 900.0
+"""From plan to plan, as the loop on a site plans."""
 
 
 def tried(
@@ -70,9 +77,12 @@ def tried(
     yield _row(case, idle, idle, best)
     yield _row(case, time_of_use(case, wear), idle, best)
 
-    def ours(on: Case, name: str, flex: bool = False) -> tuple[Ran, float]:
+    def planner(on: Case, flex: bool = False) -> Receding:
         step_s = max(900.0, case.step_s) if case.meter_s >= 900.0 else case.step_s
-        policy = Receding(on, storage, step_s=step_s, tuning=tuning or Tuning(), flex=flex)
+        return Receding(on, storage, step_s=step_s, tuning=tuning or Tuning(), flex=flex)
+
+    def ours(on: Case, name: str, flex: bool = False) -> tuple[Ran, float]:
+        policy = planner(on, flex)
         return run(on, policy, name, storage, every_s, wear), policy.waited_h
 
     rule: Policy = Threshold(case, storage)
@@ -80,6 +90,10 @@ def tried(
         case, run(case, rule, "threshold rule, tuned on the days before", storage, every_s, wear), idle, best
     )
     yield _row(case, ours(case, "Setpoint")[0], idle, best)
+    standing = Standing(planner(case), max(LOOP_S, case.step_s))
+    ran_so = run(case, standing, "Setpoint, orders that stand", storage, standing.every_s, wear)
+    days = case.load_kw.size * case.step_s / 86400.0
+    yield replace(_row(case, ran_so, idle, best), asked_a_day=standing.asked / days)
     if case.flexible:
         found, waited_h = ours(for_flex(case), "Setpoint, jobs may wait", flex=True)
         yield _row(case, found, idle, best, waited_h)
@@ -145,6 +159,7 @@ def _table(rows: Sequence[Row]) -> Iterator[str]:
         yield (
             f"  {row.strategy:52s}{row.peak_kw:9,.0f}{-row.peak_less_pu:8.1%}{-row.bill_less_pu:8.2%}"
             f"{-row.total_less_pu:9.2%}{row.of_perfect:9.0%}"
+            + (f"   {row.asked_a_day:.1f} orders a day" if row.asked_a_day else "")
         )
 
 
@@ -164,6 +179,11 @@ def _summary(rows: Sequence[Row]) -> Iterator[str]:
         yield (
             f"  {strategy:44s} peak {parts[0]}, bill {parts[1]}, of perfect foresight {parts[2]}, "
             f"not worse than no battery in {better} of {len(own)}"
+            + (
+                f", {np.mean([row.asked_a_day for row in own]):.1f} orders a day"
+                if own[0].asked_a_day
+                else ""
+            )
         )
     ours = [row for row in rows if row.solve_ms]
     if ours:

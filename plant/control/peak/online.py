@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from plant.control.forecast.model import Bands, Forecaster
 from plant.control.peak.battery import Storage, Wear
-from plant.control.peak.follow import Meter, Order, setpoint_kw
+from plant.control.peak.follow import Meter, Order, setpoint_kw, stands
 from plant.control.peak.levers import FlexibleJob, Pause, best_pauses, paused
 from plant.control.peak.need import least_targets_kw
 from plant.control.peak.paths import roughness_kw
-from plant.control.peak.planner import Decision, Situation, Tuning, decide, forced_kw, paths_of
+from plant.control.peak.planner import Decision, Situation, Tuning, decide, forced_kw, lasting, paths_of
 from plant.power.ess import Ess, ess_step
 from plant.power.tariff import Bill, bill, months, price_series
 from plant.specs import Tariff
@@ -302,6 +302,37 @@ class Receding:
         return round(86400.0 / self.step_s)
 
 
+@dataclass
+class Standing:
+    """An order stands until the plan differs or its time is over, as a person is asked for it (`tools.loops.peak_loop`)."""
+
+    policy: Receding
+    every_s: float
+    """From plan to plan."""
+    asked: int = 0
+    _running: Order | None = None
+    _left_h: float = 0.0
+
+    def order(self, at: int, stored_kwh: float, grid_kw: FloatArray) -> Order:
+        """See Policy."""
+        self.policy.order(at, stored_kwh, grid_kw)
+        decision, storage = self.policy.last, self.policy.storage
+        assert decision is not None
+        wanted, hours = lasting(decision, storage)
+        every_h = self.every_s / 3600.0
+        self._left_h -= every_h
+        if (
+            self._running is None
+            or self._left_h < every_h
+            or not stands(self._running, wanted, storage, stored_kwh)
+        ):
+            self._running, self._left_h = wanted, min(max(hours, LEAST_H) + every_h, MOST_H)
+            self.asked += 1
+        return self._running
+
+
+LEAST_H, MOST_H = 1.0, 12.0
+"""That an order is given for."""
 LOST_H = 1200.0 / 3600.0
 """Work done again after a pause: half of half an hour between checkpoints, and five minutes to start."""
 

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from plant.power.tariff import bill
+from plant.power.tariff import HOURS_A_MONTH, bill
 from plant.site import Site, load_site, site_file_of
 from setpoint.contracts import Action
 from setpoint.errors import BackendError, InputError, UsageError
+from tools.loops.days_meters import DemandMeter
 from tools.loops.days_site import DaysSite
 from tools.telemetry import quality
 from tools.windows import BlockHistory, readings
@@ -288,3 +289,21 @@ def test_a_drained_serving_node_takes_no_jobs_node(days: DaysSite) -> None:
     assert all(set(task.nodes) <= set(days.site.pools[0].nodes) for name, task in days._jobs.scheduler.tasks.items()
                if name.startswith("pool-chat/"))  # fmt: skip
     assert days.plant.number("pool-chat", "healthy_nodes") == 6.0
+
+
+def test_the_months_highest_quarter_before_the_days_is_charged_too(demo: Site) -> None:
+    """Storage that charges at full power for a quarter on the eve makes the demand of the days after."""
+    meter = DemandMeter(demo.zone)
+    rows = np.full(6, 500.0)
+    for minute in range(15):
+        mean = meter.add(rows, START + timedelta(minutes=minute + 1))
+    assert mean == pytest.approx(500.0)
+    days = DaysSite(demo, START + timedelta(days=1), warm_days=1.0)
+    before_kw = days._demand.by_month[meter.month(START)]
+    days.settle(3600)
+    told = days.meters()
+    assert told["peak_kw"] <= before_kw
+    assert told["demand_cost"] == pytest.approx(
+        demo.tariff.demand_per_kw_month * max(before_kw, told["peak_kw"]) / HOURS_A_MONTH
+    )
+    assert 0.0 < told["serving_kwh"] < told["it_kwh"]

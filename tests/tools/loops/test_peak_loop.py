@@ -273,3 +273,70 @@ def test_on_a_simulated_site_the_plan_is_done_as_it_stands() -> None:
         reading = days.read("ess-1")
         assert reading is not None
         assert reading.values["soc_pct"] >= guarded - 0.5
+
+
+# ---- batteries that hold a draw by themselves --------------------------------------------------------------------
+
+
+FOLLOWS = {"soc_pct": 60.0, "available": 1.0, "power_kw": 0.0, "power_setpoint_kw": 0.0, "hold_kw": 0.0,
+           "charge_cap_kw": 0.0, "keep_pct": 0.0, "left_s": 0.0}  # fmt: skip
+
+
+def due(plan: LoopPlan) -> list[Any]:
+    return [move for move in plan.moves if move.at <= plan.made and move.asset == "ess-1"]
+
+
+def running(move: Any, **changes: float) -> dict[str, float]:
+    """What such a battery shows once the order is carried out."""
+    args = {name: float(value) for name, value in move.args.items()}
+    shown = {"hold_kw": args["target_kw"], "power_setpoint_kw": args["base_kw"], "charge_cap_kw": args["charge_cap_kw"],
+             "keep_pct": args["keep_pct"], "left_s": 60.0 * args["duration_min"]}  # fmt: skip
+    return FOLLOWS | shown | changes
+
+
+def test_a_battery_that_can_is_told_the_draw_to_hold() -> None:
+    found = turned(make(ports(site(), own_kw(), readings={"ess-1": FOLLOWS})))
+    (move,) = due(found)
+    assert move.action == "hold_draw"
+    assert move.args["keep_pct"] >= 20.0
+    assert move.args["duration_min"] >= 60.0
+    assert {one.action for one in found.moves} == {"hold_draw"}
+    for one in found.moves:
+        assert validate(Action(name=one.action, asset=one.asset, args=dict(one.args)), site())
+
+
+def test_nobody_is_asked_again_while_the_order_does() -> None:
+    (move,) = due(turned(make(ports(site(), own_kw(), readings={"ess-1": FOLLOWS}))))
+    again = turned(make(ports(site(), own_kw(), readings={"ess-1": running(move)})))
+    assert due(again) == []
+    for changes in ({"left_s": 600.0}, {"hold_kw": 0.9 * float(move.args["target_kw"])}, {"keep_pct": 85.0}):
+        other = turned(make(ports(site(), own_kw(), readings={"ess-1": running(move, **changes)})))
+        assert [one.action for one in due(other)] == ["hold_draw"], changes
+
+
+def test_what_it_foresees_counts_the_draw_that_is_held() -> None:
+    (move,) = due(turned(make(ports(site(), own_kw(), readings={"ess-1": FOLLOWS}))))
+    low = running(move, hold_kw=950.0, power_setpoint_kw=0.0, soc_pct=80.0)
+    loop = make(ports(site(), own_kw(), readings={"ess-1": low}))
+    plan = turned(loop)
+    asked = plan.model_copy(update={"moves": ()})
+    (seen,) = loop.foresee(asked)
+    assert plan.forecasts[0].expected[0] > 960.0
+    assert seen.expected == pytest.approx(950.0, rel=0.005)
+
+
+def test_two_batteries_share_an_order_by_their_ratings() -> None:
+    assets = [*site().model_dump()["assets"]]
+    second = {
+        "name": "ess-2",
+        "kind": "ess",
+        "on": ["feed-a"],
+        "spec": {"power_kw": 100, "capacity_kwh": 200},
+    }
+    readings = {"ess-1": FOLLOWS, "ess-2": FOLLOWS | {"soc_pct": 50.0}}
+    evening = NOW + timedelta(hours=6)
+    two = ports(site(assets=[*assets, second]), own_kw(), readings=readings, now=evening)
+    plan = turned(make(two), evening)
+    first, other = (next(one for one in plan.moves if one.asset == name) for name in ("ess-1", "ess-2"))
+    assert first.args["base_kw"] == pytest.approx(2.0 * float(other.args["base_kw"]), abs=0.2)
+    assert first.args["target_kw"] == other.args["target_kw"]

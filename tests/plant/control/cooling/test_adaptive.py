@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import pytest
 
-from plant.control.cooling.adaptive import Band, LeastSquares
+from plant.control.cooling.adaptive import Band, LeastSquares, Shares
 
 
 def test_each_model_finds_its_own_weights() -> None:
@@ -76,3 +77,21 @@ def test_without_errors_the_prior_speaks_and_state_travels() -> None:
     assert other.half() == band.half()
     other.restore({"errors": "nonsense", "aim": None})
     assert other.half() == band.half()
+
+
+def test_each_column_holds_the_level_by_itself() -> None:
+    """One column is ten times as rough as the other: with one width for both, one would always hold and one never."""
+    rng, shares = np.random.default_rng(4), Shares(0.9, np.ones(2))
+    hits = []
+    for step in range(3000):
+        errors, half = rng.normal(0.0, [0.1, 1.0]), 0.6 * shares.values
+        shares.learn(errors, half)
+        if step > 500:
+            hits.append(np.abs(errors) <= half)
+    assert np.mean(hits, axis=0) == pytest.approx([0.9, 0.9], abs=0.02)
+    shares.learn(np.array([np.nan, 0.0]), np.ones(2))
+    other = Shares(0.9, np.ones(2))
+    other.restore(json.loads(json.dumps(shares.state())))
+    assert other.values == pytest.approx(shares.values)
+    other.restore({"shares": [1.0, 2.0, 3.0]})
+    assert other.values == pytest.approx(shares.values)

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plant.control.peak.battery import Storage
-from plant.control.peak.follow import Meter, Order, follow_paths, setpoint_kw
+from plant.control.peak.follow import Meter, Order, follow_paths, setpoint_kw, stands
 from plant.control.peak.levers import FlexibleJob, Pause, best_pauses, paused
 from plant.control.peak.need import least_targets_kw, needed_kwh
 from plant.control.peak.paths import draws, roughness_kw, sample_paths
@@ -47,6 +47,26 @@ def test_energy_kept_for_bursts_is_not_sold_and_is_refilled() -> None:
     selling = order(base_kw=150.0, keep_kwh=250.0)
     assert setpoint_kw(selling, 800.0, Meter(), STORE, 300.0) == 150.0
     assert setpoint_kw(selling, 800.0, Meter(), STORE, 200.0) == pytest.approx(-50.0 / 0.95)
+
+
+@pytest.mark.parametrize(
+    ("change", "same"),
+    [
+        ({}, True), ({"target_kw": 1008.0}, True), ({"target_kw": 1012.0}, False), ({"target_kw": 985.0}, False),
+        ({"base_kw": 150.0}, True), ({"base_kw": 30.0}, False), ({"base_kw": 0.0}, False), ({"base_kw": -100.0}, False),
+        ({"keep_kwh": 90.0}, True), ({"keep_kwh": 130.0}, False), ({"charge_cap_kw": 900.0}, True),
+    ],
+)  # fmt: skip
+def test_an_order_stands_until_the_plan_differs(change: dict[str, float], same: bool) -> None:
+    running = order(base_kw=100.0, keep_kwh=100.0)
+    assert stands(running, order(**({"base_kw": 100.0, "keep_kwh": 100.0} | change)), STORE, 300.0) is same
+
+
+def test_to_charge_faster_than_wanted_does_no_harm_and_slower_does() -> None:
+    fast, slow = order(base_kw=-200.0), order(base_kw=-80.0)
+    assert stands(fast, slow, STORE, 300.0)
+    assert not stands(slow, fast, STORE, 300.0)
+    assert not stands(slow, order(base_kw=-80.0, charge_cap_kw=900.0), STORE, 300.0)
 
 
 def test_paths_are_followed_within_power_and_energy() -> None:

@@ -13,7 +13,7 @@ from plant.control.peak.battery import Storage, storage_of
 from plant.control.peak.bench import interval, main, servegen
 from plant.control.peak.levers import FlexibleJob, Pause
 from plant.control.peak.loads import KINDS, TARIFFS, case_of, cases, jobs_of
-from plant.control.peak.online import Case, Ran, Receding, for_flex, run
+from plant.control.peak.online import Case, Ran, Receding, Standing, for_flex, run
 from plant.control.peak.rules import Threshold, none, perfect, time_of_use
 from setpoint.errors import InputError
 
@@ -48,6 +48,15 @@ def test_the_future_changes_nothing_that_was_done_before(short: Case, store: Sto
 
 def test_no_peak_is_made_that_would_not_have_been(short: Case, ours: Ran) -> None:
     assert ours.bill.peak_kw <= none(short).bill.peak_kw + 1e-6
+
+
+def test_orders_that_stand_make_no_peak_and_are_few(short: Case, store: Storage) -> None:
+    standing = Standing(Receding(short, store), 900.0)
+    ran = run(short, standing, "standing", store, 900.0, store.wear)
+    assert ran.solves == 0
+    assert 2 <= standing.asked <= 40
+    assert standing.asked < len(standing.policy.seconds) / 4
+    assert ran.bill.peak_kw <= none(short).bill.peak_kw + 1e-6
 
 
 def test_the_battery_keeps_its_window(short: Case, ours: Ran) -> None:
