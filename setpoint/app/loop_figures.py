@@ -81,7 +81,9 @@ def figures(run: LoopRun) -> list[Figure]:
     """Those that were counted, in the order of the table; meters that it does not know are left out."""
     found = []
     for one in METERS:
-        if one.name in run.meters:
+        if one.name in run.meters and not (
+            one.part and run.meters[one.name] == 0.0 == run.without.get(one.name)
+        ):
             unit = run.currency if one.unit == MONEY else one.unit
             read, other = run.meters[one.name], run.without.get(one.name)
             found.append(Figure(one.name, one.words, unit, read, other, one.sense))
@@ -95,7 +97,7 @@ def headline(run: LoopRun) -> list[str]:
     if run.without:
         better = [
             _better(known[n])
-            for n in ("grid_kwh", "bill", "peak_kw", "cooling_kwh", "carbon_kg")
+            for n in ("grid_kwh", "bill", "billed_kw", "cooling_kwh", "carbon_kg")
             if _is(known, n, "better")
         ]
         said.append(

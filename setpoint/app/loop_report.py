@@ -40,7 +40,7 @@ from setpoint.app.plan_views import trouble_words
 from setpoint.app.still_page import render_still, write_still
 
 STYLES = ("report.css", "plant.css", "small.css", "plan.css")
-TILES = ("grid_kwh", "bill", "peak_kw", "cooling_kwh", "hottest_gpu_c", "slo_late_share")
+TILES = ("grid_kwh", "bill", "billed_kw", "cooling_kwh", "hottest_gpu_c", "slo_late_share")
 FIRST_TRACKS = ("site.grid_kw", "site.it_kw", "site.cooling_kw", "site.gpu_temp_max_c", "site.ess_kw")
 MOST_CAME, MOST_REASONS, MOST_FLAGS, MOST_TROUBLES = 6, 40, 30, 60
 
@@ -62,8 +62,9 @@ def render_loop_report(run: LoopRun) -> str:
     """The page as text."""
     zone, rows, days = ZoneInfo(run.zone), figures(run), days_of(run)
     by_name = {one.name: one for one in rows}
-    first = [run.series[name] for name in FIRST_TRACKS if name in run.series]
-    rest = [track for name, track in run.series.items() if name not in FIRST_TRACKS]
+    moving = {name: track for name, track in run.series.items() if _moves(track)}
+    first = [moving[name] for name in FIRST_TRACKS if name in moving]
+    rest = [track for name, track in moving.items() if name not in FIRST_TRACKS]
     foreseen, worst = came(run.cycles), worst_day(days)
     shown = {
         "run": run, "zone": zone, "said": headline(run), "figures": rows, "days": days, "worst": worst,
@@ -105,6 +106,11 @@ def percent_or_figure(value: float, unit: str) -> str:
 def day_words(day: Day) -> str:
     """`Sat 14 Mar`."""
     return f"{day.day:%a %d %b}"
+
+
+def _moves(track: Track) -> bool:
+    """Whether anything happened there: storage at rest all along is no picture."""
+    return any(value == value and value != 0.0 for value in (*track.with_loop, *track.without))
 
 
 def _drawn(tracks: Sequence[Track], run: LoopRun) -> list[Markup]:

@@ -139,7 +139,8 @@ class Meters:
         demand = self._tariff.demand_per_kw_month * kw_months
         found = {name: value for name, value in add.items() if name not in ("seconds", "requests_late")}
         return found | {
-            "hours": hours, "peak_kw": self._peak_kw, "demand_cost": demand, "bill": add["energy_cost"] + demand,
+            "hours": hours, "peak_kw": self._peak_kw, "billed_kw": kw_months * HOURS_A_MONTH / hours if hours else 0.0,
+            "demand_cost": demand, "bill": add["energy_cost"] + demand,
             "hottest_gpu_c": self._hottest_c, "rack_inlet_max_c": self._inlet_c,
             "slo_late_s": float(self._late_s.sum()),
             "slo_late_share": add["requests_late"] / add["requests"] if add["requests"] else 0.0,

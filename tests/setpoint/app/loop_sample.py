@@ -110,9 +110,9 @@ def sample_run(days: int = 14, **changes: object) -> LoopRun:
     """`days` days from Saturday noon, an hour between two cycles."""
     pairs = [cycle_at(MADE + timedelta(hours=k), k) for k in range(24 * days)]
     cycles = tuple(cycle for cycle, _ in pairs)
-    meters = {"grid_kwh": 318_000.0, "it_kwh": 270_000.0, "cooling_kwh": 21_000.0, "bill": 41_200.0, "peak_kw": 1131.0,
+    meters = {"grid_kwh": 318_000.0, "it_kwh": 270_000.0, "cooling_kwh": 21_000.0, "bill": 41_200.0, "peak_kw": 1131.0, "billed_kw": 1131.0,
               "carbon_kg": 98_000.0, "hottest_gpu_c": 82.4, "slo_late_share": 0.004, "requests": 3.1e6, "gpu_over_limit_s": 0.0}  # fmt: skip
-    without = meters | {"grid_kwh": 321_000.0, "bill": 43_900.0, "peak_kw": 1201.0, "hottest_gpu_c": 82.0,
+    without = meters | {"grid_kwh": 321_000.0, "bill": 43_900.0, "peak_kw": 1201.0, "billed_kw": 1201.0, "hottest_gpu_c": 82.0,
                         "slo_late_share": 0.003}  # fmt: skip
     fields: dict[str, object] = {
         "names": ("peak",), "site": "hall-1024", "seed": 7, "start": MADE, "end": MADE + timedelta(days=days),

@@ -32,7 +32,7 @@ def test_what_became_less_and_what_became_worse_stand_first(run: LoopRun, text: 
     first, second, third = headline(run)
     assert first == (
         "Against the same days without: grid energy 318,000 kWh (-0.9 %), bill 41,200 EUR (-6.2 %) and "
-        "peak of a quarter of an hour 1,131 kW (-5.8 %)."
+        "billed peak 1,131 kW (-5.8 %)."
     )
     assert second == "Worse than without: requests beyond their SLO 0.4 % instead of 0.3 %."
     assert third.startswith("336 cycles put 327 proposals to review: ")

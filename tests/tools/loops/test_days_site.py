@@ -303,6 +303,7 @@ def test_the_months_highest_quarter_before_the_days_is_charged_too(demo: Site) -
     days.settle(3600)
     told = days.meters()
     assert told["peak_kw"] <= before_kw
+    assert told["billed_kw"] == pytest.approx(max(before_kw, told["peak_kw"]))
     assert told["demand_cost"] == pytest.approx(
         demo.tariff.demand_per_kw_month * max(before_kw, told["peak_kw"]) / HOURS_A_MONTH
     )
