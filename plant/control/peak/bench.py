@@ -5,8 +5,8 @@ Twelve billing periods of 28 days by the minute: three kinds of site under four 
 seeds 101 and 102. Then 14 days of public request rates (ServeGen m-large) as 4 MW and 6 MW that follow them, 2 MW and
 4 MWh of storage: no history, no clue, ten-minute means. Every strategy has the same battery model with its losses and
 the same 15-minute meter; plan and threshold rule have the same real-time layer, which sees the load a minute late (of
-the public rates, whose steps are the meter's, in the step itself). "Orders that stand" plans each quarter of an hour, as
-the loop on a site does, and renews what storage holds only where the plan differs. Wear is priced alike for all. Energy that is missing
+the public rates, whose steps are the meter's, in the step itself). "Orders that stand" renews
+what storage holds only where the plan differs, as the loop on a site does. Wear is priced alike for all. Energy that is missing
 in store at the end is paid for.
 """
 
@@ -63,10 +63,6 @@ class Row:
     """Orders a person would be asked for."""
 
 
-LOOP_S = 900.0
-"""From plan to plan, as the loop on a site plans."""
-
-
 def tried(
     case: Case, *, every_s: float, wear: Wear | None = None, tuning: Tuning | None = None
 ) -> Iterator[Row]:
@@ -90,7 +86,7 @@ def tried(
         case, run(case, rule, "threshold rule, tuned on the days before", storage, every_s, wear), idle, best
     )
     yield _row(case, ours(case, "Setpoint")[0], idle, best)
-    standing = Standing(planner(case), max(LOOP_S, case.step_s))
+    standing = Standing(planner(case), every_s)
     ran_so = run(case, standing, "Setpoint, orders that stand", storage, standing.every_s, wear)
     days = case.load_kw.size * case.step_s / 86400.0
     yield replace(_row(case, ran_so, idle, best), asked_a_day=standing.asked / days)

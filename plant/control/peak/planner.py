@@ -44,6 +44,8 @@ class Tuning:
     """Of the usable energy: so much at most is kept always for a burst as the worst of the history."""
     sight_h: float = 2.5
     """Energy for peaks is kept so long ahead, without counting on a refill."""
+    levels: int = 3
+    """Draws up to which charging is weighed."""
     month_quantile: float = 0.5
     """Of the peaks that the rest of the billing period may force anyhow: nothing is shaved below it."""
     short_price_pu: float = 1.0
@@ -96,6 +98,8 @@ class Decision:
     """(S, K'): the paths it was made for."""
     hours: FloatArray
     """(K',): length of each of its steps."""
+    fine_h: float = 0.0
+    """Planned at the full step for so long."""
 
     @property
     def grid_kw(self) -> FloatArray:
@@ -108,7 +112,52 @@ def decide(now: Situation, storage: Storage, tuning: Tuning) -> Decision:
     """The order for the next minutes. With a programme that finds nothing the battery rests and only holds the peak
     so far; `plan.status` says it."""
     paths = paths_of(now, tuning)
-    target, sure, keep = _protection(now, storage, tuning, paths)
+    least, sure = _protection(now, storage, tuning, paths)
+    levels = _levels(now, tuning, sure)
+    tried = [_planned(now, storage, tuning, paths, level, max(least, level)) for level in levels]
+    found = [one for one in tried if one.decision.plan.status == "optimal"] or tried[:1]
+    return min(found, key=lambda one: one.cost(now, storage, sure)).decision
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """A decision with charging up to a draw, which is then paid for as the billing period's peak."""
+
+    level_kw: float
+    decision: Decision
+
+    def cost(self, now: Situation, storage: Storage, sure_kw: float) -> float:
+        """Of the peak, and of energy and wear until the billing period ends, taken as days like those of the plan."""
+        made, plan, hours = self.decision, self.decision.plan, self.decision.hours
+        power = plan.power_kw.mean(axis=0)
+        (prices,) = _coarser(now.step_s, made.fine_h, now.prices[None, :])[1]
+        drawn = made.loads_kw.mean(axis=0) - power
+        given_kwh = float((np.maximum(power, 0.0) * hours).sum())
+        held = (
+            float(now.prices.min())
+            / storage.eta_charge
+            * (float(plan.stored_kwh[:, -1].mean()) - now.stored_kwh)
+        )
+        energy = float((drawn * prices[0] * hours).sum()) + storage.wear.per_kwh * given_kwh - held
+        left = max(now.period_steps * now.step_s / (float(hours.sum()) * 3600.0), 1.0)
+        return now.demand_per_kw * max(self.level_kw, sure_kw) + left * energy
+
+
+def _levels(now: Situation, tuning: Tuning, sure_kw: float) -> list[float]:
+    """Draws that charging may reach, to be weighed: more makes a peak and moves more energy to cheap hours. None is
+    above what the site drew without storage, so that no peak is made that no battery would have drawn."""
+    most = min(max(now.load_peak_kw, sure_kw), now.most_import_kw)
+    low = min(sure_kw, most)
+    return [float(level) for level in np.unique(np.linspace(low, most, tuning.levels))]
+
+
+def _planned(
+    now: Situation, storage: Storage, tuning: Tuning, paths: FloatArray, level_kw: float, target_kw: float
+) -> _Planned:
+    """The plan that charges up to one draw and holds another one."""
+    target = min(target_kw, now.most_import_kw)
+    cap = CHARGE_PU * min(level_kw, now.load_peak_kw, now.most_import_kw)
+    keep = storage.low_kwh + _kept(now, storage, tuning, paths, target)
     planned = paths[: tuning.plan_paths] if tuning.plan_paths > 1 else now.expected_kw[None, :]
     hours, (loads, prices, kept) = _coarser(
         now.step_s, tuning.fine_hours, planned, now.prices[None, :], keep[None, :]
@@ -119,13 +168,12 @@ def decide(now: Situation, storage: Storage, tuning: Tuning) -> Decision:
         demand_per_kw=now.demand_per_kw, peak_so_far_kw=target, storage=storage, stored_kwh=now.stored_kwh,
         end_value_per_kwh=float(now.prices.min()) / storage.eta_charge,
         least_import_kw=tuning.least_import_pu * float(now.expected_kw.mean()),
-        charge_cap_kw=CHARGE_PU * now.load_peak_kw, most_import_kw=now.most_import_kw, keep_kwh=kept[0],
+        charge_cap_kw=cap, most_import_kw=now.most_import_kw, keep_kwh=kept[0],
         short_price=tuning.short_price_pu * dearest, ready_price=tuning.ready_price_pu * dearest,
     )  # fmt: skip
     plan = solve(problem, time_limit_s=tuning.time_limit_s, integer_steps=tuning.integer_steps)
-    cap = CHARGE_PU * min(sure, now.load_peak_kw, now.most_import_kw)
     order = Order(plan.base_kw, target, cap, problem.least_import_kw, float(keep[0]))
-    return Decision(order, plan, loads, hours)
+    return _Planned(level_kw, Decision(order, plan, loads, hours, tuning.fine_hours))
 
 
 def lasting(decision: Decision, storage: Storage) -> tuple[Order, float]:
@@ -147,24 +195,28 @@ def paths_of(now: Situation, tuning: Tuning) -> FloatArray:
     return sample_paths(now.expected_kw, now.low_kw, now.high_kw, now.level, now.rough_kw, chance)
 
 
-def _protection(
-    now: Situation, storage: Storage, tuning: Tuning, paths: FloatArray
-) -> tuple[float, float, FloatArray]:
-    """The draw to hold, the draw that is reached almost surely anyhow, and the stored energy to keep at the end of each
-    step."""
+def _protection(now: Situation, storage: Storage, tuning: Tuning, paths: FloatArray) -> tuple[float, float]:
+    """The least draw to hold, and the draw that is reached almost surely anyhow."""
     paths = paths[:, : now.period_steps] if now.period_steps else paths
     near = paths[:, : max(1, round(tuning.near_h * 3600.0 / now.step_s))]
     holdable, forced = (least_targets_kw(some, now.step_s, now.stored_kwh, storage) for some in (near, paths))
     sure = max(now.grid_peak_kw, float(np.quantile(forced, tuning.forced_quantile)))
     target = max(sure, forced_kw(now, tuning), float(np.quantile(holdable, tuning.target_quantile)))
-    target = min(target, now.most_import_kw)
-    asked = needed_kwh(paths, now.step_s, target, storage, tuning.sight_h)
+    return min(target, now.most_import_kw), sure
+
+
+def _kept(
+    now: Situation, storage: Storage, tuning: Tuning, paths: FloatArray, target_kw: float
+) -> FloatArray:
+    """(K,) energy above the reserve that bursts over a draw may ask for."""
+    paths = paths[:, : now.period_steps] if now.period_steps else paths
+    asked = needed_kwh(paths, now.step_s, target_kw, storage, tuning.sight_h)
     need = np.quantile(asked, keep_quantile(now, storage, tuning), axis=0)
-    seen = needed_kwh(np.nan_to_num(now.past_kw)[None, :], now.step_s, target, storage, tuning.sight_h)
+    seen = needed_kwh(np.nan_to_num(now.past_kw)[None, :], now.step_s, target_kw, storage, tuning.sight_h)
     burst_kwh = min(float(seen.max(initial=0.0)), tuning.seen_pu * storage.usable_kwh)
     keep = np.zeros(now.expected_kw.size)
     keep[: need.size] = np.maximum(np.append(need[1:], 0.0), burst_kwh)
-    return target, sure, storage.low_kwh + keep
+    return keep
 
 
 def keep_quantile(now: Situation, storage: Storage, tuning: Tuning) -> float:
