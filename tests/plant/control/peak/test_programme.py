@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from plant.control.peak.battery import NO_WEAR, Storage
+from plant.control.peak.planner import Situation, Tuning, decide
 from plant.control.peak.programme import Plan, Problem, solve
 
 STORE = Storage(100.0, 40.0, 180.0, 200.0, 0.95, 0.95, 0.6, 1.0)
@@ -114,3 +115,26 @@ def test_every_plan_keeps_its_limits(seed: int, paths: int, steps: int, soc: flo
     assert plan.stored_kwh.max() <= high + 1e-6
     assert grid(asked, plan).min() >= 20.0 - 1e-6
     assert (plan.peaks_kw >= grid(asked, plan).max(axis=1) - 1e-6).all()
+
+
+# ---- up to which draw charging goes ------------------------------------------------------------------------------
+
+
+def month(demand_per_kw: float) -> Situation:
+    """A flat 900 kW, cheap by night and dear in the evening, ten days before the month's end; 950 kW were drawn by
+    storage so far, 1,000 kW would have been drawn without it."""
+    hours = np.arange(96) / 4.0
+    load = np.full(96, 900.0)
+    return Situation(
+        expected_kw=load, low_kw=load - 5.0, high_kw=load + 5.0, level=0.9,
+        prices=np.where(hours < 6.0, 0.05, np.where(hours > 17.0, 0.40, 0.10)), step_s=900.0, stored_kwh=40.0,
+        grid_peak_kw=905.0, load_peak_kw=1000.0, demand_per_kw=demand_per_kw, rough_kw=np.array([2.0]),
+        past_kw=load, period_steps=960,
+    )  # fmt: skip
+
+
+def test_charging_makes_a_peak_only_where_what_it_earns_pays_for_it() -> None:
+    store = Storage(100.0, 40.0, 600.0, 640.0, 0.95, 0.95, 0.6, 1.0)
+    cheap, dear = (decide(month(price), store, Tuning()).order.charge_cap_kw for price in (0.5, 50.0))
+    assert dear < 905.0
+    assert 905.0 < cheap < 1000.0
