@@ -74,7 +74,8 @@ class Figure:
         if (gone := self.change_pu) is not None and self.unit not in _NO_ZERO:
             return f"{100 * gone:+.1f} %" if abs(gone) >= SAME_PU else "same"
         scale, unit = (100.0, "points") if self.unit == SHARE else (1.0, self.unit)
-        return f"{scale * (self.with_loop - self.without):+.3g} {unit}".strip()
+        apart = scale * (self.with_loop - self.without)
+        return f"{'+' if apart > 0 else ''}{figure(apart)} {unit}".strip()
 
 
 def figures(run: LoopRun) -> list[Figure]:
@@ -122,18 +123,13 @@ def headline(run: LoopRun) -> list[str]:
 
 
 def _stored(run: LoopRun) -> list[str]:
-    """Energy that lies in storage at the end, or was taken from it, would make a short run look worse or better."""
-    net = [(one.get("ess_in_kwh", 0.0) - one.get("ess_out_kwh", 0.0)) for one in (run.meters, run.without)]
-    more = net[0] - net[1]
+    """What lies in storage at the end beyond what would, or was taken from it, makes a short run look worse or better."""
+    more = run.meters.get("stored_kwh", 0.0) - run.without.get("stored_kwh", 0.0)
     if abs(more) <= STORED_PU * run.meters.get("grid_kwh", 0.0):
         return []
     if more > 0:
-        return [
-            f"Storage took in {quantity(more, 'kWh')} more than it gave; what it still holds is paid for and not yet used."
-        ]
-    return [
-        f"Storage gave {quantity(-more, 'kWh')} more than it took in: that energy was bought before the run."
-    ]
+        return [f"Storage holds {quantity(more, 'kWh')} more at the end: paid for and not yet used."]
+    return [f"Storage holds {quantity(-more, 'kWh')} less at the end: that energy was bought before the run."]
 
 
 def _is(known: dict[str, Figure], name: str, verdict: str) -> bool:

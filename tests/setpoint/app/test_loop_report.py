@@ -48,10 +48,14 @@ def test_a_run_that_saved_nothing_says_so() -> None:
 
 def test_energy_left_in_storage_or_taken_from_it_is_told() -> None:
     same = sample_run(1)
-    fuller = replace(same, meters=same.meters | {"ess_in_kwh": 900.0, "ess_out_kwh": 100.0})
-    emptier = replace(same, meters=same.meters | {"ess_in_kwh": 100.0, "ess_out_kwh": 900.0})
-    assert "Storage took in 800 kWh more than it gave" in headline(fuller)[2]
-    assert "Storage gave 800 kWh more than it took in" in headline(emptier)[2]
+    fuller = replace(
+        same, meters=same.meters | {"stored_kwh": 1800.0}, without=same.without | {"stored_kwh": 1000.0}
+    )
+    emptier = replace(
+        same, meters=same.meters | {"stored_kwh": 200.0}, without=same.without | {"stored_kwh": 1000.0}
+    )
+    assert "Storage holds 800 kWh more at the end" in headline(fuller)[2]
+    assert "Storage holds 800 kWh less at the end" in headline(emptier)[2]
     assert not any("Storage" in line for line in headline(same))
 
 
