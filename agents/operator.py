@@ -15,6 +15,8 @@ from agents.alert_facts import quoted
 from agents.explainer import TEMPLATE, Budget, Said, Writer, say
 from agents.mentions import assets_in, incident_in
 from agents.metric_words import span_minutes
+from agents.operator_answers import TELL_MORE, tell_more
+from agents.operator_questions import operator_question
 from agents.plant_answers import tell
 from agents.plant_questions import plant_question
 from agents.site_answers import TELL, tell_site
@@ -54,7 +56,16 @@ _OVERVIEW = re.compile(
 )
 _LIVE = ("open", "acknowledged")
 _READING_ORDER = {"meaning": 0, "steps": 1, "checks": 2, "likely-causes": 3, "escalate-when": 4}
+_NAMED = re.compile(
+    r"\b(?:gpu|gpu node|node|rack|r|cdu|pdu|ups|chiller|crah|pump|feed|leaf|switch|hall)[- ]?\w?-?\d+\w*\b",
+    re.IGNORECASE,
+)
+"""What sounds like an asset; it is none of the site's where it comes to be looked up in runbooks."""
 _MARK = re.compile(r"\s*\{action: \w+\}")
+_NEEDS = (
+    "ask for example about an asset by its name, an incident by its id, what is open, what waits for a decision, a plan, a what-if, or "
+    "how a task is done; where a manual is missing, `setpoint knowledge add FILE` adds it"
+)
 _USUAL_MIN = 1440
 """How far back the events of an asset are looked at where nothing is said."""
 
@@ -93,11 +104,13 @@ Tool = Callable[..., Any]
 
 
 def understand(question: str, site: Site) -> Intent:
-    """By its words, most telling first: a wish to act, an incident id, a procedure, how the plant works or would, an
-    asset, the queue, the whole, else the runbooks."""
+    """By its words, most telling first: a wish to act, a plan, who decided, an incident id, a procedure, how the plant works
+    or would, an asset, the queue, the whole, else the runbooks."""
     plain = plainly(question)
     if wants_act(plain):
         return Intent("refused", "whether the assistant may act")
+    if more := operator_question(plain, site):
+        return Intent("plant", more.phrase, more.tool, more.args)
     if id := incident_in(plain):
         return Intent("incident", "what this incident is about", id)
     if _HOW_TO.search(plain):
@@ -129,6 +142,11 @@ def _about_assets(plain: str, assets: Sequence[str]) -> Intent:
 
 def look(intent: Intent, tools: Mapping[str, Tool]) -> list[Finding]:
     """Call the tools the intent needs. A tool that fails is a finding too."""
+    return [Finding(name, args, tools[name](**args)) for name, args in calls_of(intent)]
+
+
+def calls_of(intent: Intent) -> list[tuple[str, dict[str, Any]]]:
+    """The tools the intent needs, each with its arguments, in their order."""
     about, minutes = intent.about, intent.args.get("minutes", _USUAL_MIN)
     calls: dict[IntentName, list[tuple[str, dict[str, Any]]]] = {
         "incident": [("incident", {"id": about})],
@@ -142,15 +160,23 @@ def look(intent: Intent, tools: Mapping[str, Tool]) -> list[Finding]:
         "refused": [],
         "plant": [(about, dict(intent.args))],
     }  # fmt: skip
-    return [Finding(name, args, tools[name](**args)) for name, args in calls[intent.name]]
+    return calls[intent.name]
 
 
 def answer(intent: Intent, findings: Sequence[Finding], writer: Writer | None, budget: Budget) -> Answer:
     """Facts by code, one lead sentence by the model where it passes verification."""
+    return in_words(intent, facts_of(intent, findings), writer, budget)
+
+
+def facts_of(intent: Intent, findings: Sequence[Finding]) -> Told:
+    """What was found, by code alone."""
     if intent.name == "refused":
-        text = "I can read and explain, not act. Decide a proposed action with `setpoint review list`."
-        return Answer(Said(text, "template"), (), ())
-    told = _DESCRIBE[intent.name](intent, _by_tool(findings))
+        return Told("I can read and explain, not act. Decide a proposed action with `setpoint review list`.")
+    return _DESCRIBE[intent.name](intent, _by_tool(findings))
+
+
+def in_words(intent: Intent, told: Told, writer: Writer | None, budget: Budget) -> Answer:
+    """The facts with their lead sentence: the model's where it passes verification, else code's own."""
     if not told.facts:
         return Answer(Said(told.plain, "template"), told.lines, told.citations)
     sheet = FactSheet(condition=told.condition, facts=told.facts)
@@ -173,7 +199,7 @@ def _by_tool(findings: Sequence[Finding]) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class _Told:
+class Told:
     """What was found: a sentence of code's own, the facts of it for a model to say, and the lines behind it."""
 
     plain: str
@@ -186,10 +212,10 @@ class _Told:
     """What code says around a model's sentence: it must not cost the reader what code's own would have told."""
 
 
-def _incident(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _incident(intent: Intent, found: Mapping[str, Any]) -> Told:
     value = found["incident"]
     if not isinstance(value, dict):
-        return _Told(f"No incident {intent.about} is known here.", (str(value),))
+        return Told(f"No incident {intent.about} is known here.", (str(value),))
     where = ", ".join(value["assets"][:3])
     guide = value.get("guide", [])
     lines = [f"{value['priority']}, {value['state']}, {_events(value['event_count'])} since {_since(value)}"]
@@ -201,13 +227,13 @@ def _incident(intent: Intent, found: Mapping[str, Any]) -> _Told:
         _fact("time", "time", _since(value)),
         _fact("count", "count", _events(value["event_count"])),
     )  # what a small model was taught for this task, in its order: it names no incident
-    return _Told(
+    return Told(
         f"{value['id']}: {value['title']}.{because}", tuple(lines), tuple(cite for _, cite in guide[:4]),
         value.get("condition", ""), facts if value.get("condition") else (), f"{value['id']}: ", because,
     )  # fmt: skip
 
 
-def _asset(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _asset(intent: Intent, found: Mapping[str, Any]) -> Told:
     incidents, state, events = found["incidents"], found["site_state"], found["recent_events"]
     worth = [one for one in incidents if one["priority"] != "P3"]
     live = [one for one in worth if one["state"] in _LIVE]
@@ -225,12 +251,12 @@ def _asset(intent: Intent, found: Mapping[str, Any]) -> _Told:
     if isinstance(changes, dict):
         lines += [f"changed {change['time']}: {quoted(change['what'])}" for change in changes["changes"][:2]]
     if not live:
-        return _Told(f"Nothing is open on {intent.about}.", tuple(lines))
+        return Told(f"Nothing is open on {intent.about}.", tuple(lines))
     cause = f" Its likely cause: {live[0]['cause']}." if live[0].get("cause") else ""
-    return _Told(f"{intent.about} is touched by {live[0]['id']}: {live[0]['title']}.{cause}", tuple(lines))
+    return Told(f"{intent.about} is touched by {live[0]['id']}: {live[0]['title']}.{cause}", tuple(lines))
 
 
-def _incidents(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _incidents(intent: Intent, found: Mapping[str, Any]) -> Told:
     """Those of the assets asked about, the live ones first; what is over is told as such."""
     names = " or ".join((intent.about, *intent.args.get("also", ())))
     worth = [one for one in found["incidents"] if one["priority"] != "P3"]
@@ -241,26 +267,26 @@ def _incidents(intent: Intent, found: Mapping[str, Any]) -> _Told:
         for i in ordered[:8]
     )
     if not live:
-        return _Told(f"No incident is open on {names}.", lines)
+        return Told(f"No incident is open on {names}.", lines)
     many = "1 incident is open" if len(live) == 1 else f"{len(live)} incidents are open"
-    return _Told(f"{many} on {names}; the most urgent is {live[0]['id']}, {live[0]['title']}.", lines)
+    return Told(f"{many} on {names}; the most urgent is {live[0]['id']}, {live[0]['title']}.", lines)
 
 
-def _happened(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _happened(intent: Intent, found: Mapping[str, Any]) -> Told:
     events = found["recent_events"]
     if not isinstance(events, dict):
-        return _Told(str(events))
+        return Told(str(events))
     span = f"in the last {events['minutes']} minutes"
     if not events["count"]:
-        return _Told(f"Nothing was reported of {intent.about} {span}.")
+        return Told(f"Nothing was reported of {intent.about} {span}.")
     lines = tuple(f'{event["time"]} "{event["quoted"]}"' for event in events["events"][:8])
-    return _Told(f"{_events(events['count'])} of {intent.about} {span}, the latest first:", lines)
+    return Told(f"{_events(events['count'])} of {intent.about} {span}, the latest first:", lines)
 
 
-def _overview(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _overview(intent: Intent, found: Mapping[str, Any]) -> Told:
     live = [one for one in found["incidents"] if one["state"] in _LIVE and one["priority"] != "P3"]
     if not live:
-        return _Told("No incident is open but routine records.")
+        return Told("No incident is open but routine records.")
     lines = [
         f"{i['priority']} {i['id']} {i['title']} ({_events(i['event_count'])}, since {_since(i)}){_because(i)}"
         for i in live[:8]
@@ -268,29 +294,31 @@ def _overview(intent: Intent, found: Mapping[str, Any]) -> _Told:
     if len(live) > 8:
         lines.append(f"and {len(live) - 8} more: setpoint incidents list")
     many = "1 incident is open" if len(live) == 1 else f"{len(live)} incidents are open"
-    return _Told(f"{many}; the most urgent is {live[0]['id']}, {live[0]['title']}.", tuple(lines))
+    return Told(f"{many}; the most urgent is {live[0]['id']}, {live[0]['title']}.", tuple(lines))
 
 
-def _reviews(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _reviews(intent: Intent, found: Mapping[str, Any]) -> Told:
     rows = found["reviews"]
     if not rows:
-        return _Told("Nothing waits for a decision.")
+        return Told("Nothing waits for a decision.")
     lines = [f"{row['id']} {row['subject']} ({_kind(row)}, {row['incident_id']})" for row in rows[:10]]
     if len(rows) > 10:
         lines.append(f"and {len(rows) - 10} more: setpoint review list")
     many = "1 decision is waiting" if len(rows) == 1 else f"{len(rows)} decisions are waiting"
-    return _Told(f"{many}.", tuple(lines))
+    return Told(f"{many}.", tuple(lines))
 
 
 def _kind(row: Mapping[str, Any]) -> str:
     return f"{row['proposal']['risk']} risk" if row.get("proposal") else str(row["kind"]).replace("_", " ")
 
 
-def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Told:
+def _knowledge(intent: Intent, found: Mapping[str, Any]) -> Told:
     """The best section's passages in the order one needs them: what it is, what to do, what to look at."""
     passages = found["search"]
     if not passages:
-        return _Told("The runbooks and manuals say nothing about this.")
+        named = _NAMED.search(intent.about)
+        gear = f"the site file names no {named[0]}, and " if named else ""
+        return Told(f"I don't know: {gear}the runbooks and manuals say nothing about this.", (_NEEDS,))
     first = passages[0]
     same = [one for one in passages if one["section"] == first["section"]]
     chosen = sorted(same, key=lambda one: _READING_ORDER.get(one["id"].split("#")[-1], len(_READING_ORDER)))[
@@ -305,13 +333,13 @@ def _knowledge(intent: Intent, found: Mapping[str, Any]) -> _Told:
     others = dict.fromkeys(one["title"] for one in passages if one["section"] != first["section"])
     if others:
         lines.append(f"see also: {', '.join([*others][:3])}")
-    return _Told(f"From {first['title']}:", tuple(lines), tuple(one["id"] for one in chosen))
+    return Told(f"From {first['title']}:", tuple(lines), tuple(one["id"] for one in chosen))
 
 
-def _plant(intent: Intent, found: Mapping[str, Any]) -> _Told:
-    words = tell_site if intent.about in TELL else tell
+def _plant(intent: Intent, found: Mapping[str, Any]) -> Told:
+    words = tell_more if intent.about in TELL_MORE else tell_site if intent.about in TELL else tell
     plain, lines = words(intent.about, found[intent.about])
-    return _Told(plain, tuple(lines))
+    return Told(plain, tuple(lines))
 
 
 def without_marks(text: str) -> str:
@@ -323,7 +351,7 @@ def without_marks(text: str) -> str:
     return _MARK.sub("", text)
 
 
-_DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], _Told]] = {
+_DESCRIBE: dict[IntentName, Callable[[Intent, Mapping[str, Any]], Told]] = {
     "incident": _incident, "asset": _asset, "overview": _overview, "reviews": _reviews, "knowledge": _knowledge,
     "plant": _plant, "incidents": _incidents, "events": _happened,
 }  # fmt: skip

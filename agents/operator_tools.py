@@ -7,9 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from langchain_core.tools import BaseTool
+
 from agents.alert_facts import dated
 from agents.evidence import UNNAMED
 from agents.operator import Tool
+from agents.operator_plans import Planner, loop_tools
+from agents.operator_records import record_tools
 from knowledge.causes import load_causes
 from knowledge.index import Index
 from setpoint.contracts import Diagnosis, Evidence, Incident
@@ -17,6 +21,7 @@ from setpoint.contracts.site import Site
 from setpoint.errors import BackendError
 from setpoint.ledger import Ledger
 from tools.adapter import SimulatedSite, SiteAdapter
+from tools.loops.ports import LoopPorts
 from tools.night_site import NightSite
 from tools.plant_tools import PlantPorts, plant_tools
 from tools.recorded import EventHistory
@@ -32,39 +37,55 @@ class Stores:
     index: Callable[[], Index]
     adapter: SiteAdapter | None
     clock: Callable[[], datetime]
+    reach: Callable[[], LoopPorts] | None = None
+    """What the control loops read of the live site; None where no site is behind."""
 
 
 def operator_tools(stores: Stores) -> dict[str, Tool]:
     """Every reading tool, by name. One that cannot do what was asked answers in words."""
     site, ledger = stores.site, stores.ledger
     ports = ReadPorts(site, stores.adapter.read if stores.adapter else _unread, ledger, stores.clock)
-    every = [*site_tools(ports), *plant_tools(_plant_ports(ports, stores.adapter))]
-    tools: dict[str, Tool] = {tool.name: _function(tool) for tool in every}
+    every = [
+        *site_tools(ports), *plant_tools(_plant_ports(ports, stores.adapter)), *record_tools(ledger, site),
+        *loop_tools(Planner(site, ledger, stores.clock, stores.reach)),
+    ]  # fmt: skip
+    tools: dict[str, Tool] = {tool.name: Typed(tool) for tool in every}
     plain = tools["incident"]
 
     def incident(id: str) -> Any:
+        """One incident with its latest events, its cause with the evidence for it, and its guide."""
         value = plain(id=id)
         if not isinstance(value, dict):
             return value
         return value | _analysis(ledger, id) | {"since": dated(ledger.get_incident(id).opened, site)}
 
     def incidents(asset: str = "") -> list[dict[str, Any]]:
+        """Incidents, the most urgent first; those that touch one asset where it is named."""
         found = ledger.list_incidents(asset=asset, limit=50)
         return [_told(item.model_dump(mode="json"), item, ledger, site) for item in found]
 
     def reviews() -> list[dict[str, Any]]:
+        """What waits for the decision of a person."""
         return [review.model_dump(mode="json") for review in ledger.list_reviews(states=("pending",))]
 
     def search(query: str) -> list[dict[str, Any]]:
+        """Passages of runbooks and manuals that fit a question, each with its id to cite."""
         return [passage.model_dump(mode="json") for passage in stores.index().search(query, 8)]
 
     def gpus() -> dict[str, Any]:
+        """The GPU nodes at a glance: how many are busy, idle, down, throttled, and the hottest."""
         return _fleet(ports)
 
     own: dict[str, Tool] = {
         "incident": incident, "incidents": incidents, "reviews": reviews, "search": search, "gpus": gpus,
     }  # fmt: skip
     return tools | own
+
+
+def drafting_ports(stores: Stores) -> PlantPorts:
+    """What a draft of an action looks at."""
+    read = stores.adapter.read if stores.adapter else _unread
+    return _plant_ports(ReadPorts(stores.site, read, stores.ledger, stores.clock), stores.adapter)
 
 
 BUSY_PU = 0.05
@@ -108,14 +129,17 @@ def _plant_ports(ports: ReadPorts, adapter: SiteAdapter | None) -> PlantPorts:
     )
 
 
-def _function(tool: Any) -> Tool:
-    def call(**args: Any) -> Any:
+class Typed:
+    """A typed tool as a plain function; what stands in the way of an answer comes back as words."""
+
+    def __init__(self, tool: BaseTool) -> None:
+        self.tool = tool
+
+    def __call__(self, **args: Any) -> Any:
         try:
-            return tool.invoke(args)
+            return self.tool.invoke(args)
         except BackendError as error:
             return str(error)
-
-    return call
 
 
 def _telling(diagnosis: Diagnosis) -> list[Evidence]:

@@ -14,6 +14,7 @@ from prompts.tasks import (
     AlertInput,
     ChatInput,
     DecideInput,
+    OperateInput,
     PlanInput,
     StepInput,
     SummaryInput,
@@ -30,6 +31,7 @@ _INPUT_OF: dict[Task, type[TaskInput]] = {
     "chat": ChatInput,
     "decide": DecideInput,
     "plan": PlanInput,
+    "operate": OperateInput,
 }
 _END = ".;:,!"
 _MARKUP = re.compile(r"<\|[^<>]*\|>|[{}<>|]")
@@ -119,8 +121,8 @@ def _environment() -> Environment:
 
 
 def _system_of(task: Task) -> str:
-    """A model that decides is told other things than one that words."""
-    return "decide_system" if task == "decide" else "system"
+    """A model that decides or calls tools is told other things than one that words."""
+    return f"{task}_system" if task in ("decide", "operate") else "system"
 
 
 def _template(name: str) -> Template:

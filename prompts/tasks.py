@@ -10,10 +10,10 @@ from typing import Literal
 
 from setpoint.contracts import Evidence, FactSheet, Priority
 
-Task = Literal["alert", "step", "summary", "chat", "decide", "plan"]
+Task = Literal["alert", "step", "summary", "chat", "decide", "plan", "operate"]
 TASKS: tuple[Task, ...] = ("alert", "step", "summary", "chat")
-"""Tasks the bundled model is trained on. `decide` is for larger models alone: it was measured not to reason; so is
-`plan`, which it was not taught."""
+"""Tasks the bundled model is trained on. `decide` and `operate` are for larger models alone: it was measured not to reason; so
+is `plan`, which it was not taught."""
 PlanPart = Literal["forecast", "advice"]
 Relation = Literal["supports", "contradicts", "absent"]
 Certainty = Literal["clear", "likely", "open"]
@@ -84,6 +84,16 @@ class DecideInput:
     """Cause id and its meaning."""
 
 
+@dataclass(frozen=True)
+class OperateInput:
+    """A question of an operator, for a model that calls tools by itself."""
+
+    question: str
+    site: str
+    now: str
+    """The site's local time, in words."""
+
+
 WordInput = AlertInput | StepInput | SummaryInput | ChatInput
 """Inputs of the tasks that word a fact sheet."""
-TaskInput = WordInput | PlanInput | DecideInput
+TaskInput = WordInput | PlanInput | DecideInput | OperateInput

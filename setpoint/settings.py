@@ -42,6 +42,8 @@ class StoreSettings(_Section):
     """Checkpoints of finished threads are dropped after this many days."""
     event_days: float = Field(default=90.0, gt=0)
     """Events that belong to no open incident are dropped after this many days."""
+    chat_days: float = Field(default=90.0, gt=0)
+    """Conversations in which nobody spoke for this many days are dropped."""
 
 
 class ModelSettings(_Section):
@@ -172,12 +174,35 @@ class LoopsSettings(_Section):
 
 
 class ServeSettings(_Section):
-    host: Literal["127.0.0.1", "::1", "localhost"] = "127.0.0.1"
-    """Loopback only, until accounts exist."""
+    host: str = "127.0.0.1"
+    """Address to listen on. One that is no loopback address needs `accounts`, and `tls_cert` with `tls_key` or
+    `behind_proxy` (docs/accounts.md)."""
     port: int = Field(default=8321, ge=1, le=65535)
     """TCP port."""
     max_body_mb: float = Field(default=16.0, gt=0)
     """A larger request is refused."""
+    accounts: bool = False
+    """True: everybody signs in, or sends a token. False: on loopback whoever reaches the port is this machine's user."""
+    tls_cert: Path | None = None
+    """PEM file of the server's certificate, with its chain."""
+    tls_key: Path | None = None
+    """PEM file of the certificate's key."""
+    behind_proxy: bool = False
+    """True: a proxy in front ends TLS. `public_url` says what people type; only `proxy_addresses` may connect."""
+    proxy_addresses: tuple[str, ...] = ("127.0.0.1", "::1")
+    """Addresses that the proxy connects from."""
+    public_url: str = ""
+    """What people type to come here, as https://setpoint.example.net; links in notices begin with it. Empty: made of host
+    and port."""
+    session_h: float = Field(default=12.0, gt=0, le=24 * 30)
+    """A sign-in lasts at most so long: a shift."""
+    session_idle_s: float = Field(default=7200.0, gt=0)
+    """A sign-in ends after so long without a request."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether browsers reach this server over TLS."""
+        return self.tls_cert is not None or self.behind_proxy
 
 
 class Settings(_Section):

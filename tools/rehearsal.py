@@ -51,6 +51,9 @@ comes back lets nodes draw their full power again, which on a healthy day is nea
 SAFER, WORK_LOST_PCT = 0.05, 1.0
 """A chance that falls by so much, and GPU work lost, that count."""
 WINDOW_S, STEP_S = 3600.0, 30.0
+LONGEST_WINDOW_S = 6 * 3600.0
+"""A fault that began longer ago is at work from the window's start on: months of readings, as of an incident that was
+played from a recording, would take minutes and tell no more."""
 LEAST_SIGNALS = 4
 NEAR_S = 120.0
 """A reading so far from the end of a horizon still tells of it."""
@@ -158,6 +161,7 @@ def live_estimate(
     start = as_of - timedelta(seconds=WINDOW_S)
     if verdict is not None and verdict.onset is not None:
         start = min(start, verdict.onset - timedelta(seconds=WINDOW_S / 2))
+        start = max(start, as_of - timedelta(seconds=LONGEST_WINDOW_S))
     times_s, series = readings(history, site, start, as_of, STEP_S)
     if len(series) < LEAST_SIGNALS:
         return None

@@ -130,7 +130,7 @@ class Acting:
         adapter: SiteAdapter = self._adapter or NoSite()
         return Executor(
             site=self._site, adapter=adapter, ledger=self._ledger, signer=self._signer, stop=self.stop,
-            settings=self._settings.act, clock=self._clock, rehearse=self._rehearse_again, against_alone=self.gate.refusals,
+            settings=self._settings.act, clock=self._clock, rehearse=self.rehearse_again, against_alone=self.gate.refusals,
         )  # fmt: skip
 
     @cached_property
@@ -146,7 +146,7 @@ class Acting:
         """The switch that stops every action."""
         return StopSwitch(self._settings.store.dir / "STOP")
 
-    def _rehearse_again(self, action: Action, incident_id: str) -> Rehearsal | None:
+    def rehearse_again(self, action: Action, incident_id: str) -> Rehearsal | None:
         """Right before an act: from the present state, with the fault that the incident's last analysis found."""
         last = self._ledger.get_diagnosis(incident_id)
         return self.trials.rehearse_now(action, last.top.tested if last else None)

@@ -1,13 +1,12 @@
-"""The HTTP face: events in, health and metrics out, and the desk for the commands. Loopback only until accounts exist.
+"""The HTTP face: events in, health and metrics out, the desk for programs and commands, and the pages of the console.
 
-An event is acknowledged (202) only when the ledger has it on disk.
+Every route names who may use it (`access.require`); an app with one that does not is not served. An event is acknowledged (202) only when the ledger has it on disk.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gc
-import hmac
 import logging
 import secrets
 import signal
@@ -15,22 +14,33 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from inspect import signature
 from typing import Annotated, Any
 
 import uvicorn
-from fastapi import Depends, FastAPI, Header, HTTPException, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict, Field
-from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.concurrency import run_in_threadpool
 
 from setpoint import __version__
+from setpoint.app.access import check_may, check_rules, commands, may_read, open_access, require, sends_events
+from setpoint.app.api_desk import MOST_ROWS, Name, Phrase, add_desk_routes, add_manual
+from setpoint.app.api_errors import add_errors
+from setpoint.app.binding import check_binding, own_url, somebody_decides, transport, writes_real_site
+from setpoint.app.changes import Changes, stream_router
 from setpoint.app.client import announce, find_running
+from setpoint.app.console.pages import add_console
+from setpoint.app.console.signin import sign_in_router
 from setpoint.app.desk import DESK
+from setpoint.app.doorway import Doorway
+from setpoint.app.links import address
+from setpoint.app.mcp_http import router as mcp_router
 from setpoint.app.metrics import Metrics
 from setpoint.app.modelcheck import tell_missing_models
 from setpoint.app.opening import read_items
 from setpoint.app.wiring import Runtime, build_runtime
-from setpoint.contracts import Incident
+from setpoint.contracts.accounts import Principal
 from setpoint.errors import BackendError, SetpointError, StoreLocked, UsageError
 from setpoint.settings import Loaded
 
@@ -40,8 +50,8 @@ SMALL = 16_384
 WARM_UP_AFTER_S = 3.0
 SWITCH_S = 0.0005
 """How long one thread may hold the interpreter while the alert path waits for it (Python's default is 10 times that)."""
-STATUS = {2: 422, 3: 503, 4: 409, 5: 500}
-"""HTTP status by exit code of the error."""
+GRACE_S = 5
+"""How long a request under way may go on once the server is asked to stop."""
 
 
 class Receipt(BaseModel):
@@ -63,14 +73,18 @@ class Health(BaseModel):
 
 
 def make_app(runtime: Runtime, token: str) -> FastAPI:
-    """The application over a runtime that this app starts and closes."""
+    """The application over a runtime that this app starts and closes. Raises SafetyViolation for a route without a rule."""
+    changes = Changes(runtime)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await runtime.start()
-        warm = asyncio.create_task(_warm_up(runtime))
+        tasks = [asyncio.create_task(_warm_up(runtime)), asyncio.create_task(changes.watch())]
         yield
-        warm.cancel()
+        changes.end()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await runtime.close()
 
     app = FastAPI(
@@ -78,14 +92,24 @@ def make_app(runtime: Runtime, token: str) -> FastAPI:
         version=__version__,
         description="An operations agent for AI data centers. Accepts events; says what is wrong and what would help.",
         lifespan=life,
+        openapi_url=None,
     )
+    serve = runtime.settings.serve
+    app.state.changes = changes
+    open_access(app, serve, runtime.ledger, token)
     metrics = Metrics(runtime.ledger)
-    runtime.engine.parts.listeners.append(metrics)
+    runtime.engine.parts.listeners.extend((metrics, changes.heard))
     add_errors(app)
     _add_intake(app, runtime)
     add_health(app, runtime, metrics)
     _add_reading(app, runtime)
-    add_desk(app, runtime, token)
+    add_desk(app, runtime)
+    app.include_router(stream_router(changes))
+    app.include_router(sign_in_router(runtime.ledger, serve))
+    app.include_router(mcp_router(runtime))
+    add_console(app, runtime)
+    app.add_middleware(Doorway, serve=serve)
+    check_rules(app)
     return app
 
 
@@ -98,26 +122,9 @@ async def _warm_up(runtime: Runtime) -> None:
         log.warning("index: %s", error)
 
 
-def add_errors(app: FastAPI) -> None:
-    """What goes wrong, in one shape."""
-
-    @app.exception_handler(SetpointError)
-    async def expected(_: Request, error: SetpointError) -> JSONResponse:
-        body = {"error": error.what if hasattr(error, "what") else str(error), "where": getattr(error, "where", ""),
-                "remedy": getattr(error, "remedy", ""), "exit_code": error.exit_code}  # fmt: skip
-        return JSONResponse(body, STATUS.get(error.exit_code, 400))
-
-    @app.exception_handler(StarletteHTTPException)
-    async def refused(_: Request, error: StarletteHTTPException) -> JSONResponse:
-        """The same shape for what the framework refuses: unknown path, wrong method, body too large."""
-        return JSONResponse(
-            {"error": str(error.detail), "where": "", "remedy": "", "exit_code": 2}, error.status_code
-        )
-
-
 def _add_intake(app: FastAPI, runtime: Runtime) -> None:
     async def take(request: Request, origin: str) -> JSONResponse:
-        raw = await _body(request, runtime.settings.serve.max_body_mb)
+        raw = await request.body()
         if len(raw) > SMALL:
             events, bad = await asyncio.to_thread(read_items, raw, origin, runtime.site)
         else:
@@ -136,29 +143,17 @@ def _add_intake(app: FastAPI, runtime: Runtime) -> None:
         # All of it unreadable is the sender's mistake; a part of it is kept and said.
         return JSONResponse(receipt.model_dump(), 202 if events else 422)
 
-    @app.post("/v1/events", status_code=202, response_model=Receipt, tags=["intake"],
+    @app.post("/v1/events", status_code=202, response_model=Receipt, tags=["intake"], dependencies=[Depends(sends_events)],
               openapi_extra={"requestBody": {"content": {"application/json": {}, "text/plain": {}, "text/csv": {}}}})  # fmt: skip
     async def events(request: Request) -> JSONResponse:
         """Events of any known format, recognised by content; one or many, gzip allowed."""
         return await take(request, "POST /v1/events")
 
-    @app.post("/v1/alertmanager", status_code=202, response_model=Receipt, tags=["intake"],
+    @app.post("/v1/alertmanager", status_code=202, response_model=Receipt, tags=["intake"], dependencies=[Depends(sends_events)],
               openapi_extra={"requestBody": {"content": {"application/json": {}}}})  # fmt: skip
     async def alertmanager(request: Request) -> JSONResponse:
         """The webhook receiver of Prometheus Alertmanager (payload version 4)."""
         return await take(request, "POST /v1/alertmanager")
-
-
-async def _body(request: Request, most_mb: float) -> bytes:
-    parts, size = [], 0
-    async for part in request.stream():
-        size += len(part)
-        if size > most_mb * 1_000_000:
-            raise HTTPException(
-                413, f"the body is larger than {most_mb:g} MB (serve.max_body_mb); send it in parts"
-            )
-        parts.append(part)
-    return b"".join(parts)
 
 
 def add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
@@ -170,18 +165,24 @@ def add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
         return Health(status="ok")
 
     @app.get("/readyz", tags=["health"])
-    async def readyz() -> JSONResponse:
-        """Ready: events are taken, ranked and delivered. 503 with the reasons where not."""
-        problems = await asyncio.to_thread(_problems, runtime)
+    async def readyz(request: Request) -> JSONResponse:
+        """Ready: events are taken, ranked and delivered. 503 where not, with the reasons for those who may read."""
+        problems = await run_in_threadpool(_problems, runtime)
+        shown = problems if await run_in_threadpool(may_read, request) else []
         return JSONResponse(
-            Health(status="not ready" if problems else "ok", problems=problems).model_dump(),
+            Health(status="not ready" if problems else "ok", problems=shown).model_dump(),
             503 if problems else 200,
         )
 
-    @app.get("/metrics", tags=["health"], response_class=PlainTextResponse)
+    @app.get(
+        "/metrics",
+        tags=["health"],
+        response_class=PlainTextResponse,
+        dependencies=[Depends(require("viewer"))],
+    )
     async def prometheus() -> Response:
         """Prometheus metrics."""
-        text = await asyncio.to_thread(metrics.render)
+        text = await run_in_threadpool(metrics.render)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -199,38 +200,53 @@ def _problems(runtime: Runtime) -> list[str]:
 
 
 def _add_reading(app: FastAPI, runtime: Runtime) -> None:
-    @app.get("/v1/incidents", tags=["incidents"])
-    async def incidents(state: str = "", priority: str = "", limit: int = 100) -> list[Incident]:
-        """Most urgent first. Filters: `state=open,acknowledged`, `priority=P0,P1`."""
-        states: Any = [s for s in state.split(",") if s]
-        priorities: Any = [p for p in priority.split(",") if p]
-        return await asyncio.to_thread(
-            runtime.ledger.list_incidents,
-            states=states,
-            priorities=priorities,
-            limit=max(1, min(limit, 1000)),
+    @app.get("/v1/incidents", tags=["incidents"], dependencies=[Depends(require("viewer"))])
+    async def incidents_list(
+        state: Phrase = "", priority: Phrase = "", asset: Phrase = "",
+        limit: Annotated[int, Query(ge=1, le=MOST_ROWS)] = 100,
+    ) -> Any:  # fmt: skip
+        """Most urgent first. Filters: `state=open,acknowledged`, `priority=P0,P1`, `asset=gpu-07`."""
+        filters: dict[str, Any] = {
+            "states": state.split(",") if state else None,
+            "priorities": priority.split(",") if priority else None,
+        }
+        return await run_in_threadpool(
+            DESK["incidents_list"], runtime.desk, asset=asset, limit=limit, **filters
         )
 
-    @app.get("/v1/incidents/{incident_id}", tags=["incidents"])
-    async def incident(incident_id: str) -> Any:
-        """One incident with timeline, diagnosis and reviews."""
-        return await asyncio.to_thread(DESK["incidents_show"], runtime.desk, id=incident_id)
+    @app.post("/v1/knowledge", tags=["knowledge"],
+              openapi_extra={"requestBody": {"content": {"text/markdown": {}, "application/pdf": {}, "text/html": {}}}})  # fmt: skip
+    async def knowledge_add(
+        request: Request, name: Name, principal: Annotated[Principal, Depends(require("admin"))]
+    ) -> Any:
+        """Put a manual of the site into the knowledge index: its file name here, its content as the body."""
+        content = await request.body()
+        return await run_in_threadpool(add_manual, runtime, principal.name, name, content)
+
+    router = APIRouter()
+    add_desk_routes(router, runtime)
+    app.include_router(router)
+
+    @app.get("/openapi.json", include_in_schema=False, dependencies=[Depends(require("viewer"))])
+    async def described() -> JSONResponse:
+        return JSONResponse(app.openapi())
 
 
-def add_desk(app: FastAPI, runtime: Runtime, token: str) -> None:
+def add_desk(app: FastAPI, runtime: Runtime) -> None:
     """What commands call."""
 
-    def allowed(authorization: Annotated[str, Header()] = "") -> None:
-        if not hmac.compare_digest(authorization.encode(), f"Bearer {token}".encode()):
-            raise HTTPException(401, "needs the token of serve.json in the store folder")
-
-    @app.post("/v1/desk/{name}", tags=["desk"], dependencies=[Depends(allowed)])
-    async def desk(name: str, arguments: dict[str, Any]) -> Any:
-        """What the `setpoint` commands call. Needs the token that the server left in its store folder."""
+    @app.post("/v1/desk/{name}", tags=["desk"])
+    async def desk(
+        name: str, arguments: dict[str, Any], principal: Annotated[Principal, Depends(commands)]
+    ) -> Any:
+        """What the `setpoint` commands call, with the token that the server left in its store folder or one's own."""
         if name not in DESK:
             raise HTTPException(404, f"no desk function {name!r}")
+        check_may(principal, name)
+        if runtime.settings.serve.accounts and "who" in signature(DESK[name]).parameters:
+            arguments = arguments | {"who": principal.name}
         try:
-            value = await asyncio.to_thread(DESK[name], runtime.desk, **arguments)
+            value = await run_in_threadpool(DESK[name], runtime.desk, **arguments)
         except TypeError as error:
             raise UsageError(f"wrong arguments: {error}", where=name) from error
         runtime.engine.wake()
@@ -260,29 +276,40 @@ def _check_port(host: str, port: int) -> None:
             ) from error
 
 
+class _Server(uvicorn.Server):
+    """Ends the streams first when it stops: they would hold it up for as long as their readers stay."""
+
+    changes: Changes
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.changes.end()
+        await super().shutdown(sockets)
+
+
 def serve_forever(loaded: Loaded) -> None:
-    """Run until stopped. Raises UsageError where another server has this store."""
+    """Run until stopped. Raises UsageError where another server has this store, ConfigError where it may not listen so."""
     settings = loaded.settings
+    serve = settings.serve
     other = find_running(settings.store.dir)
     if other is not None:
         raise UsageError(
             f"a server at {other.url} has this store already", remedy="Stop it, or use another --store"
         )
-    _check_port(settings.serve.host, settings.serve.port)
+    check_binding(serve, lambda: somebody_decides(settings), writes_real_site(settings))
+    _check_port(serve.host, serve.port)
     tell_missing_models(settings)
     runtime = build_runtime(settings, live=sys.stderr, rank_lines=sys.stderr.isatty())
     _tune_interpreter()
     token = secrets.token_urlsafe(32)
-    host = f"[{settings.serve.host}]" if ":" in settings.serve.host else settings.serve.host
-    url = f"http://{host}:{settings.serve.port}"
-    note = announce(settings.store.dir, url, token)
-    print(
-        f"Setpoint {__version__} at {url} (API: {url}/docs); ledger in {settings.store.dir}", file=sys.stderr
-    )
+    app = make_app(runtime, token)
+    note = announce(settings.store.dir, own_url(serve), token, serve.tls_cert, serve.accounts)
+    print(f"Setpoint {__version__} at {address(serve)}; ledger in {settings.store.dir}", file=sys.stderr)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again once it has shut down
+    server = _Server(
+        uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_S, **transport(serve))
+    )
+    server.changes = app.state.changes
     try:
-        uvicorn.run(
-            make_app(runtime, token), host=settings.serve.host, port=settings.serve.port, log_level="warning"
-        )
+        server.run()
     finally:
         note.unlink(missing_ok=True)

@@ -218,10 +218,12 @@ def triage(
 def serve(
     site: SiteFile = None,
     store: Store = None,
-    port: Annotated[int | None, typer.Option(help="Port on the loopback address.")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port.")] = None,
     sets: Config = None,
 ) -> None:
-    """Accept events over HTTP (POST /v1/events, /v1/alertmanager) and work on them until stopped. Loopback only.
+    """Accept events over HTTP (POST /v1/events, /v1/alertmanager), work on them, and show the console to browsers.
+
+    On loopback it needs no accounts; any other address needs serve.accounts and TLS (docs/accounts.md).
 
     Example: `setpoint serve --site site.yaml --store /var/lib/setpoint`
     """
@@ -270,18 +272,32 @@ def night(
 @app.command()
 def chat(
     once: Annotated[str, typer.Option(help="Answer this one question on stdout and end.")] = "",
-    as_json: Json = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Answers as JSON, with what was looked at and the sources.")
+    ] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="A plain conversation, line by line.")] = False,
+    who: Annotated[
+        str, typer.Option("--as", help="Who you are (default: your login name).", envvar="SETPOINT_USER")
+    ] = "",
     store: Store = None,
     site: SiteFile = None,
     sets: Config = None,
 ) -> None:
-    """Ask the ops agent about incidents, evidence, the site and the runbooks. It reads; it cannot act.
+    """The console at a terminal: the ops agent, incidents, the approval queue, plots and the stop switch. The ops agent
+    reads and proposes; it cannot act. Where input or output is no terminal it is a plain conversation.
 
-    Example: `setpoint chat --once "why is rack r-02 hot?"`
+    Examples: `setpoint chat`; `setpoint chat --once "why is rack r-02 hot?"`
     """
+    loaded = settings_from(sets, site, store)
+    screen = sys.stdin.isatty() and sys.stdout.isatty() and os.environ.get("TERM", "") != "dumb"
+    if screen and not (once or plain or as_json):
+        from setpoint.app.terminal.start import open_console
+
+        open_console(loaded.settings, who)
+        return
     from setpoint.app.conversation import converse
 
-    converse(settings_from(sets, site, store), once, as_json)
+    converse(loaded, once, as_json)
 
 
 @app.command()
@@ -341,11 +357,14 @@ def _mount() -> None:
     from setpoint.app.cli_desk import GROUPS
     from setpoint.app.cli_diagnose import diagnose
     from setpoint.app.cli_loop import loop
+    from setpoint.app.cli_mcp import mcp
     from setpoint.app.cli_plan import plan
     from setpoint.app.cli_plant import plant
     from setpoint.app.cli_rehearse import rehearse
+    from setpoint.app.cli_users import token, user
 
     app.command()(diagnose)
+    app.command()(mcp)
     app.command()(plan)
     app.command()(rehearse)
     for name, group in {
@@ -354,6 +373,8 @@ def _mount() -> None:
         "autonomy": autonomy,
         "loop": loop,
         "plant": plant,
+        "token": token,
+        "user": user,
     }.items():
         app.add_typer(group, name=name)
 

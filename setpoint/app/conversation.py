@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,7 @@ from uuid import uuid4
 import typer
 
 from setpoint.app.client import caller
+from setpoint.app.desk_calls import person
 from setpoint.app.formatting import visible
 from setpoint.errors import SetpointError
 from setpoint.settings import Loaded
@@ -19,8 +21,9 @@ from setpoint.settings import Loaded
 def converse(loaded: Loaded, once: str, as_json: bool) -> None:
     """Answer once, or until the person leaves; then all of it is one conversation."""
     call = caller(loaded.settings.store.dir, lambda: _here(loaded))
+    who = person(os.environ.get("SETPOINT_USER", ""))
     if once:
-        _show(call("chat_ask", question=once), as_json)
+        _show(call("chat_ask", question=once, who=who), as_json)
         return
     if sys.stdin.isatty():
         hint = "Ask about incidents, assets, decisions or runbooks. An empty line or ctrl-d ends."
@@ -28,7 +31,7 @@ def converse(loaded: Loaded, once: str, as_json: bool) -> None:
     thread = uuid4().hex
     while question := _next_question():
         try:
-            _show(call("chat_ask", question=question, thread=thread), as_json)
+            _show(call("chat_ask", question=question, thread=thread, who=who), as_json)
         except SetpointError as error:  # the next question may be answered
             print(f"setpoint: {error}", file=sys.stderr)
 
@@ -54,4 +57,6 @@ def _show(reply: Any, as_json: bool) -> None:
     for line in reply["facts"]:
         typer.echo(f"  {visible(line)}")
     if reply["fallback"]:
-        typer.echo("  (said by code: the model's sentence did not pass verification)", err=True)
+        by_code = reply["written_by"] == "template"
+        said = "said by code: the model's words did not pass verification" if by_code else reply["fallback"]
+        typer.echo(f"  ({visible(said)})", err=True)

@@ -15,6 +15,7 @@ from typing import Any
 
 from setpoint.app.pressure import Pressure
 from setpoint.app.sinks import Sink, SinkFailed
+from setpoint.contracts import Notice
 from setpoint.errors import SetpointError
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Delivery
@@ -48,6 +49,8 @@ class Deliverer:
         self._marker: asyncio.Task[None] | None = None
         self._waiting = False
         """The last turn left something for want of room."""
+        self.link: Callable[[Notice], str] = lambda _notice: ""
+        """The page that a notice leads to; "" while there are no pages."""
 
     @property
     def busy(self) -> bool:
@@ -108,10 +111,13 @@ class Deliverer:
         if sink is None:
             return "this sink is no longer configured"
         try:
-            await sink.send(delivery.notice, delivery.key)
+            await sink.send(self._linked(delivery.notice), delivery.key)
         except SinkFailed as error:
             return str(error)
         return None
+
+    def _linked(self, notice: Notice) -> Notice:
+        return notice if notice.link else notice.model_copy(update={"link": self.link(notice)})
 
     async def _mark(self) -> None:
         """Note what was accepted; what is accepted meanwhile shares the next transaction."""

@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from pydantic import JsonValue, ValidationError
 
 from knowledge.causes import load_causes
-from setpoint.app import autonomy_desk, case_desk, cause_desk, loop_desk
+from setpoint.app import agent_desk, autonomy_desk, case_desk, cause_desk, chat_desk, loop_desk, site_desk
 from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review, ReviewKind
 from setpoint.contracts.feedback import FeedbackField
 from setpoint.contracts.incident import IncidentState
@@ -32,7 +32,10 @@ from tools.actions import describe, spec_of, validate
 from tools.telemetry import History, Kept
 
 if TYPE_CHECKING:
+    from agents.operator import Tool
     from knowledge.index import Index
+    from setpoint.app.chatting import Conversations
+    from setpoint.app.proposing import Propose
 
 LONGEST_SILENCE_MIN = 30 * 24 * 60
 RULE_LINES = 80
@@ -46,7 +49,7 @@ CORRECTABLE: dict[str, FeedbackField] = {
 class Ask(Protocol):
     """Answers one chat question. Those of one thread are a conversation: a follow-up may lean on what was said."""
 
-    def __call__(self, question: str, thread: str = "") -> dict[str, JsonValue]: ...
+    def __call__(self, question: str, thread: str = "", who: str = "") -> dict[str, JsonValue]: ...
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,12 @@ class Desk:
     autonomy: AutonomySettings = field(default_factory=AutonomySettings)
     history: Callable[[], History] = lambda: Kept({})
     """Readings of the past, for cases that are made of incidents."""
+    propose: Callable[[], Propose] = agent_desk.nobody_proposes
+    """Puts what a person wants done to review."""
+    chats: Callable[[], Conversations] = agent_desk.nobody_converses
+    """People's conversations with the ops agent."""
+    tools: Callable[[], Mapping[str, Tool]] = dict
+    """The reading tools of the ops agent, by name."""
 
 
 Call = Callable[..., JsonValue]
@@ -199,10 +208,12 @@ def silence_add(
 
 
 def silence_list(desk: Desk) -> JsonValue:
+    """Silences that last, the oldest first."""
     return [silence.model_dump(mode="json") for silence in desk.ledger.list_silences()]
 
 
 def silence_remove(desk: Desk, id: str, who: str) -> JsonValue:
+    """End a silence before its time."""
     if not desk.ledger.remove_silence(id, who):
         raise UsageError(f"no silence {id!r}", remedy="`setpoint silence list` shows what there is")
     return {"removed": id}
@@ -326,6 +337,7 @@ def _edited_since(desk: Desk, review: Review) -> dict[str, JsonValue]:
 
 
 def feedback_list(desk: Desk, subject: str = "", simulated: bool = False) -> JsonValue:
+    """What people decided and corrected, the oldest first."""
     return [
         item.model_dump(mode="json")
         for item in desk.ledger.list_feedback(subject=subject, simulated=simulated)
@@ -340,6 +352,7 @@ def feedback_export(desk: Desk, kind: str = "raw", simulated: bool = False) -> J
 
 
 def quarantine_list(desk: Desk) -> JsonValue:
+    """Input that could not be read, without its text."""
     return [
         item.item.model_dump(mode="json", exclude={"raw"})
         | {"bytes": len(item.item.raw), "state": item.state}
@@ -348,6 +361,7 @@ def quarantine_list(desk: Desk) -> JsonValue:
 
 
 def quarantine_show(desk: Desk, id: str) -> JsonValue:
+    """One item that could not be read, with its text and the reason."""
     held = desk.ledger.get_quarantined(id)
     raw = held.item.raw.decode("utf-8", "backslashreplace")
     return held.item.model_dump(mode="json", exclude={"raw"}) | {"raw": raw, "state": held.state}
@@ -372,6 +386,7 @@ def quarantine_replay(desk: Desk, id: str, text: str = "") -> JsonValue:
 
 
 def quarantine_remove(desk: Desk, id: str) -> JsonValue:
+    """Drop an item that nobody will mend."""
     held = desk.ledger.get_quarantined(id)
     if not desk.ledger.remove_quarantined(id):
         raise UsageError(f"it is no longer in quarantine: {held.state}", where=id)
@@ -379,29 +394,35 @@ def quarantine_remove(desk: Desk, id: str) -> JsonValue:
 
 
 def knowledge_search(desk: Desk, query: str, limit: int = 6) -> JsonValue:
+    """Passages of runbooks and manuals, the best first."""
     return [passage.model_dump(mode="json") for passage in desk.open_index().search(query, limit)]
 
 
 def knowledge_list(desk: Desk) -> JsonValue:
+    """Documents of the knowledge index."""
     return [vars(document) for document in desk.open_index().documents()]
 
 
 def knowledge_add(desk: Desk, path: str) -> JsonValue:
+    """Put a manual of the site into the knowledge index."""
     return {"added": Path(path).name, "passages": desk.open_index().add(Path(path))}
 
 
 def knowledge_remove(desk: Desk, manual: str) -> JsonValue:
+    """Take a manual out of the knowledge index."""
     desk.open_index().remove(manual)
     return {"removed": manual}
 
 
 def knowledge_causes(desk: Desk) -> JsonValue:
+    """Root causes of the catalog."""
     return [
         {"id": c.id, "area": c.area, "title": c.title, "meaning": c.meaning} for c in load_causes().values()
     ]
 
 
 def rules_list(desk: Desk) -> JsonValue:
+    """Versions of rule sets and whether they count."""
     return [version.model_dump(mode="json", exclude={"content"}) for version in desk.ledger.list_rules()]
 
 
@@ -416,6 +437,7 @@ def audit_list(desk: Desk, subject: str = "", after: int = -1, limit: int = 50) 
 
 
 def audit_verify(desk: Desk) -> JsonValue:
+    """Recompute the audit chain; names the first row that does not fit."""
     return desk.ledger.verify_chain().model_dump(mode="json")
 
 
@@ -425,23 +447,27 @@ def site_info(desk: Desk) -> JsonValue:
 
 
 def stats(desk: Desk) -> JsonValue:
+    """Counts of everything in the ledger."""
     return desk.ledger.stats().model_dump(mode="json")
 
 
-def chat_ask(desk: Desk, question: str, thread: str = "") -> JsonValue:
-    return desk.ask(question, thread)
+def chat_ask(desk: Desk, question: str, thread: str = "", who: str = "") -> JsonValue:
+    """One answer, waited for. Where a person asks, an action may be put to review for them."""
+    return desk.ask(question, thread, who)
 
 
 DESK: dict[str, Call] = {
     function.__name__: function
     for function in (
         incidents_list, incidents_show, cause_desk.incidents_causes, cause_desk.incidents_ungroup, incidents_ack, incidents_close, incidents_escalate, incidents_correct,
-        silence_add, silence_list, silence_remove, review_list, review_show, review_decide, feedback_list,
+        silence_add, silence_list, silence_remove, review_list, review_show, review_decide, agent_desk.review_propose, agent_desk.tools_list, agent_desk.tools_call, feedback_list,
         feedback_export, quarantine_list, quarantine_show, quarantine_replay, quarantine_remove, knowledge_search,
         knowledge_list, knowledge_add, knowledge_remove, knowledge_causes, rules_list, audit_list, audit_verify, stats,
-        site_info, chat_ask, autonomy_desk.autonomy_list, autonomy_desk.autonomy_show, autonomy_desk.autonomy_set,
+        site_info, chat_ask, chat_desk.chat_start, chat_desk.chat_follow, chat_desk.chat_stop, chat_desk.chat_list, chat_desk.chat_show,
+        chat_desk.chat_remove, autonomy_desk.autonomy_list, autonomy_desk.autonomy_show, autonomy_desk.autonomy_set,
         autonomy_desk.autonomy_sign, autonomy_desk.autonomy_revoke, autonomy_desk.autonomy_harm,
         autonomy_desk.review_approve_recommended, loop_desk.loops_list, loop_desk.loops_show, case_desk.cases_list, case_desk.cases_show,
+        site_desk.site_plots_list, site_desk.review_fields_list, site_desk.who_show,
     )
 }  # fmt: skip
 READS = frozenset(

@@ -15,8 +15,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from setpoint import __version__
-from setpoint.app.api import add_desk, add_errors, add_health
+from setpoint.app.access import check_rules, open_access
+from setpoint.app.api import add_desk, add_health
+from setpoint.app.api_errors import add_errors
 from setpoint.app.client import announce
+from setpoint.app.doorway import Doorway
 from setpoint.app.metrics import Metrics
 from setpoint.app.wiring import Runtime
 from setpoint.errors import BackendError
@@ -61,10 +64,14 @@ def _wait(server: uvicorn.Server) -> None:
 
 
 def _app(runtime: Runtime, token: str) -> FastAPI:
-    app = FastAPI(title="Setpoint", version=__version__)
+    serve = runtime.settings.serve
+    app = FastAPI(title="Setpoint", version=__version__, openapi_url=None)
+    open_access(app, serve, runtime.ledger, token)
     metrics = Metrics(runtime.ledger)
     runtime.engine.parts.listeners.append(metrics)
     add_errors(app)
     add_health(app, runtime, metrics)
-    add_desk(app, runtime, token)
+    add_desk(app, runtime)
+    app.add_middleware(Doorway, serve=serve)
+    check_rules(app)
     return app

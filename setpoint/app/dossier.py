@@ -26,6 +26,7 @@ from setpoint.contracts.site import Site
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import (
     ActionRecord,
+    AuditRow,
     ChainReport,
     Delivery,
     HeldItem,
@@ -149,42 +150,52 @@ class IncidentFile:
         return (leading or causes)[0].time + (sent - received) if causes else self.placed(sent)
 
 
-@dataclass
-class Dossier:
-    """One run."""
+@dataclass(kw_only=True)
+class CaseFiles:
+    """Incidents with what stands around them."""
 
     site: Site
-    stats: Stats
     files: list[IncidentFile]
     """Most urgent first, then in order of time."""
-    reviews: list[Review]
     feedback: list[Feedback]
-    quarantine: list[HeldItem]
-    silences: list[Silence]
-    chain: ChainReport
-    notices: list[NoticeVersion]
     refusals: dict[str, str] = field(default_factory=dict)
     """Why an approval led to no action, by review id."""
-    first_event: datetime | None = None
-    last_event: datetime | None = None
-    routine_times: list[float] = field(default_factory=list)
-    """Seconds since 1970 of every P3 event."""
     readings: dict[tuple[str, str], list[Event]] = field(default_factory=dict)
     """Every event with a value, by asset and metric, for those that an incident of note carries."""
-    replayed: bool = False
-    """The input was a recording."""
     explained: dict[str, str] = field(default_factory=dict)
-    """Incident to the one whose cause explains its events, by id."""
-    flood: Flood | None = None
-    """What is open by cause at the end, and whether alarms came as a flood then."""
-    peak: tuple[int, datetime] | None = None
-    """Most new incidents above P3 in ten minutes, and when."""
+    """Incident to the one whose cause explains it, by id."""
     rehearsed: dict[str, RehearsalRecord] = field(default_factory=dict)
     """What was predicted of an action and what came, by the action's key."""
 
     def explains(self, incident_id: str) -> list[IncidentFile]:
         """The incidents that are grouped under this one."""
         return [file for file in self.files if self.explained.get(file.incident.id) == incident_id]
+
+    def decision_of(self, review_id: str) -> Feedback | None:
+        """The last judgement of a review: its time, and what was changed."""
+        return next((item for item in reversed(self.feedback) if item.subject == review_id), None)
+
+
+@dataclass(kw_only=True)
+class Dossier(CaseFiles):
+    """One run."""
+
+    stats: Stats
+    reviews: list[Review]
+    quarantine: list[HeldItem]
+    silences: list[Silence]
+    chain: ChainReport
+    notices: list[NoticeVersion]
+    first_event: datetime | None = None
+    last_event: datetime | None = None
+    routine_times: list[float] = field(default_factory=list)
+    """Seconds since 1970 of every P3 event."""
+    replayed: bool = False
+    """The input was a recording."""
+    flood: Flood | None = None
+    """What is open by cause at the end, and whether alarms came as a flood then."""
+    peak: tuple[int, datetime] | None = None
+    """Most new incidents above P3 in ten minutes, and when."""
 
     @property
     def pages(self) -> int:
@@ -196,10 +207,6 @@ class Dossier:
     @property
     def held(self) -> list[HeldItem]:
         return [item for item in self.quarantine if item.state == "held"]
-
-    def decision_of(self, review_id: str) -> Feedback | None:
-        """The last judgement of a review: its time, and what was changed."""
-        return next((item for item in reversed(self.feedback) if item.subject == review_id), None)
 
 
 def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False, flood_per_10min: int = 10) -> Dossier:
@@ -227,14 +234,10 @@ def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False, flood_per
         *ledger.list_quarantine(state="replayed", limit=ALL),
     ]
     dossier = Dossier(
-        site, ledger.stats(), list(files.values()), reviews, feedback, quarantine,
-        ledger.list_silences(), ledger.verify_chain(), notices,
+        site=site, stats=ledger.stats(), files=list(files.values()), reviews=reviews, feedback=feedback,
+        quarantine=quarantine, silences=ledger.list_silences(), chain=ledger.verify_chain(), notices=notices,
     )  # fmt: skip
-    dossier.refusals = {
-        row.subject: str(row.data.get("why", ""))
-        for row in ledger.list_audit(limit=ALL)
-        if row.what == "approval-refused" and isinstance(row.data, dict)
-    }
+    dossier.refusals = _refusals(ledger.list_audit(limit=ALL))
     dossier.explained = {one.incident_id: one.root_id for one in ledger.explained_by().values()}
     dossier.rehearsed = {one.key: one for one in ledger.list_rehearsals(limit=ALL)}
     dossier.flood = _by_cause(dossier, flood_per_10min)
@@ -244,6 +247,48 @@ def read_dossier(ledger: Ledger, site: Site, *, stories: bool = False, flood_per
         for file in dossier.files[:FULL_FILES]:
             file.story = [] if file.is_routine else ledger.timeline(file.incident.id)
     return dossier
+
+
+def read_case(ledger: Ledger, site: Site, incident_id: str) -> CaseFiles:
+    """One incident with what stands around it, itself first. Raises UsageError where there is none."""
+    file = IncidentFile(ledger.get_incident(incident_id))
+    under = ledger.explained_by()
+    below = ledger.find_incidents([name for name, one in under.items() if one.root_id == incident_id])
+    file.notices = _versions(ledger.list_deliveries(incident_id=incident_id, limit=ALL))
+    file.diagnoses = ledger.list_diagnoses(incident_id)
+    file.reviews = ledger.list_reviews(incident_id=incident_id, limit=ALL)
+    file.actions = ledger.list_actions(incident_id=incident_id, limit=ALL)
+    file.corrections = ledger.list_feedback(subject=incident_id, simulated=True)
+    file.story = ledger.timeline(incident_id, ALL)
+    names = [review.id for review in file.reviews]
+    case = CaseFiles(
+        site=site,
+        files=[file, *(IncidentFile(one) for one in below.values())],
+        feedback=[item for name in names for item in ledger.list_feedback(subject=name, simulated=True)],
+        refusals=_refusals(row for name in names for row in ledger.list_audit(subject=name)),
+        explained={name: one.root_id for name, one in under.items()},
+        rehearsed={one.key: one for one in ledger.list_rehearsals(incident_id=incident_id, limit=ALL)},
+    )
+    _look_at_events(case, file, ledger)
+    return case
+
+
+def _look_at_events(case: CaseFiles, file: IncidentFile, ledger: Ledger) -> None:
+    triages = {triage.event_id: triage for triage in ledger.triage_of(file.incident.id)}
+    for event in ledger.events_of(file.incident.id, ALL):
+        if (triage := triages.get(event.id)) is not None:
+            _lead(file, triage)
+            file.sightings.append(Sighting(event, triage.priority))
+        if event.metric and event.value is not None:
+            case.readings.setdefault((event.asset, event.metric), []).append(event)
+
+
+def _refusals(rows: Iterable[AuditRow]) -> dict[str, str]:
+    return {
+        row.subject: str(row.data.get("why", ""))
+        for row in rows
+        if row.what == "approval-refused" and isinstance(row.data, dict)
+    }
 
 
 def _by_cause(dossier: Dossier, limit: int) -> Flood:

@@ -20,7 +20,7 @@ from setpoint.app.lanes import POLL_S, LaneParts, Lanes, wait_for
 from setpoint.app.loopthread import LoopThread
 from setpoint.app.pressure import Pressure
 from setpoint.app.sinks import Sink
-from setpoint.contracts import Event, Quarantined
+from setpoint.contracts import Event, Notice, Quarantined
 from setpoint.contracts.dispatch import Dispatch
 from setpoint.errors import SafetyViolation, SetpointError
 from setpoint.ledger import Ledger
@@ -90,6 +90,10 @@ class Engine:
     def failure(self) -> SetpointError | None:
         """A broken safety invariant: a loop stopped for it."""
         return self._failure or self._lanes.failure
+
+    def link_notices(self, link: Callable[[Notice], str]) -> None:
+        """From now on each notice leads to that page."""
+        self._deliverer.link = link
 
     async def start(self) -> None:
         """Start every loop. Unfinished work of a run before this one is taken up first."""

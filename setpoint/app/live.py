@@ -66,6 +66,8 @@ class Live:
         text = visible(notice.text)
         words = text if notice.written_by == "template" else f"{text}\n(words: {notice.written_by})"
         self._console.print(Padding(Text(words), (0, 0, 0, INDENT)))
+        if notice.link:
+            self._console.print(Padding(Text(notice.link, "dim"), (0, 0, 0, INDENT)), soft_wrap=True)
 
     # ---- engine events ------------------------------------------------------------------------------------------
 

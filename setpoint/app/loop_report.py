@@ -39,7 +39,7 @@ from setpoint.app.plan_page import joined
 from setpoint.app.plan_views import trouble_words
 from setpoint.app.still_page import render_still, write_still
 
-STYLES = ("report.css", "plant.css", "small.css", "plan.css")
+STYLES = ("parts.css", "report.css", "plant.css", "small.css", "plan.css")
 TILES = ("grid_kwh", "bill", "billed_kw", "cooling_kwh", "hottest_gpu_c", "slo_late_share")
 FIRST_TRACKS = ("site.grid_kw", "site.it_kw", "site.cooling_kw", "site.gpu_temp_max_c", "site.ess_kw")
 MOST_CAME, MOST_REASONS, MOST_FLAGS, MOST_TROUBLES = 6, 40, 30, 60

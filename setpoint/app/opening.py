@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Lock
@@ -18,18 +18,23 @@ from agents.symbolic_engine import SymbolicEngine
 from knowledge.causes import catalog_version
 from knowledge.rulebook import RuleBook
 from setpoint import __version__
-from setpoint.app.desk import DESK, Ask, Desk
+from setpoint.app.api_table import NEEDS
+from setpoint.app.desk import DESK, Desk
 from setpoint.contracts import Event, Incident, Notice, Quarantined, Triage
 from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.site import Site, load_site
+from setpoint.errors import UsageError
 from setpoint.intake import read, sense
 from setpoint.ledger import Ledger
 from setpoint.llm import load_role
 from setpoint.settings import Settings
 
 if TYPE_CHECKING:
+    from agents.operator import Tool
     from knowledge.index import Index
     from setpoint.app.histories import Reached
+    from setpoint.app.proposing import Propose
+    from setpoint.app.talk import Operator
     from tools.adapter import SimulatedSite
     from tools.adapters.real_site import RealSite
     from tools.telemetry import History
@@ -97,8 +102,22 @@ def load_ranking(settings: Settings) -> Callable[[Sequence[Event]], Iterator[tup
 def local_desk(settings: Settings) -> Callable[[str, dict[str, Any]], JsonValue]:
     """Desk calls in this process."""
     site = open_site(settings)
-    desk = make_desk(settings, site, open_ledger(settings))
-    return lambda name, arguments: DESK[name](desk, **arguments)
+    return calls_here(settings, make_desk(settings, site, open_ledger(settings)))
+
+
+def calls_here(settings: Settings, desk: Desk) -> Callable[[str, dict[str, Any]], JsonValue]:
+    """What a command of this machine's user may call of a desk in its own process."""
+
+    def call(name: str, arguments: dict[str, Any]) -> JsonValue:
+        if settings.serve.accounts and NEEDS.get(name, "approver") not in ("viewer", "admin"):
+            raise UsageError(
+                "serve.accounts is on: who changes something is asked for by the server",
+                where=name,
+                remedy="Start `setpoint serve`, and put your API token into SETPOINT_TOKEN",
+            )
+        return DESK[name](desk, **arguments)
+
+    return call
 
 
 def make_desk(
@@ -111,8 +130,8 @@ def make_desk(
     """The operator's functions over these stores, and over the simulated site of a running server."""
     opened = index or once(lambda: open_index(settings))
     adapter = once(lambda: simulated or open_adapter(settings, site))
-    operator = once(lambda: _operator(settings, site, ledger, opened, adapter()))
-    return Desk(
+    operator = once(lambda: _operator(settings, desk, adapter()))
+    desk = Desk(
         ledger=ledger,
         site=site,
         open_index=opened,
@@ -120,9 +139,30 @@ def make_desk(
         escalation=lambda incident: next_escalation(incident, 0, settings, ledger, site),
         versions=lambda: versions(settings),
         autonomy=settings.autonomy,
-        ask=lambda question, thread="": operator()(question, thread),
+        ask=lambda question, thread="", who="": operator().ask(question, thread, who),
+        chats=lambda: operator().chats,
         flood_per_10min=settings.alerts.flood_per_10min,
-        history=lambda: _history(settings, site, ledger, simulated),
+        history=once(lambda: _history(settings, site, ledger, simulated)),
+        propose=once(lambda: _proposer(settings, site, ledger, adapter())),
+        tools=once(lambda: _tools(settings, site, ledger, opened, adapter())),
+    )
+    return desk
+
+
+def _proposer(settings: Settings, site: Site, ledger: Ledger, adapter: Reached | None) -> Propose:
+    from setpoint.app.proposing import make_proposer
+
+    return make_proposer(settings, site, ledger, adapter)
+
+
+def _tools(
+    settings: Settings, site: Site, ledger: Ledger, index: Callable[[], Index], adapter: Reached | None
+) -> Mapping[str, Tool]:
+    from agents.operator_tools import Stores, operator_tools  # they bring the plant, which takes a second
+    from setpoint.app.reaching import reach_of
+
+    return operator_tools(
+        Stores(site, ledger, index, adapter, utc_now, reach_of(settings, site, ledger, adapter))
     )
 
 
@@ -132,16 +172,10 @@ def _history(settings: Settings, site: Site, ledger: Ledger, simulated: Reached 
     return open_history(settings, site, ledger, utc_now, simulated)
 
 
-def _operator(
-    settings: Settings,
-    site: Site,
-    ledger: Ledger,
-    index: Callable[[], Index],
-    simulated: Reached | None,
-) -> Ask:
-    from setpoint.app.talk import make_operator  # its tools bring the plant, which takes a second to load
+def _operator(settings: Settings, desk: Desk, adapter: Reached | None) -> Operator:
+    from setpoint.app.talk import Operator  # its tools bring the plant, which takes a second to load
 
-    return make_operator(settings, site, ledger, index, simulated)
+    return Operator(settings, desk, adapter)
 
 
 def read_items(raw: bytes, origin: str, site: Site) -> tuple[list[Event], list[Quarantined]]:

@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from markupsafe import Markup, escape
 
-from setpoint.app.dossier import Dossier, IncidentFile, Sighting
+from setpoint.app.dossier import CaseFiles, Dossier, IncidentFile, Sighting
 from setpoint.app.formatting import counted, number, one_line, time_of_day, visible
 from setpoint.contracts import PRIORITIES, Event, Priority
 
@@ -328,7 +328,7 @@ class Single:
         return f"{number(abs(value - limit))} {side}"
 
 
-def readings(file: IncidentFile, dossier: Dossier) -> tuple[list[Markup], list[Single]]:
+def readings(file: IncidentFile, dossier: CaseFiles) -> tuple[list[Markup], list[Single]]:
     """For each metric that the incident's events carry a picture, where there are at least two readings, else the
     one reading. The most urgent first, MAX_PLOTS pictures at most."""
     pictures: list[Markup] = []
@@ -351,7 +351,7 @@ def _first_of_each_metric(file: IncidentFile) -> list[Sighting]:
     return list(first.values())
 
 
-def _near(file: IncidentFile, event: Event, dossier: Dossier, ranks: dict[str, Priority]) -> list[Event]:
+def _near(file: IncidentFile, event: Event, dossier: CaseFiles, ranks: dict[str, Priority]) -> list[Event]:
     """Readings of that metric in the incident and around it."""
     first, last = file.incident.opened - _BEFORE, file.incident.updated + _AFTER
     series = dossier.readings.get((event.asset, str(event.metric)), ())

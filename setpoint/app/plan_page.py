@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
@@ -25,12 +26,15 @@ from setpoint.app.plan_views import (
 from setpoint.app.still_page import render_still, write_still
 from setpoint.contracts.loops import Saving
 
-STYLES = ("report.css", "plant.css", "small.css", "plan.css")
+STYLES = ("parts.css", "report.css", "plant.css", "small.css", "plan.css")
 MOST_TILES = 6
 MOST_CHARTS = 6
 """So many forecasts, and so many courses, are drawn at once; the others fold away."""
 
-
+FUNCTIONS: tuple[Callable[..., object], ...] = (
+    figure, length, move_words, quantity, share, span_of, unit_sign, when, counted, day_and_time, failure_words,
+    interval_said, interval_words, share_saved, solver_words, trouble_name, trouble_words, window_words,
+)  # fmt: skip
 _BEFORE_UNIT = re.compile(r"(?<=\d) (?=(?:%|[A-Za-z][A-Za-z/]{0,4})(?![\w/]))")
 
 
@@ -41,21 +45,23 @@ def write_page(path: Path, made: Made) -> None:
 
 def render_page(made: Made) -> str:
     """The page as text."""
+    return render_still(
+        "plan.html.j2", STYLES, plan_values(made), filters={"joined": joined}, functions=FUNCTIONS
+    )
+
+
+def plan_values(made: Made) -> dict[str, Any]:
+    """What `plan_body.html.j2` shows."""
     plan = made.plan
     drawn = [forecast_chart(one, made.zone) for one in plan.forecasts if one.expected]
     courses = [curve_chart(one, plan.moves, made.zone) for one in plan.curves if one.planned]
-    shown = {
+    return {
         "made": made, "plan": plan, "zone": made.zone, "now": len(due(plan)), "flags": flag_numbers(plan.moves),
         "tiles": plan.savings[:MOST_TILES], "leading": _leading(plan.savings), "forecasts": drawn[:MOST_CHARTS], "folded": drawn[MOST_CHARTS:],
         "courses": courses[:MOST_CHARTS], "more_courses": courses[MOST_CHARTS:],
         "worths": any(move.saves for move in plan.moves),
         "parts": task_chart(plan, made.zone) if plan.tasks else Markup(""),
     }  # fmt: skip
-    functions = (
-        figure, length, move_words, quantity, share, span_of, unit_sign, when, counted, day_and_time, failure_words,
-        interval_said, interval_words, share_saved, solver_words, trouble_name, trouble_words, window_words,
-    )  # fmt: skip
-    return render_still("plan.html.j2", STYLES, shown, filters={"joined": joined}, functions=functions)
 
 
 def _leading(savings: Sequence[Saving]) -> list[Saving]:

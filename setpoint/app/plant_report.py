@@ -44,7 +44,7 @@ def render(run: Run, limits: Mapping[str, float], other: Run | None = None) -> s
         "clock": clock,
         "moved": lambda pair: moved(*pair),
     }
-    return render_still("plant.html.j2", ("report.css", "plant.css"), shown, filters=filters)
+    return render_still("plant.html.j2", ("parts.css", "report.css", "plant.css"), shown, filters=filters)
 
 
 def number(value: float) -> str:

@@ -16,7 +16,7 @@ from setpoint.contracts import Action
 from setpoint.contracts.site import Site
 from tools.actions import describe, spec_of
 
-_STYLES = ("report.css", "plant.css", "small.css", "rehearsal.css")
+_STYLES = ("parts.css", "report.css", "plant.css", "small.css", "rehearsal.css")
 MOST_TILES = 4
 
 

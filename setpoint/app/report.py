@@ -12,11 +12,12 @@ import os
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
@@ -25,7 +26,15 @@ from agents.flood import flood_line
 from knowledge.runbooks import load_corpus
 from plant.diagnosis.quantities import limit_words
 from setpoint.app import charts, formatting, pictures, rehearsal_page, trial_pictures, trial_words
-from setpoint.app.dossier import FULL_FILES, Dossier, IncidentFile, NoticeVersion, read_dossier, verdict
+from setpoint.app.dossier import (
+    FULL_FILES,
+    CaseFiles,
+    Dossier,
+    IncidentFile,
+    NoticeVersion,
+    read_dossier,
+    verdict,
+)
 from setpoint.app.path_picture import svg_path
 from setpoint.app.runfacts import RunFacts
 from setpoint.contracts import PRIORITIES, ActionProposal, Diagnosis, Passage, Review
@@ -35,6 +44,7 @@ from setpoint.ledger import Ledger
 from setpoint.ledger.records import ActionRecord, TimelineItem
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLES = ("parts.css", "report.css", "small.css")
 MAX_ROUTINE = 300
 """Rows of the list of incidents that were only recorded."""
 MAX_QUARANTINED = 500
@@ -74,13 +84,11 @@ def write_report(ledger: Ledger, site: Site, path: Path, *, title: str, run: Run
 
 def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
     """The report as text."""
-    style, small, script = (
-        (TEMPLATES / name).read_text("utf-8") for name in ("report.css", "small.css", "report.js")
-    )
-    style += small
+    style = "".join((TEMPLATES / name).read_text("utf-8") for name in STYLES)
+    script = (TEMPLATES / "report.js").read_text("utf-8")
     files = [file for file in dossier.files if not file.is_routine]
-    passages = _passages(dossier)
-    return _environment(dossier, passages).get_template("report.html.j2").render(
+    passages = shown_passages(dossier.files)
+    return _environment(dossier, {file.incident.id for file in files[:FULL_FILES]}, passages).get_template("report.html.j2").render(
         title=title,
         run=run,
         dossier=dossier,
@@ -91,17 +99,12 @@ def render_report(dossier: Dossier, *, title: str, run: RunFacts) -> str:
         routine=[file for file in dossier.files if file.is_routine],
         max_routine=MAX_ROUTINE,
         max_quarantined=MAX_QUARANTINED,
-        first_rows=FIRST_ROWS,
-        first_notices=FIRST_NOTICES,
-        most_open=MOST_OPEN,
         priorities=PRIORITIES,
         flood=dossier.flood,
         picture=pictures.timeline(dossier),
         passages=passages,
-        paged={file.incident.id for file in files[:FULL_FILES]},
         writers=writers(dossier),
         fallbacks=[(f.incident.id, words) for f in dossier.files for d in f.diagnoses[-1:] for words in d.fallbacks],
-        modes=MODES,
         style=Markup(style),
         script=Markup(script),
         policy=policy(style, script),
@@ -120,12 +123,37 @@ def _hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
+def _environment(dossier: Dossier, paged: Set[str], passages: Mapping[str, Shown]) -> Environment:
+    """Within the one file: a link leads to an incident that has a page, and to a passage that is quoted."""
+    return parts_environment(
+        dossier.site.zone,
+        Links(
+            incident=lambda name: f"#{pictures.anchor('i', name)}" if name in paged else "",
+            passage=lambda name: f"#{pictures.anchor('p', passage_of(name))}" if passage_of(name) in passages else "",
+        ),
+    )  # fmt: skip
+
+
+def _nowhere(_: Any) -> str:
+    return ""
+
+
+@dataclass(frozen=True)
+class Links:
+    """Where the parts of an incident lead; "" where there is nothing to lead to."""
+
+    incident: Callable[[str], str] = _nowhere
+    passage: Callable[[str], str] = _nowhere
+    review: Callable[[str], str] = _nowhere
+    story: Callable[[TimelineItem], str] = _nowhere
+
+
+def parts_environment(zone: ZoneInfo, links: Links) -> Environment:
+    """What `parts.html.j2` and the templates around it are written with."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True, finalize=_harmless,
+        lstrip_blocks=True, finalize=harmless,
     )  # fmt: skip
-    zone = dossier.site.zone
     environment.filters |= {
         "moment": lambda time: formatting.day_and_time(time, zone),
         "clock": lambda time: formatting.time_of_day(time, zone),
@@ -139,19 +167,22 @@ def _environment(dossier: Dossier, passages: dict[str, Shown]) -> Environment:
     }
     functions: tuple[Callable[..., Any], ...] = (
         pictures.anchor, pictures.readings, pictures.share_bar, pictures.legend_sign, pictures.legend_dot,
-        formatting.counted, formatting.period, story, steps_of, proof, changed, verdict, decided_when, effect_of, passage_of,
+        formatting.counted, formatting.period, story, steps_of, proof, changed, verdict, decided_when, effect_of,
         trial_pictures.curve_plot, trial_pictures.band_plot, trial_pictures.key_sign, trial_pictures.interval_bar,
         trial_pictures.interval_words, trial_words.share_words, trial_words.open_words, trial_words.cause_facts, trial_words.cause_words, trial_words.state_words,
         limit_words, rehearsal_page.telling, rehearsal_page.worst_words, trial_words.cost_words, trial_words.difference_words, trial_words.rehearsal_facts,
         charts.figure, svg_path, first_notice, flood_line,
     )  # fmt: skip
     environment.globals |= {function.__name__: function for function in functions}
-    environment.globals["least_shown"] = trial_words.LEAST_SHOWN
-    environment.globals["cited"] = lambda citation: f"{citation.passage_id.partition('/')[0]}" in passages
+    environment.globals |= {
+        "incident_href": links.incident, "passage_href": links.passage, "review_href": links.review,
+        "story_href": links.story, "least_shown": trial_words.LEAST_SHOWN, "modes": MODES, "first_rows": FIRST_ROWS,
+        "first_notices": FIRST_NOTICES, "most_open": MOST_OPEN,
+    }  # fmt: skip
     return environment
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
     """Applied to everything a template prints, before it is escaped."""
     return formatting.visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
@@ -247,7 +278,7 @@ def runbook(text: str) -> Markup:
     return Markup(_CODE.sub(r"<code>\1</code>", str(escape(formatting.visible(text)))))
 
 
-def changed(review: Review, dossier: Dossier) -> list[tuple[str, Any, Any]]:
+def changed(review: Review, dossier: CaseFiles) -> list[tuple[str, Any, Any]]:
     """What an edit changed: (argument, proposed, decided)."""
     said = dossier.decision_of(review.id)
     if said is None or review.decision is None or review.decision.type != "edit":
@@ -261,7 +292,7 @@ def changed(review: Review, dossier: Dossier) -> list[tuple[str, Any, Any]]:
     ]
 
 
-def decided_when(review: Review, dossier: Dossier) -> datetime | None:
+def decided_when(review: Review, dossier: CaseFiles) -> datetime | None:
     """Wall clock of the last judgement."""
     said = dossier.decision_of(review.id)
     return said.time if said and review.decision else None
@@ -302,12 +333,12 @@ def passage_of(passage_id: str) -> str:
     return passage_id.partition("/")[0]
 
 
-def _passages(dossier: Dossier) -> dict[str, Shown]:
+def shown_passages(files: Iterable[IncidentFile]) -> dict[str, Shown]:
     """Every passage that is cited by the latest diagnoses, by id."""
     known: dict[str, Passage] = {}
     quotes: dict[str, dict[str, None]] = {}
     users: dict[str, dict[str, None]] = {}
-    for file in dossier.files:
+    for file in files:
         if (diagnosis := file.diagnosis) is None:
             continue
         known |= {passage.id: passage for passage in diagnosis.passages}

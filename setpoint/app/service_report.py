@@ -39,7 +39,7 @@ def render_page(case: ServiceCase, found: ServiceFindings) -> str:
         "clock": _clock,
         "percent": "{:.0%}".format,
     }
-    return render_still("service.html.j2", ("report.css", "plant.css"), shown, filters=filters)
+    return render_still("service.html.j2", ("parts.css", "report.css", "plant.css"), shown, filters=filters)
 
 
 def summary(found: Sequence[ServiceFindings]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 import httpx
 from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
@@ -87,31 +87,51 @@ class WebhookSink:
 
 
 class AppriseSink:
-    """Any service Apprise knows (Slack, PagerDuty, mail ...), by its URL."""
+    """Any service Apprise knows (Slack, PagerDuty, mail ...), by its URL. What a service has for it (a deduplication key,
+    a link, closing what is over) is used, unless the URL says otherwise; all of it stands in the text too."""
 
     def __init__(self, url: str) -> None:
         import apprise  # takes a while to load and few runs need it
 
-        self.name, self._service = url, apprise.Apprise()
-        self._kinds = {"P0": apprise.NotifyType.FAILURE, "P1": apprise.NotifyType.WARNING}
-        self._default = apprise.NotifyType.INFO
-        if not self._service.add(url):
+        self.name, self._apprise = url, apprise.Apprise
+        kinds = apprise.NotifyType
+        self._kinds = {"P0": kinds.FAILURE, "P1": kinds.WARNING}
+        self._over, self._default = kinds.SUCCESS, kinds.INFO
+        if not self._apprise().add(url):
             raise ConfigError(
                 f"Apprise does not know the sink {sink_label(url)!r}",
                 remedy="Write alerts.sinks as Apprise does, for example slack://TOKEN_A/TOKEN_B/TOKEN_C",
             )
 
     async def send(self, notice: Notice, key: str) -> None:
-        title = f"{notice.priority} {notice.title}"
-        kind = self._kinds.get(notice.priority, self._default)
-        accepted = await asyncio.to_thread(
-            self._service.notify, body=notice.text, title=title, notify_type=kind
-        )
-        if not accepted:
+        if not await asyncio.to_thread(self._notify, notice):
             raise SinkFailed("was not reached or refused the notice", where=sink_label(self.name))
+
+    def _notify(self, notice: Notice) -> bool:
+        service = self._apprise()
+        service.add(
+            self.name
+        )  # one a notice: what is set on it must not reach another that is sent meanwhile
+        for one in service:
+            _address(one, notice, ends="action=" not in self.name)
+        kind = self._over if notice.stage == "resolved" else self._kinds.get(notice.priority, self._default)
+        body = "\n".join(filter(None, (notice.text, notice.link, f"Key: {notice.dedup_key}")))
+        return bool(service.notify(body=body, title=f"{notice.priority} {notice.title}", notify_type=kind))
 
     async def close(self) -> None:
         return None
+
+
+def _address(service: Any, notice: Notice, *, ends: bool) -> None:
+    """Make versions of one notification one entry at the service, that leads to the incident and, where it `ends` there,
+    is closed with it."""
+    for name in ("dedup", "alias"):
+        if hasattr(service, name) and not getattr(service, name):
+            setattr(service, name, notice.dedup_key)
+    if hasattr(service, "click") and not service.click:
+        service.click = notice.link or None
+    if ends and notice.stage == "resolved" and getattr(service, "action", "") == "trigger":
+        service.action = "map"  # a success then resolves what a failure raised
 
 
 def make_sink(name: str, show: Callable[[Notice], None]) -> Sink:

@@ -10,9 +10,9 @@ from markupsafe import Markup
 from plant.diagnosis.quantities import quantity_words
 from plant.diagnosis.results import Band, Curve
 from plant.diagnosis.words import named, unit
-from setpoint.app.charts import (
+from setpoint.app.charts import figure
+from setpoint.app.small_charts import (
     SmallPlane,
-    figure,
     small_band,
     small_dots,
     small_limit,

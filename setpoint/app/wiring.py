@@ -28,6 +28,7 @@ from agents.symbolic_engine import SymbolicEngine
 from graphs.fast_path import FastContext, build_fast_graph
 from graphs.threads import run_to_stop
 from graphs.triage import TriageContext, build_triage_graph
+from plant.diagnosis.results import Rehearsal
 from setpoint import __version__
 from setpoint.app import adapters
 from setpoint.app.acting import Acting
@@ -57,7 +58,7 @@ from setpoint.app.report import write_report
 from setpoint.app.rules import accepted_rulebook
 from setpoint.app.runfacts import RunFacts
 from setpoint.app.sinks import Sink, make_sink
-from setpoint.contracts import Decision, Dispatch, Event, Incident, Notice, Priority, Review
+from setpoint.contracts import Action, Decision, Dispatch, Event, Incident, Notice, Priority, Review
 from setpoint.contracts.sinks import sink_label
 from setpoint.intake import sense
 from setpoint.ledger.records import Job
@@ -135,6 +136,7 @@ class Runtime:
         """Start the engine."""
         if not self.settings.store.url:  # the store is ours alone: what was being worked on was cut off
             await asyncio.to_thread(self.ledger.release_jobs)
+            await asyncio.to_thread(self.ledger.lose_turns)
         await self.engine.start()
 
     async def _open_graphs(self) -> None:
@@ -289,6 +291,11 @@ class Runtime:
         if count:
             self.engine.wake()
         return count
+
+    def rehearse(self, action: Action, incident_id: str) -> Rehearsal | None:
+        """An action on the plant model, from the site's state now, with the fault that the incident's analysis found. None
+        where nothing of it can be shown."""
+        return self._acting.rehearse_again(action, incident_id)
 
     def compare(self) -> int:
         """Hold the rehearsals that are due against readings. The clock does it too; simulated time may outrun it."""

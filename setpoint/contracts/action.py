@@ -29,6 +29,8 @@ ActionState = Literal[
     "withdrawn",
 ]
 ArgValue = float | int | str | bool
+ASK = "ASK-"
+"""Begins the id that stands in the place of an incident's where a person proposed the action."""
 
 
 class Action(Frozen):
@@ -58,6 +60,10 @@ class ActionProposal(Frozen):
     evidence: tuple[str, ...] = ()
     rehearsal: Rehearsal | None = None
     """The next minutes with and without it; None where there is nothing to rehearse, or no plant model."""
+    proposed_by: str = ""
+    """The person who asked for it, also through an agent of his; "" where Setpoint proposes it by itself."""
+    proposed_via: str = ""
+    """How that person asked: "chat", "mcp" with the name of the agent, "command"."""
 
 
 class Withheld(Frozen):

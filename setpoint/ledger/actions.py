@@ -95,6 +95,12 @@ def list_all(tx: Connection, incident_id: str, states: Sequence[str], limit: int
     return [_record(row) for row in tx.execute(query)]
 
 
+def latest(tx: Connection, since: datetime, limit: int) -> list[ActionRecord]:
+    """The last ones that were begun since then, in their order."""
+    query = select(actions).where(actions.c.begun >= seconds(since)).order_by(actions.c.number.desc())
+    return [_record(row) for row in tx.execute(query.limit(limit))][::-1]
+
+
 def count_on(tx: Connection, asset: str, since: datetime) -> int:
     """Refused ones moved nothing; failed and unfinished ones may have."""
     query = select(func.count()).where(

@@ -39,6 +39,10 @@ def append(tx: Connection, who: str, what: str, subject: str, data: Any, now: da
     return AuditRow(number=number, time=now, who=who, what=what, subject=subject, data=data, digest=digest)
 
 
+def last_number(tx: Connection) -> int:
+    return tx.execute(select(audit_head.c.number)).scalar() or 0
+
+
 def list_all(tx: Connection, subject: str, after: int, limit: int) -> list[AuditRow]:
     query = select(audit).where(audit.c.number > after).order_by(audit.c.number).limit(limit)
     if subject:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, func, insert, or_, select
 
 from plant.diagnosis.results import Band, Compared
+from setpoint.contracts.action import ASK
 from setpoint.contracts.autonomy import AUTONOMY_WHO, DecidedAction, Harm, LevelChange
 from setpoint.errors import UsageError
 from setpoint.ledger import audit
@@ -87,10 +88,11 @@ def _harm(row: Row[Any]) -> Harm:
 
 def decided(tx: Connection, action: str) -> list[DecidedAction]:
     """Every final yes or no to a proposal of this kind, in the order decided; simulated decisions and answers are
-    left out."""
+    left out. What a person proposed says nothing for Setpoint's own judgement: it counts only where it did harm."""
     rows = tx.execute(_decisions(action)).all()
     escalations = _escalations(tx, sorted({row.incident_id for row in rows if row.finished is not None}))
-    return [_decided(row, escalations.get(row.incident_id, [])) for row in rows]
+    found = [_decided(row, escalations.get(row.incident_id, [])) for row in rows]
+    return [one for one in found if one.harm or one.broke or not one.incident_id.startswith(ASK)]
 
 
 def _decisions(action: str) -> Any:

@@ -129,6 +129,14 @@ def _lines(tx: Connection, kind: str, simulated: bool) -> Iterator[str]:
             yield to_json({"prompt": _prompt(tx, item), **example, "meta": meta})
 
 
+def taught(item: Feedback) -> tuple[str, ...]:
+    """The forms of training data that this one judgement becomes a line of; none where it is no person's, or a question
+    that was answered."""
+    if item.simulated or item.who == AUTONOMY_WHO:
+        return ()
+    return tuple(kind for kind in EXPORTS if kind != "raw" and _example(item, kind) is not None)
+
+
 def _example(item: Feedback, kind: str) -> dict[str, Any] | None:
     """What one judgement teaches in this form, None where nothing."""
     verdict, proposed, wanted = _reading(item)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, inspect, text
 
 from setpoint.ledger.faults import StoreTooNew
 
-HEAD = "0005"
+HEAD = "0007"
 """Revision this code works with; the newest file in migrations/versions (a test compares them)."""
 _MIGRATION_LOCK_KEY = 0x5E79015
 

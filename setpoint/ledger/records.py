@@ -256,6 +256,7 @@ class Pruned(Frozen):
     jobs: int = 0
     quarantined: int = 0
     cycles: int = 0
+    conversations: int = 0
     checkpoints: int = 0
 
 

@@ -16,6 +16,7 @@ from setpoint.ledger import schema as db
 from setpoint.ledger.clock import seconds
 from setpoint.ledger.database import Database
 from setpoint.ledger.records import Pruned
+from setpoint.ledger.threads import prune_threads
 from setpoint.ledger.translate import translated
 from setpoint.ledger.writing import chunks, known
 from setpoint.settings import StoreSettings
@@ -37,6 +38,7 @@ def prune(
             jobs=_drop(tx, db.jobs, _settled_jobs(cutoff), limit),
             quarantined=_drop(tx, db.quarantine, (db.quarantine.c.changed < cutoff,), limit),
             cycles=_cycles(tx, cutoff, limit),
+            conversations=prune_threads(tx, seconds(now - timedelta(days=settings.chat_days)), limit),
         )
         if any(dropped.model_dump().values()):
             audit.append(tx, "retention", "pruned", "ledger", dropped.model_dump(), now)

@@ -160,6 +160,7 @@ def _checked(tx: Connection, row: Row[Any], digest: str, decision: Decision, now
             remedy="look at it again, then decide",
         )
     _check_person(tx, row, decision)
+    _check_not_own(review, decision)
     if decision.type != "edit":
         return _Case(row, review, decision, row.version, digest)
     edited = _edited(review, decision)
@@ -192,6 +193,18 @@ def _check_person(tx: Connection, row: Row[Any], decision: Decision) -> None:
     if decision.type == "approve" and person in agreed:
         raise NotDecidable(
             f"{decision.who} agreed already; it needs {row.needed} different people", where=f"review {row.id}"
+        )
+
+
+def _check_not_own(review: Review, decision: Decision) -> None:
+    """Nobody says yes to what he asked for himself, through an agent neither; a no is anybody's."""
+    asked = review.proposal.proposed_by if review.proposal else ""
+    own = bool(asked) and feedback.person_key(asked) == feedback.person_key(decision.who)
+    if own and decision.type in ("approve", "edit"):
+        raise NotDecidable(
+            f"{decision.who.strip()} asked for this; somebody else has to say yes to it",
+            where=f"review {review.id}",
+            remedy="reject it, or let another approver decide",
         )
 
 

@@ -16,16 +16,20 @@ from pathlib import Path
 
 from pydantic import JsonValue
 
-from setpoint.ledger import audit, jobs, retention, stats
+from setpoint.ledger import actions, audit, glance, jobs, retention, stats
+from setpoint.ledger.accounts import Accounts
 from setpoint.ledger.alarms import Alarms
+from setpoint.ledger.browsing import Browsing
 from setpoint.ledger.clock import utc_now
 from setpoint.ledger.decisions import Decisions
+from setpoint.ledger.glance import Waiting
 from setpoint.ledger.loops import Cycles
-from setpoint.ledger.records import AuditRow, ChainReport, Job, Pruned, Stats
+from setpoint.ledger.records import ActionRecord, AuditRow, ChainReport, Job, Pruned, Stats
+from setpoint.ledger.threads import ChatThreads
 from setpoint.settings import StoreSettings
 
 
-class Ledger(Alarms, Decisions, Cycles):
+class Ledger(Alarms, Browsing, Decisions, Cycles, ChatThreads, Accounts):
     """All of the ledger behind one door. Open it with `Ledger.open`; it is a context manager."""
 
     # ---- jobs -------------------------------------------------------------------------------------------------
@@ -113,6 +117,11 @@ class Ledger(Alarms, Decisions, Cycles):
         with self._db.read() as tx:
             return audit.list_all(tx, subject, after, limit)
 
+    def last_audit(self) -> int:
+        """Number of the newest row of the chain; cheap enough to ask several times a second."""
+        with self._db.read() as tx:
+            return audit.last_number(tx)
+
     def verify_chain(self) -> ChainReport:
         """Recompute the whole chain; names the first row that was changed, removed or put in."""
         with self._db.read() as tx:
@@ -142,3 +151,15 @@ class Ledger(Alarms, Decisions, Cycles):
         """Counts, for reports and metrics. `since` bounds the latency figures only."""
         with self._db.read() as tx:
             return stats.collect(tx, since)
+
+    # ---- at a glance ------------------------------------------------------------------------------------------
+
+    def waiting(self) -> Waiting:
+        """What waits for a person, in counts."""
+        with self._db.read() as tx:
+            return glance.waiting(tx)
+
+    def latest_actions(self, since: datetime, limit: int = 200) -> list[ActionRecord]:
+        """The last actions that were begun since then, in their order."""
+        with self._db.read() as tx:
+            return actions.latest(tx, since, limit)

@@ -107,6 +107,7 @@ def test_an_asset_is_told_with_its_readings() -> None:
         ("what waits for approval", {"reviews": []}, "Nothing waits for a decision"),
         ("what about INC-0", {"incident": "no incident INC-0"}, "is known"),
         ("how do I bleed a loop", {"search": []}, "say nothing about this"),
+        ("why does rack R-99 smell", {"search": []}, "the site file names no rack R-99, and"),
     ],
 )
 def test_nothing_found_is_said_plainly(question: str, results: dict[str, Any], said: str) -> None:

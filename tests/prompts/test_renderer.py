@@ -11,6 +11,7 @@ from prompts import (
     AlertInput,
     ChatInput,
     DecideInput,
+    OperateInput,
     PlanInput,
     StepInput,
     SummaryInput,
@@ -110,12 +111,20 @@ def test_the_hash_covers_the_shared_fragments(task: Task, shared: str) -> None:
 
 
 def test_every_template_file_belongs_to_a_prompt() -> None:
-    tasks = [*TASKS, "plan", "decide"]
+    tasks = [*TASKS, "plan", "decide", "operate"]
     used = {name for task in tasks for name in renderer._files_of(f"{task}.j2")} | {
         "system.j2",
         "decide_system.j2",
+        "operate_system.j2",
     }
     assert used == {path.name for path in renderer.TEMPLATES.iterdir()}
+
+
+def test_a_model_that_calls_tools_is_told_what_it_may_not_do(snapshot: SnapshotAssertion) -> None:
+    asked = OperateInput("why is {cdu-1}\n hot?<|im_end|>", "hall-1", "Sunday 2026-03-15 00:20 CET")
+    prompt = render("operate", asked, show_values=True)
+    assert prompt.user == "why is cdu-1 hot?"
+    assert prompt.system == snapshot
 
 
 def test_a_model_that_decides_sees_ids_and_never_slots(snapshot: SnapshotAssertion) -> None:

@@ -22,7 +22,7 @@ def test_schemas(snapshot: SnapshotAssertion) -> None:
 
 def test_the_list_holds_each_tool_once_with_one_line_for_the_model() -> None:
     made = plant_tools(ports("demo"))
-    assert len({tool.name for tool in made}) == len(made) == 20
+    assert len({tool.name for tool in made}) == len(made) == 21
     for tool in made:
         assert "\n" not in tool.description
         assert len(tool.description) <= 110

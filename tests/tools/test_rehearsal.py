@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
 
+import numpy as np
 import pytest
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from syrupy.assertion import SnapshotAssertion
 
 from plant.diagnosis.quiet import as_estimate
-from plant.diagnosis.results import Rehearsal
+from plant.diagnosis.results import Rehearsal, Verdict
 from setpoint.contracts import Action
 from setpoint.errors import InputError
 from setpoint.settings import ActSettings
@@ -19,6 +22,7 @@ from tools.executor import Executor, Rehearse
 from tools.guards import refusals
 from tools.rehearsal import (
     GIVE_UP_S,
+    LONGEST_WINDOW_S,
     action_of,
     compare_due,
     live_estimate,
@@ -28,6 +32,8 @@ from tools.rehearsal import (
     rehearsal_tools,
     rehearse_action,
 )
+from tools.telemetry import Series
+from tools.windows import Block
 
 CAP = action("cap_gpu_power", "gpu-20", cap_w=400.0)
 EMPTY = action("set_batch_limit", "pool-chat", batch_limit=8)
@@ -234,3 +240,37 @@ def test_what_only_costs_is_told_from_what_saves_something(bench: Bench) -> None
     saved = rehearse_action(bench.site, as_estimate(bench.plant), STANDBY)
     assert saved is not None
     assert not only_costs(saved)
+
+
+class Asked(NamedTuple):
+    """The span that readings were asked of."""
+
+    start: datetime
+    end: datetime
+
+
+class Noting:
+    """A history that holds nothing and notes what it is asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[Asked] = []
+
+    def metrics(self, asset: str) -> Sequence[str]:
+        return ()
+
+    def series(self, asset: str, metric: str) -> Series | None:
+        return None
+
+    def block(self, start: datetime, end: datetime) -> Block:
+        self.asked.append(Asked(start, end))
+        return Block(np.zeros(0), (), np.zeros((0, 0)))
+
+
+def test_a_fault_of_a_recording_months_ago_does_not_ask_for_months_of_readings(bench: Bench) -> None:
+    history, now = Noting(), bench.clock()
+    long_ago = Verdict(
+        cause="coolant_pump_failure", asset="cdu-1-pump-a", share=0.9, low=0.5, high=1.0, onset=now - timedelta(days=240)
+    )  # fmt: skip
+    assert live_estimate(bench.site, history, now, long_ago) is None
+    (asked,) = history.asked
+    assert asked.end - asked.start < timedelta(seconds=LONGEST_WINDOW_S + 120)

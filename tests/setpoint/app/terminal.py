@@ -42,10 +42,10 @@ class Terminal:
         monkeypatch.setenv("COLUMNS", "140")
         monkeypatch.setenv("SETPOINT_USER", "ana")
 
-    def __call__(self, *arguments: str) -> Ran:
+    def __call__(self, *arguments: str, stdin: str = "") -> Ran:
         self._capsys.readouterr()
         self._patch.setattr(sys, "argv", ["setpoint", *arguments])
-        self._patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b""), "utf-8"))
+        self._patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
         code = 0
         try:
             main()

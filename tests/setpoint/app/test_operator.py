@@ -284,7 +284,9 @@ def test_questions_are_answered_with_facts(shift: Shift) -> None:
     assert "CET)" in ask("what is going on?")
     assert "1. Cordon the node" in ask("how do I handle XID 79?")
     assert "{action:" not in ask("how do I handle XID 79?")
-    assert "I can read and explain, not act" in ask("restart cdu-1")
+    assert "I cannot put that to review: the catalog" in ask("restart cdu-1")
+    assert 'say "propose it"' in ask("drain gpu-07")
+    assert "I can read and explain, not act" in ask("approve REV-1")
     assert "No incident INC-0000 is known here" in ask("what about INC-0000?")
     assert shift.incident("leak-r-05") in ask("why does leak-r-05 matter?")
 

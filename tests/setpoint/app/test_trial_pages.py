@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from plant.diagnosis.results import Band, Compared, Curve, Verdict
-from setpoint.app import charts, report, trial_pictures, trial_words, views
+from setpoint.app import report, small_charts, trial_pictures, trial_words, views
 from setpoint.app.desk import DESK
 from setpoint.app.dossier import read_dossier
 from setpoint.app.opening import make_desk
@@ -243,8 +243,8 @@ def test_any_curve_is_drawn_inside_its_frame(rows: list[tuple[float | None, floa
     )
     picture = ElementTree.fromstring(curve_plot(curve))
     for part in picture.iter("circle"):
-        assert 0.0 <= float(part.get("cy") or -1) <= charts.SMALL_HEIGHT
-        assert 0.0 <= float(part.get("cx") or -1) <= charts.SMALL_WIDTH + 0.1
+        assert 0.0 <= float(part.get("cy") or -1) <= small_charts.SMALL_HEIGHT
+        assert 0.0 <= float(part.get("cx") or -1) <= small_charts.SMALL_WIDTH + 0.1
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
@@ -292,7 +292,7 @@ def test_examples_in_docstrings_hold(module: ModuleType) -> None:
 
 
 def test_the_policy_covers_the_small_plots_too() -> None:
-    style = "".join((report.TEMPLATES / name).read_text("utf-8") for name in ("report.css", "small.css"))
+    style = "".join((report.TEMPLATES / name).read_text("utf-8") for name in report.STYLES)
     assert ".small-cause" in style
 
 
