@@ -166,7 +166,22 @@ def _hindered(action: Action, now: datetime, ports: ProposerPorts) -> str:
 
 
 def _open(proposal: ActionProposal, now: datetime, ports: ProposerPorts) -> Review:
-    review = Review(
+    review = review_of(proposal, ports.settings, now)
+    ports.ledger.open_review(review, approvals_needed=people_for(review, ports.settings), now=now)
+    said: JsonValue = {"via": proposal.proposed_via, "digest": review.digest}
+    ports.ledger.audit(proposal.proposed_by, "action-proposed", review.id, said, now=now)
+    ports.ledger.enqueue("review", review.id, opening_of(review), urgency=1, now=now)
+    return review
+
+
+# ---- the question itself, whoever asks it --------------------------------------------------------------------------
+
+
+def review_of(
+    proposal: ActionProposal, settings: ReviewSettings, now: datetime, recommended: str = ""
+) -> Review:
+    """The question whether to do it."""
+    return Review(
         id=proposal.id.replace("ACT-", "REV-"),
         kind="action",
         incident_id=proposal.incident_id,
@@ -174,14 +189,18 @@ def _open(proposal: ActionProposal, now: datetime, ports: ProposerPorts) -> Revi
         proposal=proposal,
         digest=proposal.action.digest(proposal.incident_id),
         created=now,
-        expires=now + timedelta(seconds=ports.settings.expire_s),
+        expires=now + timedelta(seconds=settings.expire_s),
+        recommended=recommended,
     )
-    people = 2 if proposal.risk in ports.settings.two_people_for else 1
-    ports.ledger.open_review(review, approvals_needed=people, now=now)
-    said: JsonValue = {"via": proposal.proposed_via, "digest": review.digest}
-    ports.ledger.audit(proposal.proposed_by, "action-proposed", review.id, said, now=now)
-    payload: dict[str, JsonValue] = {
+
+
+def people_for(review: Review, settings: ReviewSettings) -> int:
+    """How many must agree."""
+    return settings.people_for(spec_of(review.proposal.action.name).risk) if review.proposal else 1
+
+
+def opening_of(review: Review) -> dict[str, JsonValue]:
+    """What the job needs that brings a review's thread to its question."""
+    return {
         "review_id": review.id, "incident_id": review.incident_id, "thread_id": f"review:{review.id}",
     }  # fmt: skip
-    ports.ledger.enqueue("review", review.id, payload, urgency=1, now=now)
-    return review

@@ -128,6 +128,10 @@ class ReviewSettings(_Section):
     two_people_for: tuple[Literal["low", "medium", "high"], ...] = ("high",)
     """Risk classes that need a yes of two people."""
 
+    def people_for(self, risk: str) -> int:
+        """How many must agree to an action of that class."""
+        return 2 if risk in self.two_people_for else 1
+
 
 class ActSettings(_Section):
     dry_run: bool = True

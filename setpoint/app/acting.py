@@ -116,7 +116,7 @@ class Acting:
         """What may run without being asked."""
         return Gate(
             ledger=self._ledger, settings=self._settings.autonomy, kind_of=kind_of, clock=self._clock,
-            people_for=lambda risk: 2 if risk in self._settings.review.two_people_for else 1,
+            people_for=self._settings.review.people_for,
             stopped=self.stop.reason, around=self._site.upstream,
         )  # fmt: skip
 

@@ -8,10 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from agents.announced import BEFORE, announcements
 from agents.evidence import Case
+from agents.proposer import opening_of, people_for, review_of
 from setpoint.app.asked import Asked
 from setpoint.autonomy.gate import Gate
 from setpoint.contracts import (
@@ -31,7 +31,7 @@ from setpoint.errors import ActionRefused, BackendError, InputError
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
 from setpoint.settings import Settings
-from tools.actions import describe, spec_of
+from tools.actions import describe
 from tools.adapter import SiteAdapter
 from tools.guards import PREPARED, hindrance
 from tools.proposals import no_readings
@@ -210,7 +210,7 @@ def record_diagnosis(
     looked = [(proposal, gate.look(proposal, diagnosis) if gate else None) for proposal in wanted]
     asked = [(proposal, found) for proposal, found in looked if found is None or found.level != "observe"]
     reviews = [
-        review_of(proposal, settings, now, found.why if found and found.recommended else "")
+        review_of(proposal, settings.review, now, found.why if found and found.recommended else "")
         for proposal, found in asked
     ]
     fresh = [review for review in reviews if review.id not in known]
@@ -220,7 +220,7 @@ def record_diagnosis(
         notices=[notice] if notice else [],
         jobs=[open_order(review) for review in fresh],
         finished_job=job,
-        approvals_needed={r.id: people_for(r, settings) for r in fresh},
+        approvals_needed={r.id: people_for(r, settings.review) for r in fresh},
     )
     kept = {review.id for review in reviews}
     for review in known.values():
@@ -240,35 +240,6 @@ def run_alone(ledger: Ledger, gate: Gate, review: Review) -> Review:
     return ledger.get_review(review.id)
 
 
-def review_of(proposal: ActionProposal, settings: Settings, now: datetime, recommended: str = "") -> Review:
-    """The question whether to do it."""
-    return Review(
-        id=proposal.id.replace("ACT-", "REV-"),
-        kind="action",
-        incident_id=proposal.incident_id,
-        subject=f"{describe(proposal.action)}?",
-        proposal=proposal,
-        digest=proposal.action.digest(proposal.incident_id),
-        created=now,
-        expires=now + timedelta(seconds=settings.review.expire_s),
-        recommended=recommended,
-    )
-
-
 def open_order(review: Review) -> JobRequest:
     """The job that brings its thread to the question."""
-    payload: dict[str, Any] = {
-        "review_id": review.id,
-        "incident_id": review.incident_id,
-        "thread_id": f"review:{review.id}",
-    }
-    return JobRequest(kind="review", key=review.id, payload=payload, urgency=1)
-
-
-def people_for(review: Review, settings: Settings) -> int:
-    """How many must agree."""
-    risky = (
-        review.proposal is not None
-        and spec_of(review.proposal.action.name).risk in settings.review.two_people_for
-    )
-    return 2 if risky else 1
+    return JobRequest(kind="review", key=review.id, payload=opening_of(review), urgency=1)

@@ -161,7 +161,7 @@ class Conversations:
             state = "stopped"
         except SetpointError as error:
             end = {"error": error.what, "remedy": error.remedy}
-        except Exception as error:
+        except Exception as error:  # a defect: the person is told, the log has the rest
             _LOG.exception("a question could not be answered")
             end = {
                 "error": f"{_FAULT} ({type(error).__name__})",

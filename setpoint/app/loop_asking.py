@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from agents.proposer import people_for, review_of
 from setpoint.app import adapters
 from setpoint.app.asked import same
 from setpoint.autonomy.disposition import Disposition
@@ -107,7 +108,7 @@ def put(cycle: Cycle, parts: AskParts, learned: Mapping[str, Any] | None = None)
         noted,
         asked=reviews,
         orders=[adapters.open_order(one) for one in reviews],
-        approvals_needed={one.id: adapters.people_for(one, parts.settings) for one in reviews},
+        approvals_needed={one.id: people_for(one, parts.settings.review) for one in reviews},
         withdrawn={one.id: _replaced(one, noted) for one in known.waiting if one.id not in found.kept},
         troubles=troubles,
         learned=learned,
@@ -203,7 +204,7 @@ def _judge(one: ActionProposal, found: _Sorted, parts: AskParts) -> None:
 
 
 def _review(one: ActionProposal, look: Disposition, parts: AskParts, now: datetime) -> Review:
-    made = adapters.review_of(one, parts.settings, now, look.why if look.recommended else "")
+    made = review_of(one, parts.settings.review, now, look.why if look.recommended else "")
     return made if parts.expires else made.model_copy(update={"expires": None})
 
 

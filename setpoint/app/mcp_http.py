@@ -81,7 +81,7 @@ class _Door:
             async with made.run():
                 opened.set_result(made)
                 await self._closing.wait()
-        except BaseException as error:
+        except BaseException as error:  # raised again; whoever waits for the opening must learn of it
             if not opened.done():
                 opened.set_exception(error)
             raise

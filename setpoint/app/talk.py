@@ -96,10 +96,7 @@ class Operator:
 
         desk, review = self._desk, self._settings.review
         ports = drafting_ports(Stores(desk.site, desk.ledger, desk.open_index, self._adapter, utc_now))
-        return {
-            tool.name: Typed(tool)
-            for tool in wish_tools(ports, lambda risk: 2 if risk in review.two_people_for else 1)
-        }
+        return {tool.name: Typed(tool) for tool in wish_tools(ports, review.people_for)}
 
 
 def _thinker(models: ModelsSettings, site: Any) -> Thinker | None:

@@ -65,8 +65,8 @@ class ConsoleApp(App[None]):
     TITLE = "Setpoint"
     ENABLE_COMMAND_PALETTE = False
     # Textual declares the two as instance variables.
-    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-low"), (44, "-tall")]  # noqa: RUF012
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (WIDE, "-wide")]  # noqa: RUF012  # Textual reads it of the class
+    VERTICAL_BREAKPOINTS = [(0, "-low"), (44, "-tall")]  # noqa: RUF012  # Textual reads it of the class
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "help", priority=True),
         Binding("f2", "decide('approve')", "approve", priority=True),

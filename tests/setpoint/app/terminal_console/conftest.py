@@ -147,7 +147,7 @@ async def console(
     try:
         async with app.run_test(size=size) as pilot:
             screen = Screen(app, pilot)
-            await screen.until(lambda: bool(app.picture.site) and app.query_one("#reviews").option_count > 0)  # type: ignore[attr-defined]
+            await screen.until(lambda: bool(app.picture.site) and app.query_one("#reviews").option_count > 0)  # type: ignore[attr-defined]  # an OptionList
             yield screen
     finally:
         link.close()
