@@ -194,20 +194,25 @@ def _readings(case: Case) -> _Made | None:
         return None
     text = (
         "Readings now: "
-        + "; ".join(f"{asset} {_metric(metric, value)}" for asset, metric, value in rows)
+        + "; ".join(f"{asset} {reading_in_words(metric, value)}" for asset, metric, value in rows)
         + "."
     )
     facts = (
         _fact("asset", "asset", rows[0][0], "E1", required=True),
-        _fact("value", "quantity", _metric(*rows[0][1:]), "E1"),
+        _fact("value", "quantity", reading_in_words(*rows[0][1:]), "E1"),
     )
     return text, "site telemetry", FactSheet(condition="present readings were taken", facts=facts), "metric"
 
 
 def _measured(values: Mapping[str, float], spoken: Collection[str]) -> list[tuple[str, float]]:
     """Two readings of one asset at most."""
-    known = [name for name in values if name.rpartition("_")[2] in _UNITS and not _SETTING.search(name)]
+    known = [name for name in values if is_measured(name)]
     return [(name, values[name]) for name in sorted(known, key=lambda name: (name not in spoken, name))[:2]]
+
+
+def is_measured(metric: str) -> bool:
+    """Whether it is a quantity with a unit, and no setting."""
+    return metric.rpartition("_")[2] in _UNITS and not _SETTING.search(metric)
 
 
 def _change(case: Case) -> _Made | None:
@@ -296,7 +301,7 @@ def _quoted(message: str) -> str:
     return quoted(short)
 
 
-def _metric(metric: str, value: float) -> str:
+def reading_in_words(metric: str, value: float) -> str:
     """`supply temperature 31.2 C`."""
     unit = _UNITS.get(metric.rpartition("_")[2], "")
     return f"{metric_name(metric)} {quantity(float(f'{value:.4g}'), unit)}"

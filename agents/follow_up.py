@@ -14,7 +14,7 @@ from typing import Any
 
 from agents.mentions import assets_in, related, siblings
 from agents.metric_words import metric_in, span_minutes
-from agents.operator import Finding, Intent, understand
+from agents.operator import TO_DO, Finding, Intent, understand
 from agents.plant_questions import revised
 from agents.spoken import plainly
 from setpoint.contracts.site import Site
@@ -100,8 +100,10 @@ def completed(question: str, site: Site, memory: Memory) -> Intent:
     """What is asked, with what was spoken of before. A wish to act is refused whatever came before it."""
     plain = plainly(question)
     own = understand(plain, site)
-    if own.name == "refused" or own.name == "incident" or memory == Memory():
+    if own.name in ("refused", "incident") or memory == Memory():
         return own
+    if own.phrase == TO_DO and memory.incident:
+        return Intent("incident", TO_DO, memory.incident)
     named = assets_in(plain, site)
     if named:
         return _replayed(plain, named, site, memory, own) or own

@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any, Literal
 
 from agents.alert_facts import quoted
+from agents.evidence import is_measured, reading_in_words
 from agents.explainer import TEMPLATE, Budget, Said, Writer, say
 from agents.mentions import assets_in, incident_in
 from agents.metric_words import span_minutes
@@ -34,6 +36,13 @@ _HOW_TO = re.compile(
     r"guidance|steps (?:for|to))\b|\bwhat (?:does|do|is|are)\b.*\bmeans?\b|\bmeaning of\b|\bwhats? .*\bmean\b|\bxid \d+ mean",
     re.IGNORECASE,
 )
+_WHAT_NOW = re.compile(
+    r"\bwhat (?:should|shall|can|must|do|would) (?:i|we|you|one) (?:do|try)\b(?:\s+(?:first|now|next|then|here|about (?:it|this|that)))*\W*$|"
+    r"^\W*(?:and |so )?what now\W*$|\bwhat(?:'s| is) (?:the |my |our )?(?:next step|first step|remedy|fix|cure|best (?:move|action))\b|"
+    r"\bhow (?:do|can|should) (?:i|we) (?:fix|mend|cure|solve|stop) (?:it|this|that)\b|\bwhat (?:would|will|could) help\b",
+    re.IGNORECASE,
+)
+"""What to do, asked of what is spoken of or of all; how a kind of trouble is met is the runbooks' matter."""
 _WAITING = re.compile(
     r"\bwait\w* (?:for|on)\b|\bpropos(?:als?|ed actions?)\b|\bsaid yes\b|\b(?:has|have|needs?|who) to sign\b|\bpending\b|\bqueued?\b|\bfor a (?:yes|decision|sign)|\bsign(?:ed)?[- ]?off\b|\bawait\w*|\bneeds? (?:[\w ]* )?(?:a )?"
     r"(?:decision|approval|yes)\b",
@@ -61,6 +70,7 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 """What sounds like an asset; it is none of the site's where it comes to be looked up in runbooks."""
+TO_DO = "what to do now"
 _MARK = re.compile(r"\s*\{action: \w+\}")
 _NEEDS = (
     "ask for example about an asset by its name, an incident by its id, what is open, what waits for a decision, a plan, a what-if, or "
@@ -113,6 +123,8 @@ def understand(question: str, site: Site) -> Intent:
         return Intent("plant", more.phrase, more.tool, more.args)
     if id := incident_in(plain):
         return Intent("incident", "what this incident is about", id)
+    if _WHAT_NOW.search(plain):
+        return Intent("overview", TO_DO)
     if _HOW_TO.search(plain):
         return Intent("knowledge", "what the runbooks say", plain)
     if _WAITING.search(plain):
@@ -219,7 +231,11 @@ def _incident(intent: Intent, found: Mapping[str, Any]) -> Told:
     where = ", ".join(value["assets"][:3])
     guide = value.get("guide", [])
     lines = [f"{value['priority']}, {value['state']}, {_events(value['event_count'])} since {_since(value)}"]
-    lines += [f"{key}: {text}" for key, text in value.get("evidence", [])]
+    lines += [f"{key}: {text}" for key, text in value.get("evidence", [])] if intent.phrase != TO_DO else []
+    lines += [
+        f"waits for a yes: {one['review']} {one['asked']} ({one['risk']} risk){_foreseen(one)}"
+        for one in value.get("waiting", [])
+    ]
     lines += [f"next: {text} [{cite}]" for text, cite in guide[:4]]
     because = f" The cause: {value['cause']}." if value.get("cause") else " It has not been analysed yet."
     facts = (
@@ -233,6 +249,10 @@ def _incident(intent: Intent, found: Mapping[str, Any]) -> Told:
     )  # fmt: skip
 
 
+def _foreseen(one: Mapping[str, Any]) -> str:
+    return f": {one['foreseen']}" if one["foreseen"] else ""
+
+
 def _asset(intent: Intent, found: Mapping[str, Any]) -> Told:
     incidents, state, events = found["incidents"], found["site_state"], found["recent_events"]
     worth = [one for one in incidents if one["priority"] != "P3"]
@@ -243,13 +263,17 @@ def _asset(intent: Intent, found: Mapping[str, Any]) -> Told:
     ]
     readings = state.get("readings", {}) if isinstance(state, dict) else {}
     if readings:
-        said = ", ".join(f"{name} {_figure(value)}" for name, value in sorted(readings.items()))
+        measured = {name: value for name, value in readings.items() if is_measured(name)} or readings
+        said = ", ".join(reading_in_words(name, value) for name, value in sorted(measured.items()))
         lines.append(f"readings now: {said}")
     if isinstance(events, dict):
-        lines += [f"{event['time']} {quoted(event['quoted'])}" for event in events["events"][:3]]
+        lines += [f"{_moment(event['time'])} {quoted(event['quoted'])}" for event in events["events"][:3]]
     changes = found["changes"]
     if isinstance(changes, dict):
-        lines += [f"changed {change['time']}: {quoted(change['what'])}" for change in changes["changes"][:2]]
+        lines += [
+            f"changed {_moment(change['time'])}: {quoted(change['what'])}"
+            for change in changes["changes"][:2]
+        ]
     if not live:
         return Told(f"Nothing is open on {intent.about}.", tuple(lines))
     cause = f" Its likely cause: {live[0]['cause']}." if live[0].get("cause") else ""
@@ -279,7 +303,7 @@ def _happened(intent: Intent, found: Mapping[str, Any]) -> Told:
     span = f"in the last {events['minutes']} minutes"
     if not events["count"]:
         return Told(f"Nothing was reported of {intent.about} {span}.")
-    lines = tuple(f'{event["time"]} "{event["quoted"]}"' for event in events["events"][:8])
+    lines = tuple(f"{_moment(event['time'])} {quoted(event['quoted'])}" for event in events["events"][:8])
     return Told(f"{_events(events['count'])} of {intent.about} {span}, the latest first:", lines)
 
 
@@ -369,13 +393,14 @@ def _since(incident: Mapping[str, Any]) -> str:
     return str(incident.get("since") or incident["opened"])
 
 
-def _figure(value: float) -> str:
-    """Four digits, large numbers whole.
+def _moment(text: str) -> str:
+    """A tool's time as people say it; the offset stays, so that it can be none other.
 
-    >>> _figure(54215.169), _figure(41.0), _figure(0.1234567)
-    ('54,215', '41', '0.1235')
+    >>> _moment("2026-11-22T06:15:57+01:00")
+    '22 Nov 06:15:57 +01:00'
     """
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    moment = datetime.fromisoformat(text)
+    return f"{moment:%d %b %H:%M:%S} {text[19:]}".lstrip("0")
 
 
 def _fact(slot: str, kind: str, text: str, *, required: bool = False) -> Fact:

@@ -25,6 +25,7 @@ from tools.loops.ports import LoopPorts
 from tools.night_site import NightSite
 from tools.plant_tools import PlantPorts, plant_tools
 from tools.recorded import EventHistory
+from tools.rehearsal import is_best
 from tools.site_tools import ReadPorts, site_tools
 
 
@@ -53,11 +54,12 @@ def operator_tools(stores: Stores) -> dict[str, Tool]:
     plain = tools["incident"]
 
     def incident(id: str) -> Any:
-        """One incident with its latest events, its cause with the evidence for it, and its guide."""
+        """One incident with its latest events, its cause with the evidence for it, its guide, and what waits for a yes."""
         value = plain(id=id)
         if not isinstance(value, dict):
             return value
-        return value | _analysis(ledger, id) | {"since": dated(ledger.get_incident(id).opened, site)}
+        since = dated(ledger.get_incident(id).opened, site)
+        return value | _analysis(ledger, id) | {"since": since, "waiting": _waiting(ledger, id)}
 
     def incidents(asset: str = "") -> list[dict[str, Any]]:
         """Incidents, the most urgent first; those that touch one asset where it is named."""
@@ -166,6 +168,21 @@ def _condition(diagnosis: Diagnosis) -> str:
     """What was seen, in words that name it; "" where nothing seen has a name."""
     seen = (piece.sheet.condition for piece in (*_telling(diagnosis), *diagnosis.evidence))
     return next((condition for condition in seen if condition and condition != UNNAMED), "")
+
+
+def _waiting(ledger: Ledger, incident_id: str) -> list[dict[str, str]]:
+    """Its actions that wait for a yes with what was rehearsed of them, the best of what was tried first."""
+    pending = [
+        (review, review.proposal)
+        for review in ledger.list_reviews(incident_id=incident_id, states=("pending",))
+        if review.proposal
+    ]
+    pending.sort(key=lambda one: not is_best(one[1].rehearsal))
+    return [
+        {"review": review.id, "asked": review.subject, "risk": proposal.risk,
+         "foreseen": proposal.rehearsal.said if proposal.rehearsal else ""}
+        for review, proposal in pending
+    ]  # fmt: skip
 
 
 def _analysis(ledger: Ledger, incident_id: str) -> dict[str, Any]:

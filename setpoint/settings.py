@@ -82,6 +82,9 @@ class ModelsSettings(_Section):
     """Model calls of one analysis; 0: plain facts only."""
     storm_queue: int = Field(default=25, ge=1)
     """With more analyses waiting than this, their words are templates: a storm is no storm of model calls."""
+    look_again_s: tuple[float, ...] = (15.0, 30.0, 60.0)
+    """`setpoint serve`: how long after a look that left the cause of a P0 or P1 open the next one is taken, with the readings
+    that came meanwhile."""
 
 
 class AlertSettings(_Section):

@@ -3,8 +3,8 @@
 Two clocks: readings that the executor asks for are stamped with the wall clock, since that is when they were read; the
 history is on the night's clock, like the night's events, and ends where the night stands now.
 
-One known gap: the night's lines were composed beforehand, of a plant that nobody touched. After an action the readings
-are those of the plant that was acted on, while the lines that still come are those of the plant that was not.
+The night's lines were composed beforehand, of a plant that nobody touched. After an action the readings are those of the
+plant that was acted on, and so are the lines of `told`; who plays `Night.events` himself hears of a plant that was not.
 """
 
 from __future__ import annotations
@@ -20,9 +20,10 @@ import numpy as np
 
 from plant.faults.course import Course
 from plant.faults.ground import Ground
-from plant.faults.night import Night
+from plant.faults.night import Night, retell
 from plant.faults.place import targets
 from plant.faults.sensors import Sampler
+from plant.faults.wire import ROUTINE, Line
 from plant.sim import Plant
 from setpoint.contracts import Action
 from tools.readings import Reading
@@ -44,6 +45,7 @@ class NightSite:
         self._taken = 0
         """Samples of the night that were taken."""
         self._acts: list[tuple[datetime, Action]] = []
+        self._told_until = night.start
         self._shown: tuple[int, Mapping[tuple[str, str], Any]] = (-1, {})
         self._moments = tuple(night.start + timedelta(seconds=float(s)) for s in times_s)
         self._bent = tuple(_bent(night))
@@ -63,6 +65,16 @@ class NightSite:
         """Let the night go on until then, its faults at work. A moment that has passed changes nothing."""
         with self._lock:
             self._go_to((moment - self._night.start).total_seconds())
+
+    def told(self) -> list[Line]:
+        """Raw lines that came since the last call, up to where the night stands."""
+        with self._lock:
+            since, self._told_until = self._told_until, self.now
+            lines: Sequence[Line] = self._night.events
+            if self._acts:
+                quiet = [line for line in lines if line.story == ROUTINE]
+                lines = [*quiet, *retell(self._night, self._sampler, self._samples(), self._taken)]
+            return [line for line in lines if since < line.time <= self._told_until]
 
     def twin(self) -> Plant:
         """A copy of the plant as it is now, on the night's clock."""

@@ -96,7 +96,7 @@ def _site_state(ports: ReadPorts, asset: str) -> dict[str, Any]:
         "asset": found.name,
         "kind": found.kind,
         "tier": found.tier,
-        "read_at": _iso(reading.time),
+        "read_at": _iso(reading.time, ports.site),
         "age_s": round(age_s(reading, ports.clock()), 1),
         "readings": dict(reading.values),
     }
@@ -129,7 +129,7 @@ def _recent_events(ports: ReadPorts, asset: str, minutes: int = 60) -> dict[str,
         "asset": name,
         "minutes": minutes,
         "count": len(mine),
-        "events": [_event(event) for event in latest],
+        "events": [_event(event, ports.site) for event in latest],
     }
 
 
@@ -144,12 +144,12 @@ def _incident(ports: ReadPorts, id: str) -> dict[str, Any]:
         "title": incident.title,
         "priority": incident.priority,
         "state": incident.state,
-        "opened": _iso(incident.opened),
-        "updated": _iso(incident.updated),
+        "opened": _iso(incident.opened, ports.site),
+        "updated": _iso(incident.updated, ports.site),
         "assets": list(incident.assets),
         "event_count": incident.event_count,
         "grouped_by": incident.grouped_by,
-        "events": [_event(event) for event in reversed(latest)],
+        "events": [_event(event, ports.site) for event in reversed(latest)],
     }
 
 
@@ -160,9 +160,12 @@ def _changes(ports: ReadPorts, asset: str) -> dict[str, Any]:
     return {
         "asset": found.name,
         "changes": [
-            {"time": _iso(c.time), "what": c.what} for c in sorted(own, key=lambda c: c.time, reverse=True)
+            {"time": _iso(c.time, site), "what": c.what}
+            for c in sorted(own, key=lambda c: c.time, reverse=True)
         ],
-        "maintenance": [{"start": _iso(w.start), "end": _iso(w.end), "what": w.what} for w in windows],
+        "maintenance": [
+            {"start": _iso(w.start, site), "end": _iso(w.end, site), "what": w.what} for w in windows
+        ],
     }
 
 
@@ -178,10 +181,10 @@ def _about(site: Site, event: Event, name: str) -> bool:
     return (known.name if known else event.asset) == name
 
 
-def _event(event: Event) -> dict[str, Any]:
+def _event(event: Event, site: Site) -> dict[str, Any]:
     return {
         "id": event.id,
-        "time": _iso(event.time),
+        "time": _iso(event.time, site),
         "asset": event.asset,
         "source": event.source,
         "kind": event.kind,
@@ -190,5 +193,6 @@ def _event(event: Event) -> dict[str, Any]:
     }
 
 
-def _iso(time: datetime) -> str:
-    return time.isoformat(timespec="seconds")
+def _iso(time: datetime, site: Site) -> str:
+    """On the site's clock, as its people read it."""
+    return time.astimezone(site.zone).isoformat(timespec="seconds")

@@ -21,6 +21,7 @@ from plant.diagnosis.results import SensorProblem, StateNote, Verdict
 from plant.diagnosis.sensing import sensor_problems, wired
 from plant.sim import Plant
 from plant.site import Site
+from setpoint.errors import InputError
 
 QUIET_S = 1800.0
 """Readings of so long before the moment tell state, bias and noise."""
@@ -156,7 +157,13 @@ def _applied(act: Act) -> Callable[[Plant], object]:
 
 
 def _injected(verdict: Verdict) -> Callable[[Plant], object]:
-    mechanism = load_mechanisms()[verdict.mechanism]
+    mechanism = load_mechanisms().get(verdict.mechanism)
+    if mechanism is None:
+        raise InputError(
+            f"no mechanism {verdict.mechanism!r} in the plant's catalog",
+            where=verdict.asset,
+            remedy="Another version of Setpoint concluded it: analyse the incident again",
+        )
     severity = 0.5 if verdict.severity is None else verdict.severity
     return lambda plant: inject(plant, mechanism, verdict.asset, severity, verdict.ramp_s or 0.0)
 

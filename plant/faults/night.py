@@ -10,7 +10,7 @@ import csv
 import json
 import random
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -161,13 +161,30 @@ def compose(
     series = sampler.finish(seed, plans, ground)
     ground.read(series, times_s, plans)
     teller = Teller(real, sampler, series, seed)
-    reached = [Reached.of(plan, real) for plan in plans]
-    for plan in plans:
-        teller.fault(plan)
-    crossed = _watch(teller, real, series, times_s, reached)
+    crossed = _tell(teller, plans, series, times_s)
     quiet = _routine(site, seed, start, hours, noise)
     lines = _disturbed([*teller.lines(), *quiet], random.Random(f"{seed}-wire"), ground)
     return Night(site, seed, hours, Telemetry(start, times_s, series), tuple(lines), plans, crossed)
+
+
+def retell(night: Night, sampler: Sampler, series: Mapping[tuple[str, str], Any], taken: int) -> list[Line]:
+    """What the site's sources write of the faults when its readings went another way, since somebody acted: `series`
+    holds the readings, of which the first `taken` are known. Routine lines are not among them."""
+    times_s = sampler.times_s
+    known = {key: np.where(np.arange(len(times_s)) < taken, values, np.nan) for key, values in series.items()}
+    teller = Teller(night.site, sampler, known, night.seed)
+    _tell(teller, night.plans, {key: values[:taken] for key, values in known.items()}, times_s[:taken])
+    return teller.lines()
+
+
+def _tell(
+    teller: Teller, plans: Sequence[FaultPlan], series: Series, times_s: Any
+) -> tuple[tuple[str, str], ...]:
+    """Equipment and monitoring speak of the faults; returns what `_watch` does."""
+    for plan in plans:
+        teller.fault(plan)
+    reached = [Reached.of(plan, teller.site) for plan in plans]
+    return _watch(teller, teller.site, series, times_s, reached)
 
 
 def _watch(
@@ -288,7 +305,7 @@ def _routine(site: Site, seed: int, start: datetime, hours: float, noise: int | 
     for _ in range(round(hours * (40 + nodes / 4)) if noise is None else noise):
         time = start + timedelta(seconds=rng.uniform(0, hours * 3600))
         text = routine.line(rng, time, places)
-        yield Line(time + timedelta(milliseconds=rng.randint(5, 900)), text, "noise", "P3", "no_fault")
+        yield Line(time + timedelta(milliseconds=rng.randint(5, 900)), text, wire.ROUTINE, "P3", "no_fault")
 
 
 def _places(site: Site) -> routine.Places | None:

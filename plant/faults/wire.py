@@ -22,6 +22,10 @@ _COLLECTIONS = {
 """Redfish collection of each kind of asset; others stand under Chassis."""
 
 
+ROUTINE = "noise"
+"""The story of lines that a healthy site writes."""
+
+
 @dataclass(frozen=True)
 class Line:
     """One raw line as a source wrote it, with its truth."""

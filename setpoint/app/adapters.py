@@ -201,9 +201,10 @@ def record_diagnosis(
     job: Job | None,
     notice: Notice | None,
     gate: Gate | None = None,
+    again: JobRequest | None = None,
 ) -> list[Review]:
     """Diagnosis, its reviews, their jobs and the end of the analysis job, together; what may run alone is then approved.
-    Returns the new reviews. Without a gate every proposal is put to a person."""
+    Returns the new reviews. Without a gate every proposal is put to a person. `again` is another look, later on."""
     now = datetime.now(UTC)
     wanted = diagnosis.proposals if settings.review.actions != "off" else ()
     known = {review.id: review for review in ledger.list_reviews(incident_id=diagnosis.incident_id)}
@@ -218,7 +219,8 @@ def record_diagnosis(
         diagnosis,
         reviews=fresh,
         notices=[notice] if notice else [],
-        jobs=[open_order(review) for review in fresh],
+        renewed=[review for review in reviews if review.id in known],
+        jobs=[*map(open_order, fresh), *([again] if again else [])],
         finished_job=job,
         approvals_needed={r.id: people_for(r, settings.review) for r in fresh},
     )

@@ -20,7 +20,7 @@ from setpoint.app.asked import read_asked
 from setpoint.app.causes import Grouper, explains
 from setpoint.app.formatting import counted
 from setpoint.app.opening import utc_now
-from setpoint.app.relook import already_known
+from setpoint.app.relook import already_known, look_again
 from setpoint.app.trials import PlantTrials, as_proposed, no_trial
 from setpoint.autonomy.gate import Gate
 from setpoint.contracts import ActionProposal, Diagnosis, Incident, Notice
@@ -51,6 +51,8 @@ class AnalysisParts:
     gate: Gate
     grouper: Grouper
     tell: Callable[[str, Any], None]
+    looks_again: bool = False
+    """Readings go on coming: an open cause of something grave is looked at again."""
 
 
 class Analyses:
@@ -98,7 +100,9 @@ class Analyses:
         parts = self._parts
         diagnosis = found.model_copy(update={"explains": explains(self._ledger, parts.site, found)})
         notice = self._cause_notice(incident, diagnosis)
-        adapters.record_diagnosis(self._ledger, parts.settings, diagnosis, job, notice, parts.gate)
+        after_s = parts.settings.models.look_again_s if parts.looks_again else ()
+        again = look_again(incident, diagnosis, job, after_s)
+        adapters.record_diagnosis(self._ledger, parts.settings, diagnosis, job, notice, parts.gate, again)
         parts.grouper.diagnosed()
         return diagnosis
 

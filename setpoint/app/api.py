@@ -12,7 +12,7 @@ import secrets
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from inspect import signature
 from typing import Annotated, Any
@@ -25,7 +25,7 @@ from starlette.concurrency import run_in_threadpool
 
 from setpoint import __version__
 from setpoint.app.access import check_may, check_rules, commands, may_read, open_access, require, sends_events
-from setpoint.app.api_desk import MOST_ROWS, Name, Phrase, add_desk_routes, add_manual
+from setpoint.app.api_desk import MOST_ROWS, Name, Phrase, add_desk_routes, add_manual, line_of
 from setpoint.app.api_errors import add_errors
 from setpoint.app.binding import check_binding, own_url, somebody_decides, transport, writes_real_site
 from setpoint.app.changes import Changes, stream_router
@@ -34,6 +34,8 @@ from setpoint.app.console.pages import add_console
 from setpoint.app.console.signin import sign_in_router
 from setpoint.app.desk import DESK
 from setpoint.app.doorway import Doorway
+from setpoint.app.histories import Reached
+from setpoint.app.lines import quickly
 from setpoint.app.links import address
 from setpoint.app.mcp_http import router as mcp_router
 from setpoint.app.metrics import Metrics
@@ -44,6 +46,8 @@ from setpoint.contracts.accounts import Principal
 from setpoint.errors import BackendError, SetpointError, StoreLocked, UsageError
 from setpoint.settings import Loaded
 
+Beside = Callable[[Runtime], Awaitable[None]]
+"""What runs as long as the server does."""
 log = logging.getLogger("setpoint")
 SMALL = 16_384
 """Bytes of a body that are read at once: a hop to another thread would cost more."""
@@ -72,14 +76,17 @@ class Health(BaseModel):
     version: str = __version__
 
 
-def make_app(runtime: Runtime, token: str) -> FastAPI:
-    """The application over a runtime that this app starts and closes. Raises SafetyViolation for a route without a rule."""
+def make_app(runtime: Runtime, token: str, beside: Beside | None = None) -> FastAPI:
+    """The application over a runtime that this app starts and closes; `beside` runs for as long. Raises SafetyViolation
+    for a route without a rule."""
     changes = Changes(runtime)
 
     @asynccontextmanager
     async def life(_: FastAPI) -> AsyncIterator[None]:
         await runtime.start()
         tasks = [asyncio.create_task(_warm_up(runtime)), asyncio.create_task(changes.watch())]
+        if beside is not None:
+            tasks.append(asyncio.ensure_future(beside(runtime)))
         yield
         changes.end()
         for task in tasks:
@@ -167,8 +174,8 @@ def add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
     @app.get("/readyz", tags=["health"])
     async def readyz(request: Request) -> JSONResponse:
         """Ready: events are taken, ranked and delivered. 503 where not, with the reasons for those who may read."""
-        problems = await run_in_threadpool(_problems, runtime)
-        shown = problems if await run_in_threadpool(may_read, request) else []
+        problems = await quickly(_problems, runtime)
+        shown = problems if await quickly(may_read, request) else []
         return JSONResponse(
             Health(status="not ready" if problems else "ok", problems=shown).model_dump(),
             503 if problems else 200,
@@ -182,7 +189,7 @@ def add_health(app: FastAPI, runtime: Runtime, metrics: Metrics) -> None:
     )
     async def prometheus() -> Response:
         """Prometheus metrics."""
-        text = await run_in_threadpool(metrics.render)
+        text = await quickly(metrics.render)
         return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
@@ -246,7 +253,7 @@ def add_desk(app: FastAPI, runtime: Runtime) -> None:
         if runtime.settings.serve.accounts and "who" in signature(DESK[name]).parameters:
             arguments = arguments | {"who": principal.name}
         try:
-            value = await run_in_threadpool(DESK[name], runtime.desk, **arguments)
+            value = await line_of(name)(DESK[name], runtime.desk, **arguments)
         except TypeError as error:
             raise UsageError(f"wrong arguments: {error}", where=name) from error
         runtime.engine.wake()
@@ -286,8 +293,13 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def serve_forever(loaded: Loaded) -> None:
-    """Run until stopped. Raises UsageError where another server has this store, ConfigError where it may not listen so."""
+def serve_forever(
+    loaded: Loaded, simulated: Reached | None = None, beside: Beside | None = None, greeting: str = ""
+) -> None:
+    """Run until stopped, with another site than the settings name and something that runs beside where they are given.
+
+    Raises UsageError where another server has this store, ConfigError where it may not listen so.
+    """
     settings = loaded.settings
     serve = settings.serve
     other = find_running(settings.store.dir)
@@ -298,12 +310,17 @@ def serve_forever(loaded: Loaded) -> None:
     check_binding(serve, lambda: somebody_decides(settings), writes_real_site(settings))
     _check_port(serve.host, serve.port)
     tell_missing_models(settings)
-    runtime = build_runtime(settings, live=sys.stderr, rank_lines=sys.stderr.isatty())
+    runtime = build_runtime(
+        settings, live=sys.stderr, rank_lines=sys.stderr.isatty(), simulated=simulated, looks_again=True
+    )
     _tune_interpreter()
     token = secrets.token_urlsafe(32)
-    app = make_app(runtime, token)
+    app = make_app(runtime, token, beside)
     note = announce(settings.store.dir, own_url(serve), token, serve.tls_cert, serve.accounts)
-    print(f"Setpoint {__version__} at {address(serve)}; ledger in {settings.store.dir}", file=sys.stderr)
+    print(
+        f"Setpoint {__version__} at {address(serve)}; ledger in {settings.store.dir}{greeting}",
+        file=sys.stderr,
+    )
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # uvicorn raises it again once it has shut down
     server = _Server(
         uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=GRACE_S, **transport(serve))

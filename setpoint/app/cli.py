@@ -241,11 +241,21 @@ def demo(
     seed: Annotated[
         int, typer.Option(help="Seed of the night: where things break, how badly, how long.")
     ] = 9,
+    live: Annotated[
+        bool, typer.Option("--live", help="Be the shift yourself: a night in real time, with the console.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="TCP port of the console, with --live.")] = None,
 ) -> None:
-    """A night of ten faults on a simulated site, with its telemetry, streamed through Setpoint before your eyes.
+    """A night of ten faults on a simulated site, with its telemetry, streamed through Setpoint before your eyes; or live,
+    with the console in the browser and you at the desk.
 
-    Example: `setpoint demo --speed 0 --report night.html`
+    Examples: `setpoint demo --live`; `setpoint demo --speed 0 --report night.html`
     """
+    if live:
+        from setpoint.app.demo_live import serve_night
+
+        serve_night(port, seed)
+        return
     from setpoint.app.demo import play
 
     raise typer.Exit(play(report, speed, seed))

@@ -97,7 +97,7 @@ async def _stream(runtime: Runtime, night: Night, site: NightSite, speed: float,
             await asyncio.sleep(min(apart_s / speed, LONGEST_PAUSE_S))
         before = line.time
         await asyncio.to_thread(site.pass_to, line.time)
-        events, bad = _parse(runtime, line)
+        events, bad = parse(runtime, line)
         await runtime.engine.accept(events, bad, "night")
 
 
@@ -136,7 +136,8 @@ async def _let_finish(runtime: Runtime, policy: Policy) -> None:
         return
 
 
-def _parse(runtime: Runtime, line: Line) -> tuple[list[Event], list[Quarantined]]:
+def parse(runtime: Runtime, line: Line) -> tuple[list[Event], list[Quarantined]]:
+    """What intake reads in a line of the night."""
     origin = f"night {line.time:%H:%M}"
     items = list(
         read(line.text.encode() + b"\n", origin=origin, zone=runtime.site.zone, received=datetime.now(UTC))

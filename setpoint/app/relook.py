@@ -1,13 +1,14 @@
-"""Whether the news of an incident needs an analysis of its own, or what is known says it all."""
+"""Whether an incident needs another analysis: for its news, or since readings have come that the last one lacked."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from agents.troubleshooter import certainty
 from setpoint.app.causes import regroup_open
-from setpoint.contracts import Event, Incident, Triage
+from setpoint.contracts import Diagnosis, Event, Incident, Triage
+from setpoint.contracts.dispatch import JobRequest
 from setpoint.contracts.site import Site
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import Job
@@ -16,6 +17,21 @@ SAME_SPELL = timedelta(minutes=30)
 """What an asset said so short a time ago is no news when it says it again."""
 _DONE = ("done", "failed")
 Said = tuple[str, str, str, str]
+
+
+def look_again(
+    incident: Incident, diagnosis: Diagnosis, job: Job, after_s: Sequence[float]
+) -> JobRequest | None:
+    """The first look at something grave comes seconds after its first event, before the readings can tell causes apart:
+    it is taken again when they can. None where the cause is clear, the incident can wait, or it was looked at
+    as often as `after_s` is long."""
+    done = int(str(job.payload.get("looks", 0)))
+    if incident.priority > "P1" or certainty(diagnosis.hypotheses) == "clear" or done >= len(after_s):
+        return None
+    return JobRequest(
+        kind="slow", key=incident.id, urgency=job.urgency, quiet_s=after_s[done], longest_s=after_s[done],
+        payload={"incident_id": incident.id, "revision": incident.revision, "looks": done + 1},
+    )  # fmt: skip
 
 
 def already_known(ledger: Ledger, site: Site, incident: Incident, job: Job) -> str:

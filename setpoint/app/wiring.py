@@ -96,8 +96,10 @@ class Runtime:
         history: History | None = None,
         course: Course = "live",
         clock: Callable[[], datetime] = utc_now,
+        looks_again: bool = False,
     ) -> None:
         self.settings, self.site, self._course = settings, open_site(settings), course
+        self._looks_again = looks_again
         self._ownership = Ownership(settings.store.dir)
         self.ledger = open_ledger(settings)
         self.adapter = simulated or open_adapter(settings, self.site)
@@ -217,7 +219,7 @@ class Runtime:
             AnalysisParts(
                 settings=self.settings, site=self.site, ledger=self.ledger, adapter=self.adapter, index=self.index,
                 heavy=self._heavy, trials=self._acting.trials, gate=self._acting.gate, grouper=self._grouper,
-                tell=self._tell,
+                tell=self._tell, looks_again=self._looks_again,
             )
         )  # fmt: skip
 
@@ -383,12 +385,14 @@ def build_runtime(
     history: History | None = None,
     course: Course = "live",
     clock: Callable[[], datetime] = utc_now,
+    looks_again: bool = False,
 ) -> Runtime:
     """Everything of one running Setpoint. `live` is where a person watches; None for nobody. `rank_lines`: a line for
     each event worth a look, not for alerts and analyses only. `simulated` stands in for the plant of a simulated site,
     `history` for the readings that the settings name. `course`: how it takes what comes in. `clock`: what
-    approvals, acts and control loops go by, where the simulated site has a time of its own."""
-    return Runtime(settings, live, rank_lines, simulated, history, course, clock)
+    approvals, acts and control loops go by, where the simulated site has a time of its own. `looks_again`: time passes
+    while it runs, so an open cause of something grave is looked at again as readings come."""
+    return Runtime(settings, live, rank_lines, simulated, history, course, clock, looks_again)
 
 
 def _looks(course: Course) -> dict[str, tuple[str, ...]]:

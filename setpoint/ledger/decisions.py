@@ -25,6 +25,7 @@ class Decisions(Store):
         diagnosis: Diagnosis,
         *,
         reviews: Sequence[Review] = (),
+        renewed: Sequence[Review] = (),
         notices: Sequence[Notice] = (),
         jobs: Sequence[JobRequest] = (),
         finished_job: Job | None = None,
@@ -35,6 +36,7 @@ class Decisions(Store):
         """Write a diagnosis with all that follows from it and finish its job, in one transaction.
 
         `approvals_needed` maps a review id to how many people must agree (1 where it is not named).
+        `renewed` are questions that wait already and are shown with what is known by now.
         Raises LeaseLost, and writes nothing, where another worker holds the job by now.
         """
         with self._db.write() as tx:
@@ -43,7 +45,12 @@ class Decisions(Store):
                 tx,
                 diagnosis,
                 diagnoses.Consequences(
-                    tuple(reviews), tuple(notices), tuple(jobs), finished_job, dict(approvals_needed or {})
+                    tuple(reviews),
+                    tuple(notices),
+                    tuple(jobs),
+                    finished_job,
+                    dict(approvals_needed or {}),
+                    tuple(renewed),
                 ),
                 self._sinks(sinks),
                 moment,

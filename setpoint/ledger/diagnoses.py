@@ -25,6 +25,8 @@ class Consequences:
     orders: tuple[JobRequest, ...] = ()
     finished_job: Job | None = None
     approvals_needed: dict[str, int] | None = None
+    renewed: tuple[Review, ...] = ()
+    """Questions that wait already, with what this diagnosis knows of them."""
 
 
 def record(
@@ -48,6 +50,8 @@ def record(
     tx.execute(insert(diagnoses).values(**row))
     for review in then.reviews:
         reviews.open_review(tx, review, (then.approvals_needed or {}).get(review.id, 1), now)
+    for review in then.renewed:
+        reviews.renew(tx, review, now)
     outbox.queue(tx, [outbox.Outgoing(notice) for notice in then.notices], sinks, now)
     for order in then.orders:
         jobs.enqueue(tx, jobs.order_of(order), now)

@@ -52,6 +52,19 @@ def open_review(tx: Connection, review: Review, needed: int, now: datetime) -> b
     return True
 
 
+def renew(tx: Connection, review: Review, now: datetime) -> bool:
+    """A waiting question about exactly this action is shown with what is known by now: its rehearsal and evidence. The
+    question, its id and its digest stay. False where it no longer waits, was edited, or nothing is new."""
+    row = _row(tx, review.id)
+    stands = _review(row)
+    if row.state != "pending" or row.digest != review.digest or stands.proposal == review.proposal:
+        return False
+    body = stands.model_copy(update={"proposal": review.proposal, "recommended": review.recommended})
+    tx.execute(update(reviews).where(reviews.c.id == row.id).values(body=body.model_dump_json()))
+    audit.append(tx, "setpoint", "review-renewed", row.id, {"why": "a newer analysis"}, now)
+    return True
+
+
 def get(tx: Connection, review_id: str) -> Review:
     return _review(_row(tx, review_id))
 
@@ -161,6 +174,7 @@ def _checked(tx: Connection, row: Row[Any], digest: str, decision: Decision, now
         )
     _check_person(tx, row, decision)
     _check_not_own(review, decision)
+    _check_asset(review, decision)
     if decision.type != "edit":
         return _Case(row, review, decision, row.version, digest)
     edited = _edited(review, decision)
@@ -205,6 +219,26 @@ def _check_not_own(review: Review, decision: Decision) -> None:
             f"{decision.who.strip()} asked for this; somebody else has to say yes to it",
             where=f"review {review.id}",
             remedy="reject it, or let another approver decide",
+        )
+
+
+def _check_asset(review: Review, decision: Decision) -> None:
+    """A yes to something of high risk carries the asset's name in the person's own typing, whichever way it comes. Case and
+    blanks around it do not count."""
+    proposal = review.proposal
+    if (
+        proposal is None
+        or proposal.risk != "high"
+        or decision.simulated
+        or decision.type not in ("approve", "edit")
+    ):
+        return
+    given, asset = decision.asset.strip(), proposal.action.asset
+    if given.casefold() != asset.casefold():
+        raise UsageError(
+            f"{given!r} is not the asset" if given else "the asset's name is missing",
+            where=f"review {review.id}",
+            remedy=f"This is of high risk: type {asset} to show that you mean it (--asset on the command line)",
         )
 
 

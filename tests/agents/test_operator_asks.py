@@ -55,7 +55,9 @@ def test_what_only_a_conversation_asks_is_understood(question: str, tool: str, a
     [
         ("cooling headroom of cdu-1", "plant"), ("what is the evidence for INC-40AX28VY", "incident"),
         ("what waits for approval", "reviews"), ("who has to sign", "reviews"), ("is there a plan B?", "knowledge"),
-        ("approve REV-1a2b", "refused"), ("who capped gpu-05 and who ok'd that?", "asset"),
+        ("approve REV-1a2b", "refused"), ("what should I do first?", "overview"), ("what now?", "overview"),
+        ("what is the next step for INC-40AX28VY", "incident"), ("what should we do about a leak", "knowledge"),
+        ("what do I do when a pump trips", "knowledge"), ("who capped gpu-05 and who ok'd that?", "asset"),
     ],
 )  # fmt: skip
 def test_what_was_understood_before_still_is(question: str, intent: str) -> None:

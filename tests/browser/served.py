@@ -20,7 +20,13 @@ import httpx
 import plant
 
 DEMO = Path(plant.__file__).parent / "sites" / "demo.yaml"
-QUIET = ("models.light.kind=none", "models.heavy.kind=none", 'alerts.sinks=["console"]', "act.dry_run=false")
+QUIET = (
+    "models.light.kind=none",
+    "models.heavy.kind=none",
+    'alerts.sinks=["console"]',
+    "act.dry_run=false",
+    "models.look_again_s=[]",
+)
 """Settings of every server here: no model, so that what is measured is the console."""
 UP_S, SETTLED_S = 180.0, 300.0
 """Long enough for a machine that does other things too."""

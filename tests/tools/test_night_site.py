@@ -118,3 +118,32 @@ def test_time_does_not_go_back() -> None:
     twin = made.twin()
     twin.advance(600)
     assert made.plant.now == made.now
+
+
+# ---- what its sources write ------------------------------------------------------------------------------------------
+
+
+def test_untouched_its_lines_are_the_nights_each_once() -> None:
+    made = at(39)
+    first = made.told()
+    made.pass_to(night().start + timedelta(minutes=50))
+    second = made.told()
+    upto = [line for line in night().events if night().start < line.time <= made.now]
+    assert sorted((*first, *second), key=lambda line: line.time) == sorted(upto, key=lambda line: line.time)
+    assert made.told() == []
+
+
+def test_after_an_act_nobody_writes_of_what_it_spared() -> None:
+    """Without the pump of reserve GPUs get hot and nodes go down; with it the sources say that the flow is back."""
+    made = at(42)
+    made.told()
+    made.apply(validate(Action(name="start_standby_pump", asset="cdu-1-pump-b", args={}), made.site), "k")
+    made.pass_to(night().start + timedelta(minutes=50))
+    spared = made.told()
+    alone = at(42)
+    alone.told()
+    alone.pass_to(night().start + timedelta(minutes=50))
+    lost = alone.told()
+    assert sum("NodeDown" in line.text for line in lost) >= 12
+    assert not any("NodeDown" in line.text for line in spared)
+    assert any("Coolant flow within its band" in line.text for line in spared)

@@ -66,7 +66,7 @@ def test_changes_and_maintenance(tools: dict[str, BaseTool], bench: Bench) -> No
     assert call(tools, "changes", asset="gpu-22")["changes"] == []
     bench.clock.forward(2 * 3600)
     found = call(tools, "changes", asset="gpu-22")
-    assert found["changes"][0]["time"] == "2026-03-14T22:00:00+00:00"
+    assert found["changes"][0]["time"] == "2026-03-14T23:00:00+01:00"
     assert call(tools, "changes", asset="gpu-31")["maintenance"][0]["what"] == "memory modules replaced"
 
 

@@ -17,6 +17,8 @@ STEPS = (0.5, 0.75, 0.9, 1.0)
 """Shares at which the colour changes."""
 LEVELS = ("less than half of its limit", "half to three quarters", "three quarters to 90 %", "90 % and more", "at or over its limit, or out", "nothing is read")  # fmt: skip
 UNREAD = 9
+BADGE_CHARS = 3
+"""Room that the badge of a cell takes from its name."""
 Values = Mapping[str, float]
 
 
@@ -54,6 +56,12 @@ class Group:
     cells: tuple[Cell, ...]
     small: bool = False
 
+    @property
+    def wide(self) -> bool:
+        """Whether a name, or one with the badge of an incident beside it, needs more room than most."""
+        room = 9 if self.small else 11
+        return any(len(cell.name) + (BADGE_CHARS if cell.worst else 0) > room for cell in self.cells)
+
 
 def level_of(share: float) -> int:
     """The colour of a share.
@@ -88,8 +96,9 @@ def _shown(site: Site, name: str) -> str | None:
         return None
     if asset.kind in SHOWN:
         return asset.name
-    near = (site.find(parent) for parent in site.upstream(asset.name))
-    return next((parent.name for parent in near if parent and parent.kind in SHOWN), None)
+    # A pump is a part of what stands on it; all else belongs to what it stands on.
+    near = site.downstream(asset.name) if asset.kind == "pump" else site.upstream(asset.name)
+    return next((one.name for name in near if (one := site.find(name)) and one.kind in SHOWN), None)
 
 
 # ---- what uses what ---------------------------------------------------------------------------------------------

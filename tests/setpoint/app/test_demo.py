@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from inspect import signature
 from pathlib import Path
 
 import pytest
@@ -44,8 +45,17 @@ def test_any_seed_strikes_ten_assets_in_order_of_time(seed: int) -> None:
 
 
 def test_the_command_plays_the_chosen_night_by_default() -> None:
-    assert demo_command.__defaults__ is not None
-    assert demo_command.__defaults__[-1] == demo_night.SEED
+    assert signature(demo_command).parameters["seed"].default == demo_night.SEED
+
+
+def test_a_live_night_begins_to_break_once_somebody_sits_there() -> None:
+    now = datetime(2026, 11, 22, 5, 0, tzinfo=UTC)
+    night = demo_night.live_night(now)
+    assert night.start == now - timedelta(seconds=demo_night.BEFORE_S)
+    onsets = [night.start + timedelta(seconds=plan.at_s) for plan in night.plans]
+    assert now < onsets[0] < now + timedelta(minutes=1)
+    assert len(night.plans) == len(demo_night.LIVE)
+    assert not any(line.priority in ("P0", "P1") and line.time < now for line in night.events)
 
 
 def test_same_seed_same_faults() -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from agents.evidence import Case
 from setpoint.app.causes import regroup_open
-from setpoint.app.relook import already_known
+from setpoint.app.relook import already_known, look_again
 from setpoint.contracts import Action, Event, Outcome, Triage
 from setpoint.ledger import Job, Ledger
 from tests.agents.cases import demo_site, told
 from tests.agents.test_grouping import diagnosed, named
 from tests.setpoint.app.test_causes import commit, diagnosis_of, node
 
+AGAIN_S = (20.0, 60.0)
 HOT = ("Slowdown", "GPU throttled", ["gpu_thermal_throttle"])
 
 
@@ -112,3 +113,33 @@ def test_what_is_let_go_without_an_analysis_gets_one(ledger: Ledger, pump: Case)
     regroup_open(ledger, demo_site())
     assert "INC-A" not in ledger.explained_by()
     assert [job.key for job in ledger.list_jobs(kinds=("slow",), states=("queued",))] == ["INC-A"]
+
+
+# ---- readings that the first look lacked ---------------------------------------------------------------------------
+
+
+def look(ledger: Ledger, case: Case, score: float, looks: int = 0) -> Any:
+    """Whether the cause, that sure, is looked at again."""
+    ledger.enqueue("slow", case.incident.id, {"looks": looks} if looks else {})
+    job = ledger.claim(("slow",), "w")
+    assert isinstance(job, Job)
+    found = diagnosed(case, "gpu_thermal_throttle", score, asset="gpu-01", tried=True)[1]
+    again = look_again(ledger.get_incident(case.incident.id), found, job, AGAIN_S)
+    ledger.finish(job)
+    return again
+
+
+def test_an_open_cause_of_something_grave_is_looked_at_again_a_few_times(ledger: Ledger) -> None:
+    case = commit(ledger, named("INC-HOT", hot(0)))
+    waits = []
+    for looks in range(len(AGAIN_S) + 1):
+        again = look(ledger, case, 0.4, looks)
+        waits.append(again.quiet_s if again else None)
+    assert waits == [*AGAIN_S, None]
+    first = look(ledger, case, 0.4)
+    assert (first.kind, first.key, first.payload["looks"]) == ("slow", case.incident.id, 1)
+
+
+def test_a_clear_cause_and_a_small_trouble_are_not(ledger: Ledger) -> None:
+    assert look(ledger, commit(ledger, named("INC-HOT", hot(0))), 0.97) is None
+    assert look(ledger, commit(ledger, named("INC-WARM", hot(0, "gpu-02", "P2"))), 0.4) is None

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from setpoint.contracts import Decision
+from setpoint.contracts import Decision, Review
 from setpoint.errors import NotDecidable, UsageError
 from setpoint.ledger import Ledger
-from tests.setpoint.ledger.builders import action, at, review
+from tests.setpoint.ledger.builders import action, at, diagnosis, review
 
 DIGEST = action().digest("INC-1")
 
@@ -200,7 +200,7 @@ def test_withdrawal(opened: Ledger) -> None:
 
 _DECIDE = """
 import sys
-from setpoint.contracts import Decision
+from setpoint.contracts import Decision, Review
 from setpoint.errors import NotDecidable
 from setpoint.ledger import Ledger
 from tests.setpoint.ledger.builders import action, at
@@ -244,3 +244,32 @@ def test_two_processes_deciding_the_same_reviews_never_both_win(ledger: Ledger, 
     assert sorted(line for line in said if line.startswith("lost")) == sorted(f"lost {n}" for n in range(20))
     assert len(ledger.list_jobs()) == len(ledger.list_feedback()) == 20
     assert ledger.verify_chain().ok
+
+
+# ---- a newer analysis ------------------------------------------------------------------------------------------------
+
+
+def newer(why: str = "it is hotter by now", **changes: Any) -> Review:
+    asked = review(**changes)
+    assert asked.proposal is not None
+    return asked.model_copy(update={"proposal": asked.proposal.model_copy(update={"why": why})})
+
+
+def test_a_waiting_question_shows_what_is_known_by_now(opened: Ledger) -> None:
+    opened.record_diagnosis(diagnosis(), renewed=[newer()], now=at(5))
+    stored = opened.get_review("REV-1")
+    assert stored == newer()  # the same question: its id, digest and expiry
+    assert opened.list_audit(subject="REV-1")[-1].what == "review-renewed"
+    rows = len(opened.list_audit())
+    opened.record_diagnosis(diagnosis(), renewed=[newer()], now=at(6))
+    assert len(opened.list_audit()) == rows + 1  # the diagnosis alone: nothing was new
+    assert opened.decide("REV-1", DIGEST, _say(), now=at(10)).final
+
+
+def test_what_was_decided_or_asks_for_something_else_stays_as_it_was(opened: Ledger) -> None:
+    other = newer(digest=action(600).digest("INC-1"))
+    opened.record_diagnosis(diagnosis(), renewed=[other], now=at(5))
+    assert opened.get_review("REV-1") == review()
+    opened.decide("REV-1", DIGEST, _say(), now=at(10))
+    opened.record_diagnosis(diagnosis(), renewed=[newer()], now=at(20))
+    assert opened.get_review("REV-1").proposal == review().proposal
