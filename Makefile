@@ -5,7 +5,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 LLAMA_CMAKE_ARGS := -DLLAVA_BUILD=OFF -DCMAKE_PROJECT_llama_cpp_INCLUDE=$(CURDIR)/dev/llama-build.cmake
 
-.PHONY: help install demo test lint eval-smoke bench train lock clean
+.PHONY: help install console demo test lint eval-smoke bench train lock clean
 
 help: ## this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(BIN)/pip install --quiet --no-deps --editable .
 	@$(BIN)/python -m plant.warm
 	@touch $@
+
+console: install ## be the shift: a live night on a simulated site, the console in the browser
+	@$(BIN)/setpoint demo --live
 
 demo: install ## a recorded night on a simulated site, streamed through Setpoint
 	@$(BIN)/setpoint demo
