@@ -20,9 +20,9 @@ from fastapi import FastAPI, HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import RouteContext, iter_route_contexts
 from markupsafe import Markup
-from starlette.concurrency import run_in_threadpool
 
 from setpoint.app.api_table import NEEDS
+from setpoint.app.lines import quickly
 from setpoint.contracts.accounts import Account, ApiToken, Principal, Role, Scope
 from setpoint.errors import SafetyViolation
 from setpoint.ledger import Ledger
@@ -138,7 +138,7 @@ def principal_of(request: Request) -> Principal:
 
 def _unknown(request: Request) -> str:
     if "authorization" in request.headers:
-        return "this token is not known, is over, or was revoked. `setpoint token add` makes another"
+        return "this token is not known, is over, or was revoked. Your page /you in the browser, or `setpoint token add`, makes another"
     return (
         "you are not signed in, or your session has ended. Sign in again; what you typed is kept on this page"
     )
@@ -168,6 +168,21 @@ def require(role: Role) -> Check:
     return check
 
 
+async def own_session(request: Request) -> Principal:
+    """A dependency of what people do to their own account: a signed-in browser. Whoever got hold of a token, or uses a
+    server without accounts, changes nobody's password."""
+    principal = await known(request)
+    if principal.via != "session" or not principal.may("viewer"):
+        raise HTTPException(
+            403, "this is done in a browser in which you are signed in, on your own page (/you)"
+        )
+    await check_intent(request, principal)
+    return principal
+
+
+own_session.rule = "session"  # type: ignore[attr-defined]  # as in `require`
+
+
 def refusal(principal: Principal, role: Role) -> str:
     """Why somebody may not, and who can change that."""
     own = ", ".join(sorted(principal.roles)) or "none"
@@ -175,7 +190,7 @@ def refusal(principal: Principal, role: Role) -> str:
     if principal.via == "command":
         return (
             f"with accounts on, this needs {article} {role}: put your own API token into SETPOINT_TOKEN "
-            f"(`setpoint token add --owner NAME --scope {role}` makes one)"
+            f"(your page /you in the browser, or `setpoint token add --owner NAME --scope {role}`, makes one)"
         )
     return f"this needs {article} {role}; roles of {principal.name}: {own}. An admin can change that with `setpoint user roles`"
 
@@ -198,7 +213,7 @@ sends_events.rule = "intake"  # type: ignore[attr-defined]  # as in `require`
 async def known(request: Request) -> Principal:
     """As `principal_of`, without holding up the event loop where the ledger has to be asked."""
     if access_of(request).serve.accounts or "authorization" in request.headers:
-        return await run_in_threadpool(principal_of, request)
+        return await quickly(principal_of, request)
     return principal_of(request)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import inspect
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Annotated, Any, get_type_hints
@@ -21,6 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from setpoint.app.access import require
 from setpoint.app.api_table import OFFERED, Offered
 from setpoint.app.desk import DESK, Call, Desk
+from setpoint.app.lines import patiently
 from setpoint.app.wiring import Runtime
 from setpoint.contracts.accounts import Principal
 from setpoint.errors import UsageError
@@ -39,6 +40,8 @@ BY_HAND = frozenset({"incidents_list", "knowledge_add"})
 """Have routes of their own in `api`: filters that can be typed, and a manual's content in place of a path of this machine."""
 UNSIGNED = frozenset({"quarantine_replay", "quarantine_remove", "knowledge_remove"})
 """Change something and do not ask who: the route puts that into the audit chain."""
+LONG_POLLS = frozenset({"chat_follow"})
+"""Wait for news that may not come for a long time."""
 _BRACES = re.compile(r"{(\w+)}")
 
 
@@ -94,6 +97,11 @@ def _endpoint(one: Offered, function: Call, runtime: Runtime) -> Callable[..., A
     return answer
 
 
+def line_of(name: str) -> Callable[..., Awaitable[Any]]:
+    """The threads that this desk function runs on."""
+    return patiently if name in LONG_POLLS else run_in_threadpool
+
+
 async def call(
     one: Offered, function: Call, runtime: Runtime, principal: Principal, arguments: dict[str, Any], taken: set[str]
 ) -> JsonValue:  # fmt: skip
@@ -102,7 +110,7 @@ async def call(
         arguments |= {"who": principal.name}
     if "via" in one.withheld:
         arguments |= {"via": "api" if principal.via == "token" else "command"}
-    value = await run_in_threadpool(function, runtime.desk, **arguments)
+    value: JsonValue = await line_of(one.name)(function, runtime.desk, **arguments)
     if one.method == "POST":
         if one.name in UNSIGNED:
             said: JsonValue = {name: str(value)[:200] for name, value in arguments.items()}

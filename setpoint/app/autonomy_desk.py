@@ -86,7 +86,8 @@ def autonomy_harm(desk: Desk, action: str, who: str, why: str) -> JsonValue:
 
 
 def review_approve_recommended(desk: Desk, incident: str, who: str, reason: str = "") -> JsonValue:
-    """Say yes to every action that is recommended for one incident, or by one cycle of a loop, as each stands now."""
+    """Say yes to every action that is recommended for one incident, or by one cycle of a loop, as each stands now. What is
+    of high risk is decided by itself: each needs its asset's name."""
     if desk.ledger.find_cycle(incident) is None:
         desk.ledger.get_incident(incident)
     waiting = desk.ledger.list_reviews(states=("pending",), kinds=("action",), incident_id=incident)
@@ -102,7 +103,7 @@ def review_approve_recommended(desk: Desk, incident: str, who: str, reason: str 
         decision = Decision(type="approve", who=who, reason=reason)
         try:
             made = desk.ledger.decide(review.id, review.digest, decision, versions=desk.versions())
-        except NotDecidable as error:
+        except (NotDecidable, UsageError) as error:
             rows.append({"id": review.id, "subject": review.subject, "said": str(error), "final": False})
             continue
         said = "" if made.final else f"{len(made.approvals)} of {made.needed} have agreed"

@@ -44,6 +44,11 @@ def review_show(id: ReviewId, as_json: Json = False, store: Store = None) -> Non
 Digest = Annotated[str, typer.Option(help="Decide only if this is still what is asked (from `review show`).")]
 
 
+Asset = Annotated[
+    str, typer.Option(help="The asset's name, typed by you: a yes to something of high risk needs it.")
+]
+
+
 def _decide(store: Path | None, as_json: bool, **arguments: Any) -> None:
     tell(store, as_json, "decided", "review_decide", **arguments)
 
@@ -54,10 +59,11 @@ def review_approve(
     why: Why = "",
     who: Who = "",
     digest: Digest = "",
+    asset: Asset = "",
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Yes to exactly what is asked. High risk needs the yes of two people. With the id of an incident or of a loop's cycle:
+    """Yes to exactly what is asked. High risk needs the yes of two people, each with --asset NAME. With the id of an incident or of a loop's cycle:
     yes to all that is recommended for it.
 
     Examples: `setpoint review approve REV-3a06b7e807 --why "seen on the camera"`; `setpoint review approve INC-XFJF7VHE`
@@ -73,7 +79,7 @@ def review_approve(
             reason=why,
         )
         return
-    _decide(store, as_json, id=id, type="approve", who=person(who), reason=why, digest=digest)
+    _decide(store, as_json, id=id, type="approve", who=person(who), reason=why, digest=digest, asset=asset)
 
 
 @review.command("reject")
@@ -99,6 +105,7 @@ def review_edit(
     why: Why = "",
     who: Who = "",
     digest: Digest = "",
+    asset: Asset = "",
     as_json: Json = False,
     store: Store = None,
 ) -> None:
@@ -107,7 +114,9 @@ def review_edit(
     Example: `setpoint review edit REV-3a06b7e807 --arg flow_lpm=180 --why "the filter is old"`
     """
     changes = dict(_changed(item) for item in arg)
-    _decide(store, as_json, id=id, type="edit", who=person(who), reason=why, digest=digest, args=changes)
+    _decide(
+        store, as_json, id=id, type="edit", who=person(who), reason=why, digest=digest, args=changes, asset=asset
+    )  # fmt: skip
 
 
 def _changed(item: str) -> tuple[str, Any]:

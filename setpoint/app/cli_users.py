@@ -5,11 +5,9 @@ They work on the ledger itself, beside a running server too: whoever owns the st
 
 from __future__ import annotations
 
-import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -35,9 +33,6 @@ Roles = Annotated[
 FromStdin = Annotated[
     bool, typer.Option("--password-stdin", help="Read the password from the first line of stdin.")
 ]
-PREFIX = "spt_"
-"""Tokens begin so: scanners for leaked secrets know them by it."""
-LONGEST_DAYS = 366.0
 
 
 # ---- people ----------------------------------------------------------------------------------------------------
@@ -143,19 +138,12 @@ def token_add(
 
     Example: `setpoint token add alertmanager --owner "Ada Lovelace" --scope intake --days 90`
     """
-    from setpoint.app.access import digest_of
+    from setpoint.app.tokens import new_token
     from setpoint.contracts.accounts import SCOPES
 
-    if not 0 < days <= LONGEST_DAYS:
-        raise UsageError(f"a token cannot work for {days:g} days", remedy=f"Choose up to {LONGEST_DAYS:g}")
-    if not label.strip() or len(label) > 100 or not label.isprintable():
-        raise UsageError("a token needs a plain label of up to 100 characters")
     wanted: Any = _known("scope", scope or ["viewer"], SCOPES)
-    value = PREFIX + secrets.token_urlsafe(32)
     with _ledger(store) as ledger:
-        made = ledger.add_token(
-            label.strip(), owner, wanted, digest_of(value), timedelta(days=days), person(who)
-        )
+        made, value = new_token(ledger, label, owner, wanted, days, person(who))
     typer.echo(
         f"{made.id} acts for {made.owner} ({', '.join(sorted(made.scopes))}) until {made.expires:%Y-%m-%d}. "
         "The token, shown this once:",

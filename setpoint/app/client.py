@@ -30,6 +30,10 @@ class ServerGone(BackendError):
     """No answer, or one of another server than the one that was found: a later look may find it again."""
 
 
+class NotLetIn(ServerGone):
+    """The server is there and does not know the token: the server was started again since, or the token is over."""
+
+
 @dataclass(frozen=True)
 class Running:
     """Where a server listens and how to speak to it."""
@@ -38,6 +42,8 @@ class Running:
     token: str
     cert: str = ""
     """The server's own certificate, which is the only one that is taken from it; "" without TLS."""
+    nobody: bool = False
+    """People have accounts there and this command shows no token of one: it may look, and no more."""
 
     def verify(self) -> ssl.SSLContext | bool:
         """What httpx checks the server's certificate against."""
@@ -68,7 +74,8 @@ def find_running(store: Path) -> Running | None:
     try:
         known = json.loads((store / SERVE_FILE).read_text())
         own = os.environ.get(OWN_TOKEN, "") if known.get("accounts") else ""
-        server = Running(known["url"], own or known["token"], known.get("cert", ""))
+        nobody = bool(known.get("accounts")) and not own
+        server = Running(known["url"], own or known["token"], known.get("cert", ""), nobody)
         answer = httpx.get(f"{server.url}/healthz", timeout=2.0, verify=server.verify())
     except (OSError, ValueError, KeyError, httpx.HTTPError):
         return None
@@ -101,9 +108,8 @@ def call_remote(
     raise _error_of(answer)
 
 
-def _unknown(told: SetpointError, server: Running) -> ServerGone:
-    """It does not know the token: it may have been started again since it was found."""
-    error = ServerGone(told.what, where=told.where or server.url, remedy=told.remedy)
+def _unknown(told: SetpointError, server: Running) -> NotLetIn:
+    error = NotLetIn(told.what, where=told.where or server.url, remedy=told.remedy)
     error.exit_code = told.exit_code
     return error
 

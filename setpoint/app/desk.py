@@ -269,9 +269,14 @@ def _rule_lines(desk: Desk, id: str) -> list[JsonValue]:
 
 def review_decide(
     desk: Desk, id: str, type: str, who: str, reason: str = "", digest: str = "", args: dict[str, Any] | None = None,
-    answer: str = "", simulated: bool = False,
+    answer: str = "", asset: str = "", simulated: bool = False,
 ) -> JsonValue:  # fmt: skip
-    """approve, edit, reject or respond. `digest` is the one the person saw; empty takes the present one."""
+    """approve, edit, reject or respond. `digest` is the one the person saw; empty takes the present one. `asset`: its name as
+    the person typed it, which a yes to something of high risk needs."""
+    if simulated and not desk.site.simulated:
+        raise UsageError(
+            "a simulated decision is for a simulated site", where=id, remedy="Decide it as a person"
+        )
     review = desk.ledger.get_review(id)
     edited = _edited(desk, review, args or {}) if type == "edit" else None
     try:
@@ -282,6 +287,7 @@ def review_decide(
                 "reason": reason,
                 "edited": edited,
                 "answer": answer,
+                "asset": asset,
                 "simulated": simulated,
             }
         )

@@ -93,6 +93,8 @@ class Account(_Row):
 class Session(_Row):
     """One browser of a person, known by a cookie. The ledger keeps the hash of the cookie's value alone."""
 
+    id: str
+    """Names it among the person's own."""
     name: str
     roles: frozenset[Role]
     """As they are now, not as they were when it began."""

@@ -86,6 +86,8 @@ class Decision(Frozen):
     """The action as it should be, for `edit`."""
     answer: str = ""
     """For `respond`."""
+    asset: str = ""
+    """What the person typed as the name of the asset: a yes to something of high risk needs it."""
     simulated: bool = False
     """Made by a --decide policy on a simulated site: never counts for autonomy or training."""
 

@@ -111,21 +111,43 @@ class Accounts(Store):
         if seconds(at) - row.last_used > _NOTED_EVERY_S:
             with self._db.write() as tx:
                 tx.execute(update(sessions).where(sessions.c.digest == digest).values(last_used=seconds(at)))
-        return Session(
-            name=row.name, roles=frozenset(json.loads(row.roles)), created=moment(row.created),
-            last_used=moment(row.last_used), expires=moment(row.expires),
-        )  # fmt: skip
+        return _session(row, row)
 
     def end_session(self, digest: str) -> bool:
         """Signed out here. False: it had ended."""
         with self._db.write() as tx:
             return tx.execute(delete(sessions).where(sessions.c.digest == digest)).rowcount == 1
 
-    def end_sessions(self, name: str, who: str, now: datetime | None = None) -> int:
-        """Signed out everywhere. Returns how many sessions that were."""
+    def list_sessions(self, name: str, idle_s: float, now: datetime | None = None) -> list[Session]:
+        """A person's sessions that are not over, the one used last first."""
+        at = seconds(now or utc_now())
+        with self._db.read() as tx:
+            user = _user(tx, name)
+            where = (
+                sessions.c.user_key == user.key,
+                sessions.c.expires > at,
+                sessions.c.last_used + idle_s > at,
+            )
+            rows = tx.execute(select(sessions).where(*where).order_by(sessions.c.last_used.desc())).all()
+        return [_session(row, user) for row in rows]
+
+    def end_own_session(self, name: str, session_id: str, now: datetime | None = None) -> bool:
+        """A person signs one of their own browsers out. False: it had ended, or is another person's."""
+        with self._db.write() as tx:
+            user = _user(tx, name)
+            rows = tx.execute(select(sessions.c.digest).where(sessions.c.user_key == user.key)).scalars()
+            digest = next((one for one in rows if session_id_of(one) == session_id), None)
+            if digest is None:
+                return False
+            tx.execute(delete(sessions).where(sessions.c.digest == digest))
+            audit.append(tx, user.name, "session-ended", f"USER-{user.name}", None, now or utc_now())
+            return True
+
+    def end_sessions(self, name: str, who: str, now: datetime | None = None, keep: str = "") -> int:
+        """Signed out everywhere, but where the hash is `keep`. Returns how many sessions that were."""
         with self._db.write() as tx:
             row = _user(tx, name)
-            ended = _end_all(tx, row.key)
+            ended = _end_all(tx, row.key, keep)
             audit.append(tx, who, "sessions-ended", f"USER-{row.name}", {"sessions_ended": ended}, now or utc_now())  # fmt: skip
             return ended
 
@@ -199,6 +221,18 @@ def _account(row: Row[Any]) -> Account:
     )
 
 
+def session_id_of(digest: str) -> str:
+    """What a session is called on its person's own page: enough to name it, of no use to sign in with."""
+    return digest[:16]
+
+
+def _session(row: Row[Any], user: Row[Any]) -> Session:
+    return Session(
+        id=session_id_of(row.digest), name=user.name, roles=frozenset(json.loads(user.roles)), created=moment(row.created),
+        last_used=moment(row.last_used), expires=moment(row.expires),
+    )  # fmt: skip
+
+
 def _tokens(tx: Connection, *where: Any) -> list[ApiToken]:
     query = select(api_tokens, users.c.name).where(api_tokens.c.user_key == users.c.key, *where)
     return [
@@ -224,8 +258,8 @@ def owner_may(owner: Account, scope: Scope) -> bool:
     return owner.may("operator" if scope == "intake" else scope)
 
 
-def _end_all(tx: Connection, key: str) -> int:
-    return tx.execute(delete(sessions).where(sessions.c.user_key == key)).rowcount
+def _end_all(tx: Connection, key: str, keep: str = "") -> int:
+    return tx.execute(delete(sessions).where(sessions.c.user_key == key, sessions.c.digest != keep)).rowcount
 
 
 def _sorted(names: Collection[Name]) -> list[Name]:

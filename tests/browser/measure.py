@@ -1,4 +1,5 @@
-"""Bytes to the browser and time to the first paint, with a full ledger: `python -m tests.browser.measure`.
+"""Bytes to the browser, time to the first paint, and how soon other screens show a decision, with a full ledger:
+`python -m tests.browser.measure`.
 
 The store is filled through the ledger's own door, then a real server is asked by a real browser with an empty cache.
 """
@@ -25,7 +26,7 @@ from tests.browser.served import Served, trouble, until
 from tests.setpoint.ledger.builders import dispatch, event, incident, ranked
 
 BATCH = 200
-MOST_KB, MOST_PAINT_S = 300, 1.0
+MOST_KB, MOST_PAINT_S, MOST_SEEN_S = 300, 1.0, 1.0
 RANKS: tuple[Priority, ...] = ("P0", "P1", "P1", "P2", "P2", "P2", "P2", "P3", "P3", "P3")
 PAINT = "performance.getEntriesByType('paint').find(one => one.name === 'first-contentful-paint')?.startTime ?? -1"
 
@@ -78,11 +79,46 @@ def look(browser: Browser, url: str, way: str, times: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def decided(browser: Browser, served: Served, times: int) -> dict[str, Any]:
+    """Seconds from the click of one person until the open screens of three others show it: the review itself, the queue
+    and Now."""
+    took: dict[str, list[float]] = {"review": [], "queue": [], "now": []}
+    for number in range(times):
+        review = served.propose(f"gpu-{number + 20:02d}", 400.0 + number)
+        ways = {"review": f"/approvals/{review}", "queue": "/approvals", "now": "/"}
+        contexts = [browser.new_context(base_url=served.url) for _ in range(4)]
+        mine, *others = [context.new_page() for context in contexts]
+        mine.goto(ways["review"])
+        for page, way in zip(others, ways.values(), strict=True):
+            page.goto(way, wait_until="load")
+            page.wait_for_timeout(300)
+        gone = {"review": "document.body.innerText.includes('lready decided')",
+                "queue": f"!document.body.innerHTML.includes('{review}')", "now": f"!document.body.innerHTML.includes('{review}')"}  # fmt: skip
+        mine.get_by_text("Approve", exact=True).first.click()
+        mine.get_by_role("button", name="Yes:").click(no_wait_after=True)
+        began = time.monotonic()
+        waiting = dict(zip(ways, others, strict=True))
+        while waiting and time.monotonic() - began < 30:
+            for name, page in list(waiting.items()):
+                if page.evaluate(gone[name]):
+                    took[name].append(time.monotonic() - began)
+                    del waiting[name]
+        for context in contexts:
+            context.close()
+    return {
+        "decision seen": {name: {"median_s": round(statistics.median(all_s), 2), "slowest_s": round(max(all_s), 2), "of": len(all_s)}
+                          for name, all_s in took.items() if all_s}, "asked": times,
+    }  # fmt: skip
+
+
 def main() -> int:
     """Print one line a page; 1 where one is over a limit."""
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--incidents", type=int, default=10_000)
     asked.add_argument("--times", type=int, default=5)
+    asked.add_argument(
+        "--decisions", type=int, default=10, help="decisions whose way to other screens is timed"
+    )
     given = asked.parse_args()
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
         store = Path(folder) / "store"
@@ -100,15 +136,20 @@ def main() -> int:
                 f"/approvals/{served.reviews()[0]['id']}",
             ]
             rows = [look(browser, served.url, way, given.times) for way in ways]
+            seen = decided(browser, served, given.decisions)
             browser.close()
         finally:
             served.stop()
     for row in rows:
         print(json.dumps(row))
+    print(json.dumps(seen))
     over = [row["page"] for row in rows if row["kB"] > MOST_KB or row["first_paint_s"] > MOST_PAINT_S]
     if over:
         print(f"over {MOST_KB} kB or {MOST_PAINT_S} s: {', '.join(over)}", file=sys.stderr)
-    return 1 if over else 0
+    slow = [name for name, one in seen["decision seen"].items() if one["median_s"] > MOST_SEEN_S]
+    if slow:
+        print(f"a decision is seen later than {MOST_SEEN_S} s: {', '.join(slow)}", file=sys.stderr)
+    return 1 if over or slow else 0
 
 
 if __name__ == "__main__":

@@ -275,11 +275,11 @@ def at_reviews(house: House, rng: random.Random, tally: Tally, number: int) -> N
             _say(house, _asked(house, number, low, expires=house.clock()), tally, who="Ada")
         case "high risk by one person":
             # Opened as if one yes were enough: what signs the order must know better.
-            _say(house, _asked(house, number, high, rng.choice((1, 2))), tally, who="Ada")
+            _say(house, _asked(house, number, high, rng.choice((1, 2))), tally, who="Ada", asset=high.asset)
         case "high risk by one person in two spellings":
             review = _asked(house, number, high, 2)
             for who in rng.choice(SPELLINGS):
-                _say(house, review, tally, who=who)
+                _say(house, review, tally, who=who, asset=high.asset)
         case "edit into another action":
             _say(house, _asked(house, number, low), tally, type="edit", who="Ada", edited=high)
         case "edit beyond the bounds":

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from setpoint.app.access import require
-from setpoint.app.console.asked import Asked, Edit, edit_of, read_asked, same_name
+from setpoint.app.console.asked import Asked, Edit, edit_of, read_asked
 from setpoint.app.console.incidents import incident_href, review_href
 from setpoint.app.console.ledger_pages import (
     NOTHING,
@@ -24,7 +24,6 @@ from setpoint.app.report import Links
 from setpoint.app.wiring import Runtime
 from setpoint.contracts.accounts import Principal
 from setpoint.errors import NotDecidable, SetpointError, UsageError
-from tools.actions import spec_of
 
 PER_PAGE = 50
 Viewer = Annotated[Principal, Depends(require("viewer"))]
@@ -206,8 +205,6 @@ class ApprovalPages(Pages):
         args: dict[str, Any] = {}
         if kind == "edit":
             args = _looked_at(edit_of(asked, typed.prefixed("arg."), self.runtime.site), typed)
-        if kind in ("approve", "edit"):
-            _check_asset(asked, typed)
         if kind == "reject" and not reason:
             raise UsageError(
                 "a no needs a reason", remedy="Say why; it is what the next proposal learns from"
@@ -215,7 +212,8 @@ class ApprovalPages(Pages):
         if kind == "respond" and not answer:
             raise UsageError("the answer is empty", remedy="Write what you would say or ask")
         made = self.call(
-            "review_decide", id=name, type=kind, who=me.name, reason=reason, digest=typed.get("digest"), args=args, answer=answer
+            "review_decide", id=name, type=kind, who=me.name, reason=reason, digest=typed.get("digest"), args=args, answer=answer,
+            asset=typed.get("asset_typed"),
         )  # fmt: skip
         return _said(kind, made)
 
@@ -258,19 +256,6 @@ def _check_seen(asked: Asked, typed: Typed) -> None:
         raise NotDecidable(
             "it is not the version you saw: it has been edited since",
             remedy="Look at what it asks now, then decide",
-        )
-
-
-def _check_asset(asked: Asked, typed: Typed) -> None:
-    """High risk: the asset's name in one's own typing."""
-    proposal = asked.review.proposal
-    if proposal is None or spec_of(proposal.action.name).risk != "high":
-        return
-    given = typed.get("asset_typed").strip()
-    if not same_name(given, proposal.action.asset):
-        what = f"{given!r} is not the asset" if given else "the asset's name is missing"
-        raise UsageError(
-            what, remedy=f"This is of high risk: type {proposal.action.asset} to show that you mean it"
         )
 
 

@@ -203,8 +203,3 @@ def _value(arg: ArgSpec, text: str) -> ArgValue:
             f"{text!r} is not a number", remedy=f"Give {arg.doc.lower()}{unit} as a plain number"
         ) from None
     return int(value) if arg.type == "integer" and value.is_integer() else value
-
-
-def same_name(given: str, asset: str) -> bool:
-    """Case and blanks around it do not count."""
-    return given.strip().casefold() == asset.casefold()

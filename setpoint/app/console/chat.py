@@ -17,6 +17,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, StreamingResponse
 from markupsafe import Markup, escape
+from starlette.concurrency import run_in_threadpool
 
 from agents.explainer import TEMPLATE
 from setpoint.app.access import require
@@ -24,6 +25,7 @@ from setpoint.app.console.ledger_pages import Typed, in_words, is_fetch, typed_o
 from setpoint.app.console.render import environment, page, part
 from setpoint.app.desk import DESK
 from setpoint.app.formatting import visible
+from setpoint.app.lines import patiently
 from setpoint.app.wiring import Runtime
 from setpoint.contracts.accounts import Principal
 from setpoint.contracts.chat import MOST_QUESTION_CHARS, ChatStep, ChatTurn
@@ -98,7 +100,7 @@ class ChatPages:
 
     async def call(self, name: str, **arguments: Any) -> Any:
         """A function of the desk."""
-        return await asyncio.to_thread(DESK[name], self._runtime.desk, **arguments)
+        return await run_in_threadpool(DESK[name], self._runtime.desk, **arguments)
 
     async def shown(
         self,
@@ -114,7 +116,7 @@ class ChatPages:
         if self._warming is None:
             self._warming = asyncio.create_task(self._warm())
         values = await self._values(me, thread)
-        threads = await asyncio.to_thread(self._runtime.desk.chats().threads, me.name)
+        threads = await run_in_threadpool(self._runtime.desk.chats().threads, me.name)
         return page(
             request, me, "chat.html.j2", at="chat", status=status, threads=threads, problem=problem, typed=typed,
             examples=EXAMPLES, zone=self._runtime.site.zone, **values,
@@ -124,7 +126,7 @@ class ChatPages:
         """The first question should not wait for the plant model to load, nor the page for that."""
         await asyncio.sleep(WARM_AFTER_S)
         try:
-            await asyncio.to_thread(lambda: self._runtime.desk.chats().warm())
+            await run_in_threadpool(lambda: self._runtime.desk.chats().warm())
         except SetpointError as error:
             log.warning("chat: %s", error)
 
@@ -132,8 +134,8 @@ class ChatPages:
         """What a conversation shows."""
         known, turns = None, []
         if thread:
-            known = await asyncio.to_thread(self._runtime.ledger.get_thread, me.name, thread)
-            turns = await asyncio.to_thread(self._runtime.desk.chats().turns, me.name, thread)
+            known = await run_in_threadpool(self._runtime.ledger.get_thread, me.name, thread)
+            turns = await run_in_threadpool(self._runtime.desk.chats().turns, me.name, thread)
         return {"thread": known, "turns": [Shown(turn) for turn in turns], "most": MOST_QUESTION_CHARS}
 
     async def asked(self, request: Request, me: Principal, thread: str, question: str) -> Response:
@@ -145,7 +147,7 @@ class ChatPages:
         if is_fetch(request) and thread:
             return part(request, me, "_talk.html.j2", typed="", **await self._values(me, thread))
         if not is_fetch(request):
-            await asyncio.to_thread(self._runtime.desk.chats().settle, made["turn"], WAIT_PLAIN_S)
+            await patiently(self._runtime.desk.chats().settle, made["turn"], WAIT_PLAIN_S)
         return RedirectResponse(f"/chat/{made['thread']}", 303)
 
     async def _refused(
@@ -157,7 +159,7 @@ class ChatPages:
 
     async def stream(self, request: Request, me: Principal, turn: str, after: int) -> Response:
         """The turn as it changes, as server-sent events: the number of the step and the whole turn drawn anew."""
-        known = await asyncio.to_thread(self._runtime.ledger.get_turn, me.name, turn)
+        known = await run_in_threadpool(self._runtime.ledger.get_turn, me.name, turn)
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(
             self._events(request, me, known, after), media_type="text/event-stream", headers=headers
@@ -177,7 +179,7 @@ class ChatPages:
                     steps.append(step)
                     drawn = self._drawn(request, me, turn.model_copy(update={"steps": tuple(steps)}))
                     yield event("step", step.number, drawn)
-        ended = await asyncio.to_thread(self._runtime.ledger.get_turn, me.name, turn.id)
+        ended = await run_in_threadpool(self._runtime.ledger.get_turn, me.name, turn.id)
         yield event("end", len(ended.steps), self._drawn(request, me, ended))
 
     def _drawn(self, request: Request, me: Principal, turn: ChatTurn) -> str:
@@ -195,7 +197,7 @@ class ChatPages:
     async def proposed(self, request: Request, me: Principal, thread: str, turn: str) -> Response:
         """Put to review what that turn offered, in this person's name."""
         try:
-            review = await asyncio.to_thread(self._runtime.desk.chats().propose, me.name, turn, self._propose)
+            review = await run_in_threadpool(self._runtime.desk.chats().propose, me.name, turn, self._propose)
         except SetpointError as error:
             return await self._refused(request, me, thread, error)
         self._runtime.engine.wake()

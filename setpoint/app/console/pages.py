@@ -13,7 +13,7 @@ from setpoint.app.console.render import HERE
 from setpoint.app.links import address, incident_link
 from setpoint.app.wiring import Runtime
 
-MODULES = ("overview", "incidents", "approvals", "chat", "records")
+MODULES = ("overview", "incidents", "approvals", "chat", "records", "you")
 
 
 def add_console(app: FastAPI, runtime: Runtime) -> None:

@@ -57,7 +57,7 @@ class Group:
     small: bool = False
 
     @property
-    def wide(self) -> bool:
+    def roomy(self) -> bool:
         """Whether a name, or one with the badge of an incident beside it, needs more room than most."""
         room = 9 if self.small else 11
         return any(len(cell.name) + (BADGE_CHARS if cell.worst else 0) > room for cell in self.cells)

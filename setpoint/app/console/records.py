@@ -136,10 +136,17 @@ def _add_autonomy(made: APIRouter, pages: _Pages) -> None:
         return page(request, me, "autonomy_kind.html.j2", at="autonomy", row=found)
 
     @made.post("/autonomy/revoke-all")
-    async def revoke_all(request: Request, me: Approver, why: Reason = "") -> Response:
+    async def revoke_all(request: Request, me: Operator, why: Reason = "") -> Response:
         done = "Every kind is back to assist: each action is asked about."
         return await pages.change(
             request, me, shown, "/autonomy", done, "autonomy_revoke", who=me.name, why=why, all=True
+        )
+
+    @made.post("/autonomy/{kind}/revoke")
+    async def revoke(request: Request, me: Operator, kind: str, why: Reason = "") -> Response:
+        done = f"{kind} is back to assist: each one is asked about."
+        return await pages.change(
+            request, me, shown, "/autonomy", done, "autonomy_revoke", who=me.name, why=why, kind=kind
         )
 
     @made.post("/autonomy/{kind}/level")

@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from setpoint.app import access
 from setpoint.app.console.frame import frame_of, runtime_of
-from setpoint.app.formatting import counted, visible
+from setpoint.app.formatting import counted, day_and_time, visible
 from setpoint.contracts.accounts import Principal
 
 HERE = Path(__file__).parent
@@ -35,7 +35,13 @@ def environment() -> Environment:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )  # fmt: skip
     made.filters["visible"] = visible
-    made.filters |= {"counted": counted, "without_marks": without_marks, "local": local}
+    made.filters |= {
+        "counted": counted,
+        "without_marks": without_marks,
+        "local": local,
+        "date": date,
+        "day_and_time": day_and_clock,
+    }
     made.globals["asset_url"] = asset_url
     return made
 
@@ -43,6 +49,16 @@ def environment() -> Environment:
 def local(time: datetime, zone: str) -> str:
     """A time of the day where the site is; pages with scripts say how long it is from now."""
     return f"{time.astimezone(ZoneInfo(zone)):%H:%M %Z}"
+
+
+def date(time: datetime, zone: str) -> str:
+    """A day where the site is."""
+    return f"{time.astimezone(ZoneInfo(zone)):%Y-%m-%d}"
+
+
+def day_and_clock(time: datetime, zone: str) -> str:
+    """A day with its time where the site is."""
+    return day_and_time(time, ZoneInfo(zone))
 
 
 def without_marks(text: str) -> str:

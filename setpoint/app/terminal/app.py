@@ -39,6 +39,10 @@ LOOK_LEAST_S = 0.2
 """Changes that come closer together are seen in one look."""
 WIDE = 100
 """Columns from which on all panes are shown at once."""
+NOBODY = (
+    "people have accounts here and you are nobody yet: you may look. Your page /you in the browser, or `setpoint token add`, "
+    "makes an API token; put it into SETPOINT_TOKEN and open the console again"
+)
 PANES = ("talk", "incidents", "reviews", "plots")
 TITLES = {"talk": "Conversation", "incidents": "Incidents", "reviews": "Approvals", "plots": "Plots"}
 ON_MAIN = frozenset(
@@ -123,6 +127,8 @@ class ConsoleApp(App[None]):
         self.talk.question.focus()
         self._show()
         self.set_interval(1.0, self._show)
+        if self.link.server and self.link.server.nobody:
+            self._tell(NOBODY, wrong=True)
         self._watch()
         self._listen()
 
@@ -187,6 +193,11 @@ class ConsoleApp(App[None]):
         if since is None:
             return visible(self._trouble)
         at = since.astimezone(ZoneInfo(self.picture.zone))
+        if not self.link.let_in:
+            return (
+                f"NOT LET IN since {at:%H:%M:%S}: {visible(self._trouble)}. Lists are as they were then. Stopping works all the "
+                "same."
+            )
         return (
             f"SERVER LOST since {at:%H:%M:%S}: {visible(self._trouble)}. Lists are as they were then; it is asked again "
             "each second. Stopping works all the same."
@@ -196,7 +207,7 @@ class ConsoleApp(App[None]):
         picture = self.picture
         now = now_utc().astimezone(ZoneInfo(picture.zone))
         alone = "no server: decisions wait for `setpoint serve`" if self.size.width >= WIDE else "no server"
-        live = {"server": "live", "alone": alone, "lost": "SERVER LOST"}
+        live = {"server": "live", "alone": alone, "lost": "SERVER LOST" if self.link.let_in else "NOT LET IN"}
         self.header.update(
             Text.assemble(
                 ("Setpoint ", "bold"), visible(picture.site), f"  {now:%H:%M:%S %Z}  ",

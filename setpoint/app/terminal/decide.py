@@ -51,7 +51,7 @@ class Deciding(Form):
         return text
 
     def _decide(self, typed: Mapping[str, str]) -> Any:
-        more: dict[str, Any] = {"reason": typed.get("reason", "")}
+        more: dict[str, Any] = {"reason": typed.get("reason", ""), "asset": typed.get("asset", "")}
         if self._kind == "edit":
             more["args"] = changes(self._args, typed)
             if not more["args"]:

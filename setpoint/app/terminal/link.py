@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
-from setpoint.app.client import SERVE_FILE, Running, ServerGone, call_remote, find_running
+from setpoint.app.client import SERVE_FILE, NotLetIn, Running, ServerGone, call_remote, find_running
 from setpoint.errors import BackendError, SetpointError
 from setpoint.settings import Settings
 from tools.stop import StopSwitch
@@ -35,6 +35,8 @@ class Link:
         self._alone = Alone(settings)
         self._server = find_running(self.store)
         self._lost_since: datetime | None = None
+        self.let_in = True
+        """False once the server that was found refused the token."""
         self._turn = Lock()
 
     @property
@@ -60,10 +62,11 @@ class Link:
             return self._alone(name, arguments)
         try:
             value = call_remote(server, name, arguments, timeout_s)
-        except ServerGone:
+        except ServerGone as error:
+            self.let_in = not isinstance(error, NotLetIn)
             self._lost_since = self._lost_since or datetime.now(UTC)
             raise
-        self._lost_since = None
+        self._lost_since, self.let_in = None, True
         return value
 
     def _reach(self) -> Running | None:

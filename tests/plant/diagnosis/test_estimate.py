@@ -7,6 +7,7 @@ import pytest
 from plant.diagnosis.estimate import doubted, estimate, present
 from plant.diagnosis.observed import Observed
 from plant.diagnosis.results import SensorProblem, Verdict
+from setpoint.errors import InputError
 from tests.plant.diagnosis.conftest import ONSET_S
 
 
@@ -109,6 +110,16 @@ def test_a_present_state_holds_the_fault(site, window):
     later = now.plant.copy()
     later.advance(600.0)
     assert sum(later.number(f"gpu-{n:02d}", "gpus_ok") for n in range(1, 13)) < 12 * 8
+
+
+def test_a_mechanism_that_the_catalog_lacks_is_said(site, window):
+    observed = window()
+    verdict = Verdict(
+        cause="coolant_pump_failure", asset="cdu-1-pump-a", mechanism="pump_of_another_version", share=0.9, low=0.8, high=1.0,
+        onset=observed.start + timedelta(seconds=ONSET_S), severity=1.0, ramp_s=0.0,
+    )  # fmt: skip
+    with pytest.raises(InputError, match="no mechanism 'pump_of_another_version'"):
+        present(site, observed, verdict)
 
 
 def test_doubts_from_elsewhere_lower_confidence(site, window):

@@ -65,7 +65,7 @@ def test_every_route_asks_for_exactly_one_thing(served: Served) -> None:
     rules = {route.path: rules_of(route) for route, _ in asked(served)}
     assert len(rules) > 40
     assert {path: rule for path, rule in rules.items() if len(rule) != 1} == {}
-    assert {*rules.values()} <= {frozenset({rule}) for rule in (*ROLES, "intake", "command")}
+    assert {*rules.values()} <= {frozenset({rule}) for rule in (*ROLES, "intake", "command", "session")}
 
 
 def test_a_route_that_asks_for_nothing_is_not_served(served: Served) -> None:
@@ -98,7 +98,8 @@ async def test_sessions_do_what_their_role_may_and_mean_it(served: Served, role:
         holes = []
         for route, method in asked(served):
             rule = rule_of(route)
-            may = holds(roles, "operator" if rule == "intake" else rule) if rule != "command" else False  # type: ignore[arg-type]
+            least = {"intake": "operator", "session": "viewer"}.get(rule, rule)
+            may = holds(roles, least) if rule != "command" else False  # type: ignore[arg-type]
             refused = 401 if rule == "command" else 403
             for given in (None,) if method in SAFE else (None, wrong, right):
                 if may and (endless(route) or route.path == "/signout"):
@@ -120,7 +121,7 @@ async def test_tokens_do_what_their_scope_may(served: Served, scope: Role) -> No
         for route, method in asked(served):
             rule = rule_of(route)
             own = [scope] if scope in ROLES else []
-            may = scope == "intake" or holds(own, "operator") if rule == "intake" else rule == "command" or holds(own, rule)  # type: ignore[arg-type]  # fmt: skip
+            may = scope == "intake" or holds(own, "operator") if rule == "intake" else rule == "command" or (rule in ROLES and holds(own, rule))  # type: ignore[arg-type]  # fmt: skip
             if may and endless(route):
                 continue
             if (await send(client, route, method) not in (401, 403)) != may:
@@ -163,6 +164,7 @@ def test_every_function_of_the_desk_has_its_route_and_role() -> None:
 
 
 def test_what_decides_asks_for_an_approver_and_admin_decides_nothing() -> None:
+    assert NEEDS["autonomy_revoke"] == "operator", "taking it back is the safe direction"
     deciding = {name for name, role in NEEDS.items() if role == "approver"}
     assert deciding == {"review_decide", "review_approve_recommended", "autonomy_set", "autonomy_sign"}
     assert not holds(["admin"], "approver")
@@ -174,7 +176,14 @@ def test_the_schema_names_every_argument_and_never_who(served: Served) -> None:
     paths, shapes = described["paths"], described["components"]["schemas"]
     for one in OFFERED:
         assert one.method.lower() in paths[f"/v1{one.path}"], one.name
-    assert set(shapes["ReviewDecide"]["properties"]) == {"type", "reason", "digest", "args", "answer"}
+    assert set(shapes["ReviewDecide"]["properties"]) == {
+        "type",
+        "reason",
+        "digest",
+        "args",
+        "answer",
+        "asset",
+    }
     assert "who" not in str([shape.get("properties", {}).keys() for shape in shapes.values()])
 
 

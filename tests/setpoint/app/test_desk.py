@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -212,3 +214,13 @@ def test_a_question_is_answered_without_a_model(call: Any) -> None:
 
 def test_the_site_file_of_the_sample_is_the_demo_site(night: tuple[Sample, Settings]) -> None:
     assert night[0].site == load_site(Path(__file__).parents[3] / "plant" / "sites" / "demo.yaml")
+
+
+def test_no_simulated_decision_counts_at_a_real_site(
+    night: tuple[Sample, Settings], waiting: dict[str, Any]
+) -> None:
+    made, settings = night
+    real = replace(make_desk(settings, made.site, made.ledger), site=SimpleNamespace(simulated=False))
+    with pytest.raises(UsageError, match="for a simulated site"):
+        DESK["review_decide"](real, id=waiting["id"], type="approve", who="mira", simulated=True)
+    assert made.ledger.get_review(waiting["id"]).state == "pending"

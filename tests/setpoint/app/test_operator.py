@@ -197,11 +197,16 @@ def test_the_queue_stands_under_its_incidents(shift: Shift) -> None:
 def test_high_risk_needs_two_people(shift: Shift) -> None:
     name = shift.waiting("close_leak_valve")["id"]
     assert "0 of 2 yes" in shift("review", "list").out
-    first = shift("review", "approve", name, "--why", "wet on camera").out
+    for typed in ((), ("--asset", "r-99")):
+        bare = shift("review", "approve", name, "--why", "wet on camera", *typed)
+        assert (bare.code, "This is of high risk: type" in bare.err) == (2, True)
+    assert "0 of 2 yes" in shift("review", "list").out, "nothing was recorded"
+    asset = ("--asset", shift.waiting("close_leak_valve")["proposal"]["action"]["asset"].upper())
+    first = shift("review", "approve", name, "--why", "wet on camera", *asset).out
     assert "1 of 2 have agreed (ana); another person must agree" in first
-    again = shift("review", "approve", name)
+    again = shift("review", "approve", name, *asset)
     assert (again.code, "2 different people" in again.err) == (4, True)
-    assert "approved by ben" in shift("review", "approve", name, "--as", "ben").out
+    assert "approved by ben" in shift("review", "approve", name, "--as", "ben", *asset).out
 
 
 def test_an_edit_is_shown_beside_what_was_asked(shift: Shift) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from setpoint.app.console.plant_map import UNREAD, Cell, draw_map
-from setpoint.contracts import Incident
+from setpoint.app.console.plant_map import UNREAD, Cell, Group, draw_map
+from setpoint.contracts import Incident, Priority
 from setpoint.contracts.site import Site, load_site
 from tools.adapter import SimulatedSite
 
@@ -112,3 +112,15 @@ def an(priority: str, asset: str) -> Incident:
         "id": f"INC-{asset}", "group_key": asset, "title": asset, "priority": priority, "state": "open", "opened": NOW, "updated": NOW,
         "assets": (asset,), "event_count": 1, "path": "slow", "grouped_by": "the same asset",
     })  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "worst", "small", "wide"),
+    [("r-01", "P0", False, False), ("northwind-portal", None, False, True), ("store-1", None, True, False),
+     ("store-1", "P2", True, True), ("ib-spine-1", None, True, True)],
+)  # fmt: skip
+def test_cells_are_as_wide_as_their_names_with_a_badge(
+    name: str, worst: Priority | None, small: bool, wide: bool
+) -> None:
+    cells = (Cell("a", 0, "runs", "runs"), Cell(name, 0, "runs", "runs", worst))
+    assert Group("Gear", cells, small).roomy == wide

@@ -134,6 +134,17 @@ async def test_everything_goes_back_to_assist_at_one_word(shift: Shift) -> None:
     assert answer.headers["location"] == "/autonomy"
 
 
+async def test_whoever_is_on_shift_takes_autonomy_back(shift: Shift) -> None:
+    olga, vera = await shift.browser("olga", "operator"), await shift.browser("vera", "viewer")
+    await vera.send("/autonomy/open_ticket/revoke", status=403, why="no")
+    answer = await olga.fetch("/autonomy/open_ticket/revoke", why="it opened the wrong one")
+    assert "open_ticket is back to assist" in answer.text
+    last = shift.ledger.level_changes("open_ticket")[-1]
+    assert (last.who, last.what, last.why) == ("olga", "revoked", "it opened the wrong one")
+    await vera.send("/autonomy/revoke-all", status=403, why="no")
+    await olga.send("/autonomy/revoke-all", why="a new plant manager")
+
+
 # ---- evals ----------------------------------------------------------------------------------------------------------
 
 

@@ -67,7 +67,7 @@ async def test_high_risk_asks_for_the_name_and_a_second_person(settings: Setting
 
 
 async def test_the_same_person_cannot_be_the_second(settings: Settings, ledger: Ledger) -> None:
-    ledger.decide(HIGH, ledger.get_review(HIGH).digest, Decision(type="approve", who="ana"))
+    ledger.decide(HIGH, ledger.get_review(HIGH).digest, Decision(type="approve", who="ana", asset="r-05"))
     async with console(settings, "ana") as screen:
         screen.choose("reviews", HIGH)
         await screen.press("f2")
@@ -173,7 +173,9 @@ async def test_a_first_yes_while_the_sheet_is_open_is_said(settings: Settings, l
         screen.choose("reviews", HIGH)
         await screen.press("f2")
         await screen.sees("Agreed so far: nobody yet")
-        ledger.decide(HIGH, ledger.get_review(HIGH).digest, Decision(type="approve", who="mira"))
+        ledger.decide(
+            HIGH, ledger.get_review(HIGH).digest, Decision(type="approve", who="mira", asset="r-05")
+        )
         await screen.sees("agreed meanwhile: mira", "Agreed so far: mira")
         await screen.write("r-05")
         await screen.press("enter", "enter")
