@@ -35,13 +35,13 @@ def serve_night(port: int | None, seed: int) -> None:
     night = live_night(utc_now(), seed)
     site = NightSite(night, utc_now)
 
-    async def live_through(runtime: Runtime) -> None:
-        await _live_through(runtime, site)
+    async def beside(runtime: Runtime) -> None:
+        await live_through(runtime, site)
 
-    serve_forever(loaded, site, live_through, greeting=_greeting())
+    serve_forever(loaded, site, beside, greeting=_greeting())
 
 
-async def _live_through(runtime: Runtime, site: NightSite) -> None:
+async def live_through(runtime: Runtime, site: NightSite) -> None:
     """Time passes, and the site's sources write."""
     end = utc_now() + timedelta(hours=LIVE_HOURS)
     while utc_now() < end:

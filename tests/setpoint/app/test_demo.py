@@ -13,9 +13,11 @@ import pytest
 from plant import load_site
 from plant.faults.night import Night, compose
 from plant.faults.place import parse_fault
-from setpoint.app import demo, demo_night
+from setpoint.app import demo, demo_live, demo_night
 from setpoint.app.cli import demo as demo_command
 from setpoint.app.histories import open_history
+from setpoint.app.opening import utc_now
+from setpoint.app.wiring import build_runtime
 from setpoint.contracts.site import Site
 from setpoint.errors import InputError
 from setpoint.ledger import Ledger
@@ -136,3 +138,27 @@ def test_a_recording_that_cannot_be_read_stops_the_run_before_it_starts(
     assert ran.code == 2
     assert "nowhere.csv" in ran.err
     assert datetime.now(UTC) > short.start
+
+
+async def test_in_a_live_night_the_sources_write_as_time_passes(tmp_path: Path) -> None:
+    """Somebody sat down a minute ago: the pump has tripped by now, and what a yes moves is the plant of the night."""
+    nothing = {"models.light.kind": "none", "models.heavy.kind": "none", "alerts.sinks": ["console"]}
+    flags = {"site.file": DEMO, "store.dir": tmp_path / "store", "act.dry_run": False}
+    settings = load_settings(flags | nothing, env={}, files=()).settings
+    site = NightSite(demo_night.live_night(utc_now() - timedelta(minutes=1)), utc_now)
+    runtime = build_runtime(settings, simulated=site)
+    await runtime.start()
+    living = asyncio.create_task(demo_live.live_through(runtime, site))
+    try:
+        async with asyncio.timeout(60):
+            while not (grave := await asyncio.to_thread(runtime.ledger.list_incidents, priorities=["P0"])):
+                await asyncio.sleep(0.2)
+        assert "cdu-1" in grave[0].assets
+        flow = runtime.history.series("cdu-1", "flow_lpm")
+        assert flow is not None
+        assert utc_now() - flow.times[0] > timedelta(minutes=55)  # a past to look back on
+        assert flow.values[-1] < 60 < flow.values[0]
+    finally:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+        await runtime.close()
