@@ -143,11 +143,10 @@ class Form(Sheet):
 
     @property
     def keys_hint(self) -> str:
-        return (
-            "Tab: next. Enter in the last field: do it. Escape: back"
-            if self.fields
-            else "Enter or y: do it. Escape: back"
-        )
+        if not self.fields:
+            return "Enter or y: do it. Escape: back"
+        read = "Arrows: read on. y: do it. " if self._read_first else ""
+        return f"{read}Tab: next field. Enter in the last field: do it. Escape: back"
 
     def first(self) -> Widget:
         if self._read_first:
