@@ -40,7 +40,7 @@ eval-smoke: install ## a few cases of every eval suite, held against evals/basel
 bench: install ## the long measurements: alert path, storm, kill -9, triage quality, grouping
 	@$(BIN)/python -m evals.bench --out var/bench
 
-train: install ## train the bundled model again (about an hour on one core)
+train: install ## train the bundled model again (about half an hour on one core)
 	@$(BIN)/pip install --quiet "torch==2.13.0"
 	@$(BIN)/python -m setpoint.learning.train --out setpoint/llm/models/setpoint-small.gguf
 

@@ -96,6 +96,9 @@ def _facts(case: Case) -> Iterator[Fact]:
         yield fact("count", "count", counted(incident))
     if tenants := tenants_of(event.asset, case.site):
         yield fact("tenant", "tenant", tenants)
+    if not case.triage.condition and (message := said_by_source(event)):
+        # Where no rule has a name for it, the source's own words are what happened.
+        yield fact("quote", "quote", f'"{message.rstrip(".")}"', required=True)
 
 
 def metric_name(metric: str, unit: str = "") -> str:

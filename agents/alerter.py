@@ -25,9 +25,9 @@ from knowledge.causes import load_causes
 from knowledge.runbooks import Section, Step, load_corpus
 from setpoint.contracts import Event, Incident, Notice, Ranked, Triage
 from setpoint.contracts.site import Site
+from setpoint.contracts.wording import FIRST
 
 TEMPLATE = "template"
-FIRST = "First: "
 _CONDITIONAL = ("For ", "If ", "On a", "When ", "With ", "Where ", "After ", "Once ")
 Stage = Literal["first", "update", "resolved"]
 _MOST_NAMED = 3

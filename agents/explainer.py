@@ -8,14 +8,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from agents.evidence import UNNAMED
 from agents.verification import verify_answer
+from agents.wordings import origin_of
 from knowledge.causes import NO_FAULT, UNKNOWN
-from prompts import AlertInput, Certainty, ChatInput, Prompt, Relation, StepInput, SummaryInput, render
+from prompts import (
+    AlertInput,
+    Certainty,
+    ChatInput,
+    Prompt,
+    Relation,
+    StepInput,
+    SummaryInput,
+    fill,
+    render,
+    whole_sheet,
+)
 from setpoint.contracts import Evidence, Fact, FactSheet, Hypothesis, ReasoningStep
+from setpoint.contracts.wording import Wording
 from setpoint.errors import ModelFailed, ModelMissing
 
 WordInput = AlertInput | StepInput | SummaryInput | ChatInput
@@ -68,11 +81,13 @@ class Said:
     text: str
     written_by: str
     problem: str = ""
+    words: str = ""
+    """The model's own words, slots unfilled; "" where the template stands."""
+    origin: Wording | None = None
+    """What it was written from, for whoever corrects it."""
 
 
-def say(
-    writer: Writer | None, task: WordTask, inputs: WordInput, sheet: FactSheet, plain: str, budget: Budget
-) -> Said:
+def say(writer: Writer | None, task: WordTask, inputs: WordInput, plain: str, budget: Budget) -> Said:
     """The model's verified words with their facts filled in, else `plain`."""
     if writer is None:
         return Said(plain, TEMPLATE)
@@ -83,13 +98,13 @@ def say(
             break
         budget.calls -= 1
         try:
-            worded = writer.words(prompt, sheet, attempt=attempt)
+            worded = writer.words(prompt, whole_sheet(inputs), attempt=attempt)
         except (ModelFailed, ModelMissing) as error:
             return Said(plain, TEMPLATE, str(error))
         budget.spent += worded.tokens
         checked = verify_answer(worded.text, inputs, closed=writer.terse)
         if checked.ok:
-            return Said(sheet.fill(worded.text), writer.name)
+            return Said(fill(worded.text, inputs), writer.name, words=worded.text)
         problem = "; ".join(checked.problems[:2])
     return Said(plain, TEMPLATE, problem)
 
@@ -109,22 +124,25 @@ def explain(
     for number, (relation, piece) in enumerate(_chain(top, evidence), 1):
         progress(f"step {number}")
         inputs = StepInput(title=top.title, relation=relation, sheet=piece.sheet)
-        said = say(
-            writer, "step", inputs, piece.sheet, _plain_step(relation, piece, top, number == 1), budget
+        said = say(writer, "step", inputs, _plain_step(relation, piece, top, number == 1), budget)
+        steps.append(
+            ReasoningStep(
+                text=said.text,
+                evidence=(piece.id,),
+                written_by=said.written_by,
+                origin=origin_of("step", inputs, said.words),
+            )
         )
-        steps.append(ReasoningStep(text=said.text, evidence=(piece.id,), written_by=said.written_by))
         if said.problem:
             fallbacks.append(f"step {number}: {said.problem}")
     progress("summary")
     summary_inputs = SummaryInput(
         cause=top.cause, title=top.title, certainty=certainty, sheet=subject, todo=todo
     )
-    summary = say(
-        writer, "summary", summary_inputs, subject, _plain_summary(top, certainty, subject, todo), budget
-    )
+    summary = say(writer, "summary", summary_inputs, _plain_summary(top, certainty, subject, todo), budget)
     if summary.problem:
         fallbacks.append(f"summary: {summary.problem}")
-    return steps, summary, fallbacks
+    return steps, replace(summary, origin=origin_of("summary", summary_inputs, summary.words)), fallbacks
 
 
 def subject_of(evidence: Sequence[Evidence], top: Hypothesis, urgent: Collection[str]) -> FactSheet:

@@ -192,7 +192,7 @@ def in_words(intent: Intent, told: Told, writer: Writer | None, budget: Budget) 
     if not told.facts:
         return Answer(Said(told.plain, "template"), told.lines, told.citations)
     sheet = FactSheet(condition=told.condition, facts=told.facts)
-    lead = say(writer, "chat", ChatInput(intent.phrase, sheet), sheet, told.plain, budget)
+    lead = say(writer, "chat", ChatInput(intent.phrase, sheet), told.plain, budget)
     if lead.written_by != TEMPLATE:
         lead = replace(lead, text=f"{told.before}{lead.text}{told.after}")
     return Answer(lead, told.lines, told.citations)
@@ -234,7 +234,7 @@ def _incident(intent: Intent, found: Mapping[str, Any]) -> Told:
     lines += [f"{key}: {text}" for key, text in value.get("evidence", [])] if intent.phrase != TO_DO else []
     lines += [
         f"waits for a yes: {one['review']} {one['asked']} ({one['risk']} risk){_foreseen(one)}"
-        for one in value.get("waiting", [])
+        for one in (value.get("waiting", []) if intent.phrase == TO_DO else [])
     ]
     lines += [f"next: {text} [{cite}]" for text, cite in guide[:4]]
     because = f" The cause: {value['cause']}." if value.get("cause") else " It has not been analysed yet."
@@ -399,6 +399,8 @@ def _moment(text: str) -> str:
     >>> _moment("2026-11-22T06:15:57+01:00")
     '22 Nov 06:15:57 +01:00'
     """
+    if len(text) < len("2026-11-22T06:15:57"):
+        return text  # a time of day alone
     moment = datetime.fromisoformat(text)
     return f"{moment:%d %b %H:%M:%S} {text[19:]}".lstrip("0")
 

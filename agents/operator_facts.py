@@ -30,6 +30,8 @@ def facts_of_calls(findings: Sequence[Finding]) -> tuple[str, list[str], list[st
 
 
 def _told(one: Finding) -> tuple[str, list[str], list[str]]:
+    if isinstance(one.result, str):  # why it could not be asked like that
+        return one.result, [], []
     if one.tool in ("site_state", "changes"):
         return _state(one.result) if one.tool == "site_state" else _changes(one.result)
     told = facts_of(_intent(one), [one])

@@ -9,7 +9,7 @@ from typing import Protocol
 from agents.alert_facts import Case, alert_sheet
 from agents.alerter import TEMPLATE, why_in_words
 from agents.verification import verify_answer, verify_text
-from prompts import AlertInput, Prompt, render
+from prompts import AlertInput, Prompt, fill, render, whole_sheet
 from setpoint.contracts import Evidence, FactSheet, Verification
 from setpoint.errors import BackendError
 
@@ -67,7 +67,7 @@ async def alert_words(
     prompt = render("alert", inputs, show_values=not model.terse)
     # The model has a deadline of its own; this one holds for a model that does not keep it.
     async with asyncio.timeout(timeout_s * 1.5):
-        words = await model.awords(prompt, inputs.sheet, attempt=attempt, timeout_s=timeout_s)
+        words = await model.awords(prompt, whole_sheet(inputs), attempt=attempt, timeout_s=timeout_s)
     return words.text, words.tokens
 
 
@@ -79,7 +79,7 @@ def verify_alert(
     if not before.ok:
         return before
     given = (inputs.sheet.condition, inputs.impact, inputs.todo)
-    return verify_text(inputs.sheet.fill(words), [_evidence(inputs.sheet)], given=given)
+    return verify_text(fill(words, inputs), [_evidence(inputs.sheet)], given=given)
 
 
 async def reword(model: AlertModel, case: Case, *, timeout_s: float = 5.0) -> Reworded:
@@ -94,7 +94,7 @@ async def reword(model: AlertModel, case: Case, *, timeout_s: float = 5.0) -> Re
         tokens += used
         checked = verify_alert(words, inputs, firing=case.lead.status == "firing", closed=model.terse)
         if checked.ok:
-            return Reworded(inputs.sheet.fill(words), model.name, tokens=tokens, tries=attempt + 1)
+            return Reworded(fill(words, inputs), model.name, tokens=tokens, tries=attempt + 1)
         problem = "; ".join(checked.problems)
     return Reworded(problem=problem, tokens=tokens, tries=TRIES)
 

@@ -22,9 +22,11 @@ from typing_extensions import TypedDict
 from agents.alert_facts import Case, case_of
 from agents.alerter import Alerter, plain_notice
 from agents.rewording import TRIES, AlertModel, alert_input, alert_words, verify_alert
+from agents.wordings import origin_of
 from graphs.state import Plain
-from prompts import AlertInput
+from prompts import AlertInput, fill
 from setpoint.contracts import PRIORITIES, Event, FactSheet, Incident, Notice, Triage
+from setpoint.contracts.wording import CORRECTED_BY
 from setpoint.errors import BackendError, StoreLocked
 
 Outcome = Literal["plain", "kept"]
@@ -154,6 +156,8 @@ def _standing(state: FastState, context: FastContext) -> _Standing:
         return _Standing(incident, reason="nobody was notified of this incident")
     if incident.state in ("resolved", "closed"):
         return _Standing(incident, last, reason=f"the incident is {incident.state}")
+    if last.written_by.startswith(CORRECTED_BY):
+        return _Standing(incident, last, reason=f"it was {last.written_by}")
     if last.stage not in _REWORDED:
         return _Standing(incident, last, reason=f"a newer notice stands ({last.stage})")
     named = state["payload"].get("event_ids")
@@ -222,9 +226,11 @@ def _publish(state: FastState, context: FastContext) -> Concluded:
             state["words"], inputs, firing=now.case.lead.status == "firing", closed=context.model.terse
         ).ok:
             return {"outcome": "kept", "reason": "the incident changed while the model wrote"}
-        filled = inputs.sheet.fill(state["words"])
+        filled = fill(state["words"], inputs)
         first_step = context.alerter.first_step([now.case.triage])
-        if context.ledger.queue_notice(plain_notice(now.last, filled, context.model.name, first_step)):
+        notice = plain_notice(now.last, filled, context.model.name, first_step)
+        origin = origin_of("alert", inputs, state["words"])
+        if context.ledger.queue_notice(notice.model_copy(update={"origin": origin})):
             return {"outcome": "plain", "reason": ""}
         # Somebody queued that version in between: look again.
     return {"outcome": "kept", "reason": "newer notices kept coming"}

@@ -44,6 +44,7 @@ from setpoint.contracts import (
 )
 from setpoint.contracts.action import Withheld
 from setpoint.contracts.diagnosis import CausalPath, StateNote, Trial, Verdict
+from setpoint.contracts.wording import Wording
 from tools.actions import describe
 from tools.causal import path_over
 from tools.rehearsal import is_best, only_costs
@@ -111,6 +112,8 @@ class SlowState(TypedDict, total=False):
     passages: list[dict[str, Any]]
     steps: list[dict[str, Any]]
     summary: str
+    summary_by: str
+    summary_origin: dict[str, Any] | None
     written_by: str
     guide: dict[str, Any]
     proposals: list[dict[str, Any]]
@@ -146,6 +149,8 @@ class Retrieved(TypedDict, total=False):
 class Reasoned(TypedDict, total=False):
     steps: list[dict[str, Any]]
     summary: str
+    summary_by: str
+    summary_origin: dict[str, Any] | None
     written_by: str
     fallbacks: list[str]
     tokens: int
@@ -166,6 +171,8 @@ class Rehearsed(TypedDict, total=False):
 class Verified(TypedDict, total=False):
     steps: list[dict[str, Any]]
     summary: str
+    summary_by: str
+    summary_origin: dict[str, Any] | None
     written_by: str
     problems: list[str]
     fallbacks: list[str]
@@ -260,6 +267,8 @@ async def reason(state: SlowState, runtime: Runtime[SlowPorts]) -> Reasoned:
     return {
         "steps": [step.model_dump(mode="json") for step in steps],
         "summary": summary.text,
+        "summary_by": summary.written_by,
+        "summary_origin": summary.origin.model_dump(mode="json") if summary.origin else None,
         "written_by": " and ".join(sorted(writers)),
         "fallbacks": [*state.get("fallbacks", []), *fallbacks],
         "tokens": state.get("tokens", 0) + budget.spent,
@@ -333,6 +342,8 @@ async def verify(state: SlowState, runtime: Runtime[SlowPorts]) -> Verified:
     return {
         "steps": [step.model_dump(mode="json") for step in steps],
         "summary": f"{evidence[0].text.rstrip('.')}. First candidate: {top.title}.",
+        "summary_by": TEMPLATE,
+        "summary_origin": None,
         "written_by": TEMPLATE,
         "problems": problems,
         "fallbacks": [*state.get("fallbacks", []), *(f"analysis: {problem}" for problem in problems[:3])],
@@ -403,6 +414,8 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         service=state.get("service", ""),
         steps=tuple(ReasoningStep.model_validate(item) for item in state["steps"]),
         summary=state["summary"],
+        summary_by=state.get("summary_by", ""),
+        summary_origin=_origin(state.get("summary_origin")),
         guide=RecoveryGuide.model_validate(state["guide"]),
         proposals=tuple(ActionProposal.model_validate(item) for item in state["proposals"]),
         withheld=tuple(Withheld.model_validate(item) for item in state.get("withheld", [])),
@@ -411,6 +424,10 @@ def _diagnosis(state: SlowState, ports: SlowPorts) -> Diagnosis:
         tokens=state.get("tokens", 0),
         seconds=round(max(0.0, time.time() - state["started"]), 3),
     )
+
+
+def _origin(kept: dict[str, Any] | None) -> Wording | None:
+    return Wording.model_validate(kept) if kept else None
 
 
 def _state_note(state: SlowState) -> StateNote | None:

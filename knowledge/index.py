@@ -121,18 +121,20 @@ class Index:
     ) -> list[Passage]:
         """The passages nearest to the query, best first, or none where nothing answers it. `sections` limits it to
         those; with them, or with `nearest`, there is no asking whether they answer. That is told by words alone: scores
-        of embedding models have no common scale."""
+        of embedding models have no common scale; `meaning` alone therefore always finds something."""
         words = query_vector(query, self._language.glossary)
         if not words.indices:
             return []
         wanted = _only(sections)
-        by_words = models.Prefetch(query=_vector(words), using=LEXICAL, filter=wanted, limit=4 * limit)
+        if self._embed is not None and retriever == "meaning":
+            return self._query(self._embed([query])[0], limit, wanted, using=DENSE)
+        points = self._query(_vector(words), limit, wanted, using=LEXICAL)
+        if not (sections or nearest or (points and self._answers(query, points[0]))):
+            return []
         if self._embed is None or retriever == "words":
-            points = self._query(_vector(words), limit, wanted, using=LEXICAL)
-            return points if sections or nearest or (points and self._answers(query, points[0])) else []
+            return points
         meaning = self._embed([query])[0]
-        if retriever == "meaning":
-            return self._query(meaning, limit, wanted, using=DENSE)
+        by_words = models.Prefetch(query=_vector(words), using=LEXICAL, filter=wanted, limit=4 * limit)
         by_meaning = models.Prefetch(query=meaning, using=DENSE, filter=wanted, limit=4 * limit)
         found = self._client.query_points(
             COLLECTION,
@@ -214,7 +216,7 @@ class Index:
             "layout": LAYOUT,
             "corpus": corpus_hash(sections),
             "language": self._language.digest,
-            "dense": self._embed is not None,
+            "dense": self._embedding(),
         }
         stamp = corpus | {
             "manuals": [[path.name, hashlib.sha256(path.read_bytes()).hexdigest()] for path in manuals]
@@ -230,6 +232,14 @@ class Index:
             self._client.delete(COLLECTION, models.FilterSelector(filter=_NOT_OURS))
         self._put(theirs)
         marker.write_text(json.dumps(stamp))
+
+    def _embedding(self) -> str:
+        """Which embedding model made the vectors, told by what it makes of one text; "" without one. Vectors of another
+        model would have other directions, and often another size."""
+        if self._embed is None:
+            return ""
+        vector = [round(value, 3) for value in self._embed(["coolant pump failed"])[0]]
+        return hashlib.sha256(repr(vector).encode()).hexdigest()[:16]
 
     def _create(self, passages: Sequence[Passage]) -> None:
         """An empty collection in place of whatever there was."""

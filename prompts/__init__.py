@@ -1,7 +1,9 @@
 """Prompts: templates as files, typed inputs, a strict renderer."""
 
+from prompts.filling import fill, phrases, required_slots, spread, whole_sheet
 from prompts.renderer import Prompt, render, template_hash
 from prompts.tasks import (
+    INPUT_OF,
     TASKS,
     AlertInput,
     Certainty,
@@ -19,6 +21,7 @@ from prompts.tasks import (
 )
 
 __all__ = [
+    "INPUT_OF",
     "TASKS",
     "AlertInput",
     "Certainty",
@@ -34,6 +37,11 @@ __all__ = [
     "Task",
     "TaskInput",
     "WordInput",
+    "fill",
+    "phrases",
     "render",
+    "required_slots",
+    "spread",
     "template_hash",
+    "whole_sheet",
 ]

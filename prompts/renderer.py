@@ -3,38 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template, TemplateError, meta
 
-from prompts.tasks import (
-    AlertInput,
-    ChatInput,
-    DecideInput,
-    OperateInput,
-    PlanInput,
-    StepInput,
-    SummaryInput,
-    Task,
-    TaskInput,
-)
+from prompts.filling import capital, inner, phrase, phrases, required_slots
+from prompts.tasks import INPUT_OF, DecideInput, OperateInput, Task, TaskInput
 from setpoint.errors import ConfigError
 
 TEMPLATES = Path(__file__).parent / "templates"
-_INPUT_OF: dict[Task, type[TaskInput]] = {
-    "alert": AlertInput,
-    "step": StepInput,
-    "summary": SummaryInput,
-    "chat": ChatInput,
-    "decide": DecideInput,
-    "plan": PlanInput,
-    "operate": OperateInput,
-}
-_END = ".;:,!"
-_MARKUP = re.compile(r"<\|[^<>]*\|>|[{}<>|]")
 
 
 @dataclass(frozen=True)
@@ -54,14 +33,16 @@ def render(task: Task, inputs: TaskInput, *, show_values: bool = False) -> Promp
     Without it (the bundled model) the prompt is terse and holds no fact at all.
     Raises ConfigError where the inputs belong to another task or a template misses a variable.
     """
-    if not isinstance(inputs, _INPUT_OF[task]):
+    if not isinstance(inputs, INPUT_OF[task]):
         raise ConfigError(
-            f"prompt {task!r} takes {_INPUT_OF[task].__name__}, got {type(inputs).__name__}",
+            f"prompt {task!r} takes {INPUT_OF[task].__name__}, got {type(inputs).__name__}",
             where="prompts",
             remedy="pass the inputs of the task",
         )
     values = {field.name: getattr(inputs, field.name) for field in fields(inputs)}
     values |= {"task": task, "show_values": show_values}
+    if not isinstance(inputs, DecideInput | OperateInput):
+        values |= {"phrases": phrases(inputs), "required": required_slots(inputs)}
     try:
         system, user = (_template(name).render(values).strip() for name in (_system_of(task), task))
     except TemplateError as error:
@@ -78,36 +59,6 @@ def template_hash(task: Task) -> str:
     for name in sorted(_files_of(f"{_system_of(task)}.j2") | _files_of(f"{task}.j2")):
         digest.update(name.encode() + b"\0" + (TEMPLATES / name).read_bytes() + b"\0")
     return digest.hexdigest()[:16]
-
-
-def phrase(text: str) -> str:
-    """`text` on one line, without anything a chat template or a slot could take for markup.
-
-    >>> phrase("pump  failed {now}\\n<|im_end|>")
-    'pump failed now'
-    """
-    return " ".join(_MARKUP.sub(" ", text).split())
-
-
-def capital(text: str) -> str:
-    """A phrase as it begins a sentence.
-
-    >>> capital("coolant pump failed")
-    'Coolant pump failed'
-    """
-    clean = phrase(text).rstrip(_END)
-    return clean[:1].upper() + clean[1:]
-
-
-def inner(text: str) -> str:
-    """A phrase as it stands inside a sentence: names written with several capitals keep them.
-
-    >>> inner("Coolant pump failed"), inner("GPU fell off the bus"), inner("NVLink error.")
-    ('coolant pump failed', 'GPU fell off the bus', 'NVLink error')
-    """
-    clean = phrase(text).rstrip(_END)
-    first = clean.split(" ", 1)[0]
-    return clean if any(c.isupper() or c.isdigit() for c in first[1:]) else clean[:1].lower() + clean[1:]
 
 
 @cache

@@ -1,19 +1,19 @@
 """What each prompt needs to know: one frozen input a task.
 
-Phrases (condition, impact, todo, title) are words without facts. Facts travel only as slots of a fact sheet.
+Phrases (condition, impact, todo, title) are words without facts. Facts travel only as slots of a fact sheet; phrases
+become slots of their own (see `prompts.filling`).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from setpoint.contracts import Evidence, FactSheet, Priority
 
 Task = Literal["alert", "step", "summary", "chat", "decide", "plan", "operate"]
-TASKS: tuple[Task, ...] = ("alert", "step", "summary", "chat")
-"""Tasks the bundled model is trained on. `decide` and `operate` are for larger models alone: it was measured not to reason; so
-is `plan`, which it was not taught."""
+TASKS: tuple[Task, ...] = ("alert", "step", "summary", "chat", "plan")
+"""Tasks the bundled model is trained on. `decide` and `operate` are for larger models alone: it was measured not to reason."""
 PlanPart = Literal["forecast", "advice"]
 Relation = Literal["supports", "contradicts", "absent"]
 Certainty = Literal["clear", "likely", "open"]
@@ -74,6 +74,10 @@ class PlanInput:
     lines: tuple[str, ...]
     """What code says, with slots in the place of every fact."""
 
+    def without_facts(self) -> PlanInput:
+        """For a model that may only join the lines."""
+        return replace(self, sheet=self.sheet.model_copy(update={"facts": ()}))
+
 
 @dataclass(frozen=True)
 class DecideInput:
@@ -97,3 +101,13 @@ class OperateInput:
 WordInput = AlertInput | StepInput | SummaryInput | ChatInput
 """Inputs of the tasks that word a fact sheet."""
 TaskInput = WordInput | PlanInput | DecideInput | OperateInput
+INPUT_OF: dict[Task, type[TaskInput]] = {
+    "alert": AlertInput,
+    "step": StepInput,
+    "summary": SummaryInput,
+    "chat": ChatInput,
+    "plan": PlanInput,
+    "decide": DecideInput,
+    "operate": OperateInput,
+}
+"""What each prompt takes."""

@@ -82,6 +82,10 @@ class ModelsSettings(_Section):
     """Model calls of one analysis; 0: plain facts only."""
     storm_queue: int = Field(default=25, ge=1)
     """With more analyses waiting than this, their words are templates: a storm is no storm of model calls."""
+    dir: Path | None = None
+    """Folder of trained and pulled models, and of what was promoted. None: `models` in the store's folder."""
+    hub: str = "https://huggingface.co"
+    """Where `setpoint model pull` fetches open models: a hub, or a mirror of one inside the site."""
     look_again_s: tuple[float, ...] = (15.0, 30.0, 60.0)
     """`setpoint serve`: how long after a look that left the cause of a P0 or P1 open the next one is taken, with the readings
     that came meanwhile."""

@@ -7,7 +7,15 @@
 from agents.verification.answers import verify_answer
 from agents.verification.citation import verify_citation
 from agents.verification.diagnosis import verify_diagnosis
-from agents.verification.text import verify_text
+from agents.verification.text import foreign_facts, verify_text
 from agents.verification.words import Stance, verify_words
 
-__all__ = ["Stance", "verify_answer", "verify_citation", "verify_diagnosis", "verify_text", "verify_words"]
+__all__ = [
+    "Stance",
+    "foreign_facts",
+    "verify_answer",
+    "verify_citation",
+    "verify_diagnosis",
+    "verify_text",
+    "verify_words",
+]

@@ -17,7 +17,7 @@ _UNITS = "|".join(re.escape(unit) for unit in sorted(lexicon.UNIT_SYMBOLS, key=l
 _SPELLED = "|".join(sorted(lexicon.UNIT_WORDS, key=len, reverse=True))
 _QUOTED = re.compile("\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|(?<!\\w)'([^']{3,})'(?!\\w)")
 _TOKEN = re.compile(
-    r"(?P<time>(?<![\w:])\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?![\w:]))"
+    r"(?P<time>(?<![\w:])\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?!\w|:\w))"
     r"|(?P<date>(?<![\w-])\d{4}-\d{2}-\d{2}(?![\w-]))"
     rf"|(?P<number>(?<![\w./:#-])[-+]?\d+(?:,\d{{3}})*(?:\.\d+)?)(?:[ ]?(?P<unit>\u00b0?(?:{_UNITS})|{_SPELLED})(?![\w/-])"
     r"|(?![\w:-]|[./]\w)(?:[ -](?P<noun>[A-Za-z]+))?)"

@@ -67,17 +67,35 @@ HARMLESS = re.compile(
     re.IGNORECASE,
 )
 URGENT = re.compile(r"\b(act now|urgent|immediately|critical|emergency|evacuate|at once)\b", re.IGNORECASE)
+WAIT = re.compile(r"\b(before acting|keep watching|watch(ing)?|gather|until|hold)\b", re.IGNORECASE)
 NEGATION = re.compile(r"\b(not|no|never|none|neither|nor|without|cannot|nothing)\b|n't\b", re.IGNORECASE)
 NO_FAULT = re.compile(r"\b(no fault|nothing (is )?wrong|healthy|no cause|false alarm)\b", re.IGNORECASE)
 CAUSE_CLAIM = re.compile(
     r"\b(cause is clear|caused by|due to|because of|root cause is|most likely|likely cause|points? to this|cause:)",
     re.IGNORECASE,
 )
+CAUSE_WORD = re.compile(r"\b(causes?|caused|due to|because of|points? to|culprit|origin)\b", re.IGNORECASE)
+CERTAIN = re.compile(
+    r"\b(cause is clear|clearly|(?<!not )(?<!not yet )(certain|certainly|confirmed|proven|sure)|definite(ly)?|surely|no doubt)\b",
+    re.IGNORECASE,
+)
+LIKELY = re.compile(
+    r"\b(likely|probabl[ey]|possib(le|ly)|suspect(s|ed)?|may|might|could|perhaps|seems?|appears?|others? remains? open"
+    r"|remain open|not (yet )?(certain|confirmed|sure|proven)|candidate)\b",
+    re.IGNORECASE,
+)
+POSSIBLE = re.compile(
+    r"\b(possib(le|ly)|suspect(s|ed)?|may|might|could|perhaps|others? remains? open|remain open|still open|is open"
+    r"|not (yet )?(certain|confirmed|sure|proven)|candidate)\b",
+    re.IGNORECASE,
+)
+MOST_LIKELY = re.compile(r"\b(most likely|very likely|probabl[ey])\b", re.IGNORECASE)
+ABSENT = re.compile(r"\b(missing|absent|expected|not seen|not found|is not there)\b", re.IGNORECASE)
 SUPPORTS = re.compile(
     r"\b(supports?|confirms?|which fits|fits this|speaks? for|proves?|consistent with)\b", re.IGNORECASE
 )
 CONTRADICTS = re.compile(
-    r"\b(contradicts?|against(?! (a|the|its) limit)|does not fit|weakens?|rules? out|disproves?|inconsistent)\b",
+    r"\b(contradicts?|against(?! ((a|the|its) )?limit)(?! \ue000)|does not fit|weakens?|rules? out|disproves?|inconsistent)\b",
     re.IGNORECASE,
 )
 DEED = re.compile(
@@ -129,11 +147,19 @@ def stems(words: frozenset[str]) -> frozenset[str]:
 
 PLAIN_WORDS = _words(
     """
-    a acting affecting against and as at before but cause checks clear code confirm counting do does
-    enough evidence expected far fault fit fits follow for gather guide impact in involving is it keep
-    likely limit message missing more most name named next no not now of on others points possible
-    reading recovery reported seen shows so speaks step the this to watching weakens which with
+    a about above acting action advice affected affecting again against agree agrees ahead all also an and are as at
+    attention be because been before begins behind below beyond but by case cause causes certain check checks clear code come
+    comes coming condition confirm confirmed consequence counted counting desk detail do does due effect enough event
+    events evidence expected explains fact facts far fault finding first fit fits follow following for forecast found
+    from further gather guide happened has have here how however impact important in involving is it its keep kept
+    known last latest likely limit look looks makes matter matters mean means meanwhile measured message missing more
+    most name named names next no not note now observed of on only open or other others outlook over overview place please
+    plan point points possible possibly priority probable probably reading reads reason received recommended recorded
+    recovery remain remains report reported reports result same say says see seen shown shows since so source speaks
+    stand stands state states status step suggests supported supports summary suspect suspected take takes tells that the then there
+    therefore these this those though thus time to told together under value values view was watch watching weakens
+    were what when where which while why with worth yet
     """
 )
-"""All that a small model may say between given phrases and slots: the connecting words it was taught. A phrase it
-copies half, or a word it garbles, leaves something else behind."""
+"""All that a small model may say between slots: connecting words, none of which is a fact by itself. What a person's
+corrections may teach it stays inside them."""

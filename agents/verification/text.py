@@ -84,6 +84,11 @@ def verify_text(text: str, evidence: Sequence[Evidence | str], *, given: Sequenc
     return Verification(ok=not problems, problems=tuple(dict.fromkeys(problems)))
 
 
+def foreign_facts(text: str, evidence: Sequence[Evidence | str]) -> tuple[str, ...]:
+    """Numbers, names, times and number words of `text` that stand in no evidence: nobody may add one, a person included."""
+    return tuple(dict.fromkeys(_unfounded(text, _Pool([_item(one) for one in evidence]))))
+
+
 def _item(one: Evidence | str) -> _Item:
     if isinstance(one, str):
         return _Item(one, tuple(claims_of(one)))

@@ -29,10 +29,21 @@ _COMPARE_CUE = (
 )
 _UP = re.compile(r"\b(above|over|exceed\w*|higher|beyond)\b", re.IGNORECASE)
 _DOWN = re.compile(r"\b(below|under|lower|beneath)\b", re.IGNORECASE)
+_PHRASE_CUES = {
+    "first": r"\b(?:to do(?: now| first)?|do(?: this)? (?:now|first)|next step|next|start here|first|action)",
+    "why": r"\b(?:impact|effect|consequence|why(?: it matters)?|because(?: of)?|matters|reason)",
+    "cause": r"\b(?:cause(?: is clear)?|points? to|fits?|supports?|explains?|speaks (?:for|against))(?: this)?(?: cause)?",
+}
+"""What announces a phrase: after these words stands this slot, or none of the phrases."""
+_NAMES_CAUSE = re.compile(
+    r"\b(?:causes?|points? to|fits?|supports?|confirms?|explains?|weakens|contradicts|speaks? (?:for|against)|agrees?)\b",
+    re.IGNORECASE,
+)
 _FIRST_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 _NOT_AFTER: dict[str, frozenset[str]] = {
-    "on": frozenset(("quantity", "limit", "time", "duration", "count", "code")),
-    "in": frozenset(("quantity", "limit", "count", "code", "quote")),
+    "on": frozenset(("quantity", "limit", "time", "duration", "count", "code", "phrase")),
+    "in": frozenset(("quantity", "limit", "count", "code", "quote", "phrase")),
+    "at": frozenset(("phrase", "tenant", "code")),
     "since": frozenset(("asset", "place", "quantity", "limit", "count", "code", "tenant", "metric")),
     "code": frozenset(("asset", "place", "quantity", "limit", "count", "time", "duration", "tenant")),
     "counting": frozenset(("asset", "place", "quantity", "limit", "time", "duration", "code", "tenant")),
@@ -50,6 +61,8 @@ class Stance:
     """For a step: what the evidence says about the cause."""
     cause: str | None = None
     """For a summary: the cause's id; "unknown" and "no_fault" may claim no cause."""
+    certainty: Literal["clear", "likely", "open"] | None = None
+    """For a summary: how sure the cause is. It may not be said surer."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +107,7 @@ def verify_words(
         *_foreign_characters(reading),
         *_invented(reading, names),
         *(_own_words(reading) if closed else ()),
-        *(_lost_condition(reading, stance or Stance()) if closed else ()),
+        *(_loose_phrases(reading, task) if closed else ()),
         *_deeds(reading),
         *_stance(reading, task, stance or Stance()),
         *_roles(reading),
@@ -109,7 +122,9 @@ def _read(words: str, sheet: FactSheet, phrases: Sequence[str]) -> _Reading:
     for idiom in lexicon.IDIOMS:
         free = re.sub(rf"\b{idiom}\b", "", free, flags=re.IGNORECASE)
     known = " ".join((*phrases, *(fact.text for fact in sheet.facts)))
-    return _Reading(words, sheet, _SLOT.sub(_HOLE, free), frozenset(map(stem, _WORD.findall(known))))
+    given = {fact.slot for fact in sheet.facts if fact.kind == "phrase"}
+    free = _SLOT.sub(lambda slot: _PHRASE if slot[1] in given else _HOLE, free)
+    return _Reading(words, sheet, free, frozenset(map(stem, _WORD.findall(known))))
 
 
 def _clean(phrase: str) -> str:
@@ -125,11 +140,13 @@ def _shape(reading: _Reading) -> Iterator[str]:
     if count > MAX_WORDS:
         yield f"too long: {count} words, {MAX_WORDS} allowed"
     if (
-        len(re.findall(r"[.:;](?= |$)", words)) > 2 * MAX_SENTENCES
+        len(re.findall(r"[.:;](?= |$)", words)) > 2 * MAX_SENTENCES + 2
         or len(re.findall(r"\.(?= |$)", words)) > MAX_SENTENCES
     ):
         yield f"more than {MAX_SENTENCES} sentences"
-    if count < 2:
+    if count < 2 and not any(
+        fact.slot in reading.used for fact in reading.sheet.facts if fact.kind == "phrase"
+    ):
         yield "too short to be a sentence"
     if not words.endswith("."):
         yield "does not end with a full stop"
@@ -155,17 +172,22 @@ def _most(tokens: Sequence[str], size: int) -> int:
 def _slots(reading: _Reading) -> Iterator[str]:
     if re.search(r"[{}]", _SLOT.sub("", reading.words)):
         yield "a brace that belongs to no slot"
-    used, known = Counter(reading.used), set(reading.sheet.slots)
+    used, known = Counter(reading.used), {fact.slot: fact.kind for fact in reading.sheet.facts}
     for slot, times in used.items():
         if slot not in known:
             yield f"unknown slot {slot!r}"
-        if times > 2:
+        if times > (1 if known.get(slot) == "phrase" else 2):
             yield f"uses slot {slot!r} {times} times"
     for fact in reading.sheet.facts:
-        if fact.required and fact.slot not in used:
+        if fact.required and fact.slot not in used and not _written_out(fact, reading):
             yield f"misses the required slot {fact.slot!r}"
     if re.search(r"\w\{|\}\w|\}\{", reading.words):
         yield "a slot runs into a word"
+
+
+def _written_out(fact: Fact, reading: _Reading) -> bool:
+    """A phrase may be copied instead of its slot, word for word; a fact may not."""
+    return fact.kind == "phrase" and _clean(fact.text).lower() in " ".join(reading.words.split()).lower()
 
 
 def _foreign_characters(reading: _Reading) -> Iterator[str]:
@@ -197,23 +219,38 @@ def _invented(reading: _Reading, names: Sequence[str]) -> Iterator[str]:
             yield f"a unit: {word!r}"
         elif stem(word) not in given:
             yield f"looks like a name: {word!r}"
+    limits = any(fact.kind == "limit" for fact in reading.sheet.facts)
+    if (
+        not limits
+        and "limit" not in given
+        and (found := re.search(r"\b(limit|threshold)s?\b", reading.free, re.I))
+    ):
+        yield f"speaks of a limit that was not given: {found[0]!r}"
     lower = f" {reading.free.lower()} "
     for name in names:
         if re.search(rf"(?<!\w){re.escape(name.lower())}(?!\w)", lower) and stem(name) not in given:
             yield f"writes the name {name!r} instead of a slot"
 
 
-def _lost_condition(reading: _Reading, stance: Stance) -> Iterator[str]:
-    """A small model copies; a condition that is not there word for word was garbled."""
-    condition = _clean(reading.sheet.condition)
-    if stance.relation != "absent" and condition.lower() not in " ".join(reading.words.split()).lower():
-        yield "does not name the condition word for word"
-
-
 def _own_words(reading: _Reading) -> Iterator[str]:
     for word in reading.free_words:
         if word.lower() not in lexicon.PLAIN_WORDS:
             yield f"a word of its own: {word!r}"
+
+
+def _loose_phrases(reading: _Reading, task: Task) -> Iterator[str]:
+    """What harmless words can do to a phrase: a cause needs words that call it one, a reason stands before the reason
+    given, what was observed is no guess, and only a conclusion may tell to wait."""
+    if task in ("alert", "chat") and (found := lexicon.LIKELY.search(reading.free)):
+        yield f"makes a guess of what was observed: {found[0]!r}"
+    if task not in ("summary", "plan") and (found := lexicon.WAIT.search(reading.free)):
+        yield f"tells to wait: {found[0]!r}"
+    for clause in re.split(r"[.;]", reading.words):
+        if "{cause}" in clause and not _NAMES_CAUSE.search(_SLOT.sub("", clause)):
+            yield "names the cause without saying that it is one"
+    own = "because" in reading.free.lower()
+    if own and re.search(r"\bbecause\b(?!(?: of)?:? \{why\})", reading.words, re.IGNORECASE):
+        yield "gives a reason that was not given: 'because'"
 
 
 def _deeds(reading: _Reading) -> Iterator[str]:
@@ -261,8 +298,14 @@ def _relation(free: str, stance: Stance) -> Iterator[str]:
         yield f"speaks against a cause that the evidence supports: {against[0]!r}"
     if stance.relation in ("contradicts", "absent") and speaks_for and not against:
         yield f"speaks for a cause that the evidence does not support: {speaks_for[0]!r}"
+    if stance.relation in ("contradicts", "absent") and not against and not _says_absent(free, stance):
+        yield "does not say that the evidence speaks against the cause"
     if stance.relation == "supports" and (denied := lexicon.NEGATION.search(free)):
         yield f"denies something: {denied[0]!r}"
+
+
+def _says_absent(free: str, stance: Stance) -> bool:
+    return stance.relation == "absent" and lexicon.ABSENT.search(free) is not None
 
 
 def _conclusion(free: str, stance: Stance) -> Iterator[str]:
@@ -278,6 +321,19 @@ def _conclusion(free: str, stance: Stance) -> Iterator[str]:
         r"not (yet )?(certain|confirmed|sure)", free
     ):
         yield f"denies something: {denied[0]!r}"
+    yield from _surer_than_it_is(free, stance)
+
+
+def _surer_than_it_is(free: str, stance: Stance) -> Iterator[str]:
+    if stance.certainty not in ("likely", "open") or not lexicon.CAUSE_WORD.search(free):
+        return
+    hedge = lexicon.POSSIBLE if stance.certainty == "open" else lexicon.LIKELY
+    if found := lexicon.CERTAIN.search(free):
+        yield f"says a {stance.certainty} cause as if it were certain: {found[0]!r}"
+    elif not hedge.search(free):
+        yield f"does not say that the cause is {'likely' if stance.certainty == 'likely' else 'only possible'}"
+    elif stance.certainty == "open" and (found := lexicon.MOST_LIKELY.search(free)):
+        yield f"says an open cause as if it were likely: {found[0]!r}"
 
 
 def _roles(reading: _Reading) -> Iterator[str]:
@@ -302,7 +358,19 @@ def _roles(reading: _Reading) -> Iterator[str]:
     for before, slot in re.findall(r"\b(\w+) " + _SLOT.pattern, text):
         if kinds.get(slot) in _NOT_AFTER.get(before.lower(), ()):
             yield f"puts {slot!r} after {before!r}"
+    yield from _phrase_roles(reading)
     yield from _direction(reading)
+
+
+def _phrase_roles(reading: _Reading) -> Iterator[str]:
+    """A reason where the advice belongs, what happened where the cause belongs."""
+    kinds = {fact.slot: fact.kind for fact in reading.sheet.facts}
+    for meant, cue in _PHRASE_CUES.items():
+        for slot in re.findall(
+            cue + r"(?: is(?: this)?)?(?:,|:)? " + _SLOT.pattern, reading.words, re.IGNORECASE
+        ):
+            if kinds.get(slot) == "phrase" and slot != meant:
+                yield f"puts {slot!r} where {meant!r} belongs"
 
 
 def _direction(reading: _Reading) -> Iterator[str]:

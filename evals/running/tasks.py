@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 from inspect_ai import Task
 from inspect_ai.dataset import MemoryDataset, Sample
@@ -17,6 +17,7 @@ from evals.running.calls import recorded
 from evals.running.progress import case_done
 from setpoint.errors import UsageError
 
+T = TypeVar("T")
 Answer = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 """From a case (the metadata of its sample) to what the product said of it, as JSON. `text` in it is what a reader of
 the log sees as the answer."""
@@ -77,9 +78,9 @@ def _judging(judge: Judge, keys: tuple[str, ...]) -> Scorer:
     return score
 
 
-def interleaved(samples: Sequence[Sample], kind: Callable[[Sample], str]) -> list[Sample]:
+def interleaved(samples: Sequence[T], kind: Callable[[T], str]) -> list[T]:
     """In turn one of each kind, so that the first few are a fair picture of all."""
-    piles: dict[str, list[Sample]] = {}
+    piles: dict[str, list[T]] = {}
     for sample in samples:
         piles.setdefault(kind(sample), []).append(sample)
     places = [(number, sample) for pile in piles.values() for number, sample in enumerate(pile)]

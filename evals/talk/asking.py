@@ -15,16 +15,28 @@ from agents.verification.claims import claims_of
 from evals.running.contenders import EVAL_TIMEOUT_S
 from evals.talk.world import World
 from graphs.chat import ChatPorts, build_chat_graph
+from graphs.chat_free import Thinker
 from graphs.threads import config_of
 from setpoint.llm import RoleModel
 
 TOKENS, CALLS = 6000, 4
 
 
-def converse(questions: Sequence[str], world: World, model: RoleModel | None) -> list[dict[str, Any]]:
+def converse(
+    questions: Sequence[str], world: World, model: RoleModel | None, thinker: Thinker | None = None
+) -> list[dict[str, Any]]:
     """What was said to each question of one conversation, as JSON: text, facts, calls, and what the calls gave."""
-    ports = ChatPorts(world.site, world.tools, model, lambda: Budget(TOKENS, CALLS, 2 * EVAL_TIMEOUT_S))
+    ports = ChatPorts(
+        world.site, world.tools, model, lambda: Budget(TOKENS, CALLS, 2 * EVAL_TIMEOUT_S), thinker
+    )
     return asyncio.run(_turns(questions, ports))
+
+
+def thinking(model: RoleModel, world: World, limit_s: float = 2 * EVAL_TIMEOUT_S) -> Thinker:
+    """The model as one that plans every turn by itself, as the product makes it of a server in mode free."""
+    return Thinker(
+        model.name, "free", lambda: model.chat, world.site, lambda: f"{world.live.now:%A %Y-%m-%d %H:%M}", limit_s
+    )  # fmt: skip
 
 
 async def _turns(questions: Sequence[str], ports: ChatPorts) -> list[dict[str, Any]]:

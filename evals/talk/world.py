@@ -18,12 +18,12 @@ import tempfile
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, wraps
 from pathlib import Path
 from typing import Any
 
 from agents.operator import Tool
-from agents.operator_tools import Stores, operator_tools
+from agents.operator_tools import Stores, Typed, operator_tools
 from evals.playing import DEMO_SITE
 from knowledge.index import Index
 from plant.faults.catalog import load_catalog
@@ -80,9 +80,23 @@ class World:
         return {"audit": self.ledger.verify_chain().model_dump(mode="json"), "counts": counts, "acts": acts}
 
 
+class _Kept(Typed):
+    """A typed tool that is asked once each; a model is still shown its schema."""
+
+    def __init__(self, tool: Typed) -> None:
+        super().__init__(tool.tool)
+        self._asked = _once_each(super().__call__)
+
+    def __call__(self, **args: Any) -> Any:
+        return self._asked(**args)
+
+
 def _once_each(tool: Tool) -> Tool:
+    if isinstance(tool, Typed):
+        return _Kept(tool)
     kept: dict[str, Any] = {}
 
+    @wraps(tool)
     def call(**args: Any) -> Any:
         key = json.dumps(args, sort_keys=True)
         if key not in kept:

@@ -36,7 +36,8 @@ from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts import Event
 from setpoint.contracts.site import Site
 from setpoint.errors import SetpointError
-from setpoint.llm.roles import Role, RoleModel, load_role
+from setpoint.llm.registry import Role
+from setpoint.llm.roles import RoleModel, load_role
 from setpoint.settings import (
     ModelSettings,
     ModelsSettings,

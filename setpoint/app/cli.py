@@ -366,8 +366,10 @@ def _mount() -> None:
     from setpoint.app.cli_autonomy import autonomy
     from setpoint.app.cli_desk import GROUPS
     from setpoint.app.cli_diagnose import diagnose
+    from setpoint.app.cli_learn import learn
     from setpoint.app.cli_loop import loop
     from setpoint.app.cli_mcp import mcp
+    from setpoint.app.cli_model import model
     from setpoint.app.cli_plan import plan
     from setpoint.app.cli_plant import plant
     from setpoint.app.cli_rehearse import rehearse
@@ -381,7 +383,9 @@ def _mount() -> None:
         **GROUPS,
         "adapters": adapters,
         "autonomy": autonomy,
+        "learn": learn,
         "loop": loop,
+        "model": model,
         "plant": plant,
         "token": token,
         "user": user,

@@ -130,25 +130,33 @@ def incidents_escalate(
 @incidents.command("correct")
 def incidents_correct(
     id: Incident,
-    field: Annotated[str, typer.Argument(help="priority, cause, grouping, wording or guide-step.")],
+    field: Annotated[
+        str,
+        typer.Argument(
+            help="priority, cause, grouping, wording (the title), guide-step, or text with --part."
+        ),
+    ],
     value: Annotated[
         str,
         typer.Argument(
             help="What it should be: P0 to P3; a cause of `setpoint knowledge causes`; for grouping the incident it "
-            'belongs to; for guide-step "3: new words".'
+            'belongs to; for guide-step "3: new words"; for a text the better one, "" where it is bad and you have none.'
         ),
     ],
     why: Why,
+    part: Annotated[str, typer.Option(help="Which text: alert, summary or step-N of the analysis.")] = "",
     who: Who = "",
     as_json: Json = False,
     store: Store = None,
 ) -> None:
-    """Say what Setpoint got wrong; it is corrected, and kept to learn from.
+    """Say what Setpoint got wrong; it is corrected, and kept to learn from. A text may be said in any words; a number, name or
+    time that is in no evidence of the incident is refused.
 
-    Example: `setpoint incidents correct INC-XFJF7VHE cause coolant_leak --why "found it wet"`
+    Examples: `setpoint incidents correct INC-XFJF7VHE cause coolant_leak --why "found it wet"`;
+    `setpoint incidents correct INC-XFJF7VHE text "cdu-1: pump failed, flow 40 lpm" --part alert --why "place first"`
     """
     tell(
-        store, as_json, "corrected", "incidents_correct", id=id, field=field, value=value, who=person(who), why=why
+        store, as_json, "corrected", "incidents_correct", id=id, field=field, value=value, who=person(who), why=why, part=part
     )  # fmt: skip
 
 

@@ -19,7 +19,17 @@ from typing import TYPE_CHECKING, Any, Protocol, get_args
 from pydantic import JsonValue, ValidationError
 
 from knowledge.causes import load_causes
-from setpoint.app import agent_desk, autonomy_desk, case_desk, cause_desk, chat_desk, loop_desk, site_desk
+from setpoint.app import (
+    agent_desk,
+    autonomy_desk,
+    case_desk,
+    cause_desk,
+    chat_desk,
+    learn_desk,
+    loop_desk,
+    site_desk,
+    wording_desk,
+)
 from setpoint.contracts import Action, Decision, Event, Incident, Quarantined, Review, ReviewKind
 from setpoint.contracts.feedback import FeedbackField
 from setpoint.contracts.incident import IncidentState
@@ -79,6 +89,8 @@ class Desk:
     """People's conversations with the ops agent."""
     tools: Callable[[], Mapping[str, Tool]] = dict
     """The reading tools of the ops agent, by name."""
+    learning: Callable[[], learn_desk.Learning] = learn_desk.nowhere
+    """Where lessons lie, and which models there are."""
 
 
 Call = Callable[..., JsonValue]
@@ -156,12 +168,19 @@ def incidents_escalate(desk: Desk, id: str, who: str, why: str = "") -> JsonValu
     return {"incident": id, "level": level, "sink": sink_label(sink)}
 
 
-def incidents_correct(desk: Desk, id: str, field: str, value: str, who: str, why: str) -> JsonValue:
-    """Change priority, cause, grouping, wording or a guide step, with a reason; it becomes feedback."""
-    if field not in CORRECTABLE:
-        raise UsageError(f"cannot correct {field!r}", remedy=f"One of: {', '.join(CORRECTABLE)}")
+def incidents_correct(
+    desk: Desk, id: str, field: str, value: str, who: str, why: str, part: str = ""
+) -> JsonValue:
+    """Change priority, cause, grouping, title ("wording"), a guide step or, with `part` (alert, summary, step-1 ...), one of
+    its texts, with a reason; it becomes feedback. A text with a fact that is in no evidence of the incident is refused."""
+    if field not in (*CORRECTABLE, "text"):
+        raise UsageError(f"cannot correct {field!r}", remedy=f"One of: {', '.join(CORRECTABLE)}, text")
+    if part and field != "text":
+        raise UsageError(f"{field} has no parts", remedy="part goes with field text")
     if not why.strip():
         raise UsageError("a correction needs a reason", remedy="Add --why")
+    if field == "text":
+        return wording_desk.correct_text(desk, id, part, value, who, why)
     if field == "priority" and value not in PRIORITIES:
         raise UsageError(f"no priority {value!r}", remedy=f"One of: {', '.join(PRIORITIES)}")
     if field == "cause" and value not in load_causes():
@@ -473,7 +492,8 @@ DESK: dict[str, Call] = {
         chat_desk.chat_remove, autonomy_desk.autonomy_list, autonomy_desk.autonomy_show, autonomy_desk.autonomy_set,
         autonomy_desk.autonomy_sign, autonomy_desk.autonomy_revoke, autonomy_desk.autonomy_harm,
         autonomy_desk.review_approve_recommended, loop_desk.loops_list, loop_desk.loops_show, case_desk.cases_list, case_desk.cases_show,
-        site_desk.site_plots_list, site_desk.review_fields_list, site_desk.who_show,
+        site_desk.site_plots_list, site_desk.review_fields_list, site_desk.who_show, wording_desk.incidents_texts_list,
+        learn_desk.learning_show, learn_desk.learning_prepare, learn_desk.learning_sign,
     )
 }  # fmt: skip
 READS = frozenset(

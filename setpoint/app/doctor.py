@@ -16,7 +16,7 @@ from rich.markup import escape
 
 from setpoint.app.client import find_running
 from setpoint.errors import SetpointError
-from setpoint.settings import Loaded, ModelSettings, Settings
+from setpoint.settings import Loaded, Settings
 
 Verdict = Literal["ok", "warning", "failed"]
 NEEDED = ("langgraph", "langchain", "llama-cpp-python", "qdrant-client", "pydantic", "sqlalchemy", "tenacity")
@@ -134,28 +134,34 @@ def _index(settings: Settings) -> Iterator[Finding]:
 
 
 def _light(settings: Settings) -> Iterator[Finding]:
-    yield _role("light", settings.models.light)
+    yield from _role("light", settings)
 
 
 def _heavy(settings: Settings) -> Iterator[Finding]:
-    yield _role("heavy", settings.models.heavy)
+    yield from _role("heavy", settings)
 
 
-def _role(role: Literal["light", "heavy"], settings: ModelSettings) -> Finding:
+def _role(role: Literal["light", "heavy"], settings: Settings) -> Iterator[Finding]:
     """Has the model say one sentence: loading alone proves little."""
-    from prompts import ChatInput, render
+    from prompts import ChatInput, render, whole_sheet
     from setpoint.contracts import Fact, FactSheet
-    from setpoint.llm import load_role
+    from setpoint.llm import Registry, load_role
 
-    if settings.kind == "none":
-        return Finding(f"model {role}", "warning", "none: every text is a template")
-    model = load_role(settings, role)
+    wanted = settings.models.light if role == "light" else settings.models.heavy
+    registry = Registry.of(settings)
+    if wanted.kind == "none":
+        yield Finding(f"model {role}", "warning", "none: every text is a template")
+        return
+    if wanted.kind == "bundled" and (problem := registry.in_service(role).warning):
+        yield Finding(
+            f"model {role}", "warning", problem, "Promote it again, or run `setpoint learn rollback`"
+        )
+    model = load_role(wanted, role, registry)
     fact = Fact(slot="asset", kind="asset", text="cdu-1", evidence_id="E1", required=True)
     sheet = FactSheet(condition="coolant flow is low", facts=(fact,))
-    words = model.words(render("chat", ChatInput("what is wrong", sheet), show_values=not model.terse), sheet)
-    return Finding(
-        f"model {role}", "ok", f"{model.name} answers in {words.seconds:.2f} s, mode {settings.mode}"
-    )
+    asked = ChatInput("what is wrong", sheet)
+    words = model.words(render("chat", asked, show_values=not model.terse), whole_sheet(asked))
+    yield Finding(f"model {role}", "ok", f"{model.name} answers in {words.seconds:.2f} s, mode {wanted.mode}")
 
 
 def _sinks(settings: Settings) -> Iterator[Finding]:

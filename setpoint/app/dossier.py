@@ -23,6 +23,7 @@ from setpoint.contracts import (
 )
 from setpoint.contracts.dispatch import Ranked
 from setpoint.contracts.site import Site
+from setpoint.contracts.wording import split_alert
 from setpoint.ledger import Ledger
 from setpoint.ledger.records import (
     ActionRecord,
@@ -110,6 +111,12 @@ class IncidentFile:
     @property
     def diagnosis(self) -> Diagnosis | None:
         return self.diagnoses[-1] if self.diagnoses else None
+
+    @property
+    def plain_words(self) -> tuple[str, str] | None:
+        """The alert as a model or a person worded it after the first notice, without the runbook's line, and who did."""
+        plain = next((v.notice for v in reversed(self.notices) if v.notice.stage == "plain"), None)
+        return (split_alert(plain.text)[0], plain.written_by) if plain else None
 
     @property
     def verdicts(self) -> list[tuple[str, int]]:

@@ -26,6 +26,7 @@ from setpoint.app.wiring import Runtime, build_runtime
 from setpoint.contracts import PRIORITIES, Event, Quarantined
 from setpoint.errors import UsageError
 from setpoint.intake import read
+from setpoint.llm import Registry
 from setpoint.settings import Loaded
 
 CHUNK = 500
@@ -55,7 +56,8 @@ def run_headless(loaded: Loaded, request: Request) -> int:
         return asyncio.run(_run(loaded, request))
     with tempfile.TemporaryDirectory(prefix="setpoint-") as folder:
         store = loaded.settings.store.model_copy(update={"dir": Path(folder)})
-        fresh = loaded.settings.model_copy(update={"store": store})
+        models = loaded.settings.models.model_copy(update={"dir": Registry.of(loaded.settings).folder})
+        fresh = loaded.settings.model_copy(update={"store": store, "models": models})
         return asyncio.run(_run(Loaded(settings=fresh, origins=loaded.origins), request))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-from setpoint.llm.roles import BUNDLED
+from setpoint.llm.registry import BUNDLED, ROLES, Registry
 from setpoint.settings import ModelSettings, Settings
 
 _MAGIC = b"GGUF"
@@ -19,7 +19,11 @@ def tell_missing_models(settings: Settings) -> None:
 
 def missing_models(settings: Settings) -> Iterator[str]:
     """What is wrong and what to do, for each role. Looks at settings and files only: no model is loaded."""
-    for role, model in (("light", settings.models.light), ("heavy", settings.models.heavy)):
+    registry = Registry.of(settings)
+    for role in ROLES:
+        model = settings.models.light if role == "light" else settings.models.heavy
+        if model.kind == "bundled" and (warning := registry.in_service(role).warning):
+            yield f"models.{role}: {warning}"
         if problem := _problem(model):
             yield f'models.{role}: {problem}. Templates stand in for its words. Correct models.{role}, or set its kind to "none"'
 

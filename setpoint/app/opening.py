@@ -20,13 +20,14 @@ from knowledge.rulebook import RuleBook
 from setpoint import __version__
 from setpoint.app.api_table import NEEDS
 from setpoint.app.desk import DESK, Desk
+from setpoint.app.learn_desk import LEARNING, Learning, models_of
 from setpoint.contracts import Event, Incident, Notice, Quarantined, Triage
 from setpoint.contracts.sinks import sink_label
 from setpoint.contracts.site import Site, load_site
 from setpoint.errors import UsageError
 from setpoint.intake import read, sense
 from setpoint.ledger import Ledger
-from setpoint.llm import load_role
+from setpoint.llm import Registry, RoleModel, load_role
 from setpoint.settings import Settings
 
 if TYPE_CHECKING:
@@ -145,6 +146,7 @@ def make_desk(
         history=once(lambda: _history(settings, site, ledger, simulated)),
         propose=once(lambda: _proposer(settings, site, ledger, adapter())),
         tools=once(lambda: _tools(settings, site, ledger, opened, adapter())),
+        learning=lambda: Learning(settings.store.dir / LEARNING, lambda: models_of(settings)),
     )
     return desk
 
@@ -186,14 +188,21 @@ def read_items(raw: bytes, origin: str, site: Site) -> tuple[list[Event], list[Q
 
 def versions(settings: Settings) -> dict[str, str]:
     """What made a proposal: kept with every human judgement."""
-    light, heavy = load_role(settings.models.light, "light"), load_role(settings.models.heavy, "heavy")
+    registry = Registry.of(settings)
+    light = load_role(settings.models.light, "light", registry)
+    heavy = load_role(settings.models.heavy, "heavy", registry)
     return {
         "setpoint": __version__,
         "causes": catalog_version(),
-        "light": f"{light.name}@{light.sha256[:12]}",
-        "heavy": f"{heavy.name}@{heavy.sha256[:12]}",
+        "light": _version_of(light),
+        "heavy": _version_of(heavy),
         "mode": settings.models.heavy.mode,
     }
+
+
+def _version_of(model: RoleModel) -> str:
+    """Name and hash; a promoted model has its hash in its name."""
+    return model.name if model.promoted else f"{model.name}@{model.sha256[:12]}"
 
 
 def next_escalation(

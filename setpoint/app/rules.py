@@ -12,6 +12,9 @@ from setpoint.errors import ConfigError
 from setpoint.ledger import Ledger
 from setpoint.settings import Settings
 
+LEARNED = "learned.yaml"
+"""Name of the rules that came out of corrections (setpoint.app.learned_rules)."""
+
 
 def accepted_rulebook(settings: Settings, ledger: Ledger, now: datetime) -> RuleBook:
     """The shipped rules and, of the site's files, what was accepted last. New content opens a review.
@@ -22,7 +25,18 @@ def accepted_rulebook(settings: Settings, ledger: Ledger, now: datetime) -> Rule
     counted = [
         path for file in settings.triage.rules if (path := _accepted(file, folder, settings, ledger, now))
     ]
-    return RuleBook.load(counted)
+    return RuleBook.load([*counted, *_learned(folder, ledger)])
+
+
+def _learned(folder: Path, ledger: Ledger) -> list[Path]:
+    """Rules that came out of corrections, where a person said yes to them; the site's own files win over them."""
+    accepted = ledger.accepted_rules(LEARNED)
+    if accepted is None:
+        return []
+    folder.mkdir(parents=True, exist_ok=True)
+    copy = folder / LEARNED
+    copy.write_text(accepted.content, "utf-8")
+    return [copy]
 
 
 def _accepted(file: Path, folder: Path, settings: Settings, ledger: Ledger, now: datetime) -> Path | None:

@@ -79,11 +79,16 @@ class WebhookSink:
     )
     async def _post(self, notice: Notice, key: str) -> httpx.Response:
         headers = {"Idempotency-Key": key, "Content-Type": "application/json"}
-        return await next(self._turn).post(self._url, content=notice.model_dump_json(), headers=headers)
+        return await next(self._turn).post(self._url, content=_sent(notice), headers=headers)
 
     async def close(self) -> None:
         for client in self._clients:
             await client.aclose()
+
+
+def _sent(notice: Notice) -> str:
+    """What leaves the house: not what the words were written from."""
+    return notice.model_dump_json(exclude={"origin"})
 
 
 class AppriseSink:

@@ -22,7 +22,7 @@ from setpoint.app.chatting import Conversations
 from setpoint.app.desk import Desk
 from setpoint.app.histories import Reached
 from setpoint.errors import SetpointError
-from setpoint.llm import load_role
+from setpoint.llm import Registry, load_role
 from setpoint.settings import ModelsSettings, Settings
 
 MOST_THREADS = 64
@@ -37,7 +37,7 @@ class Operator:
     def __init__(self, settings: Settings, desk: Desk, adapter: Reached | None) -> None:
         self._settings, self._desk, self._adapter = settings, desk, adapter
         light = settings.models.light
-        self._writer = load_role(light, "light") if light.kind != "none" else None
+        self._writer = load_role(light, "light", Registry.of(settings)) if light.kind != "none" else None
         self._thinker = _thinker(settings.models, desk.site)
         self._threads = Threads()
         self._alone, self._kept = build_chat_graph(), build_chat_graph(self._threads.saver)

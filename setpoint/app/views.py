@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from setpoint.app import autonomy_views, cause_views, loop_views, trial_views
+from setpoint.app import autonomy_views, cause_views, learn_views, loop_views, trial_views
 from setpoint.app.formatting import counted, names, number, one_line, visible
+from setpoint.contracts.wording import CORRECTED_BY
 
 COLOUR = {"P0": "bold white on red", "P1": "bold red", "P2": "yellow", "P3": "dim"}
 PIPED_WIDTH = 200
@@ -162,7 +163,8 @@ def _lead(events: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
 
 
 def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
-    screen.hung("cause", value["summary"], style="bold")
+    by = f" ({value['summary_by']})" if value.get("summary_by", "").startswith(CORRECTED_BY) else ""
+    screen.hung("cause", value["summary"] + by, style="bold")
     if value.get("disagreement"):
         screen.hung("but", value["disagreement"], style="magenta")
     tried = trial_views.tested(screen, value)
@@ -184,8 +186,9 @@ def _diagnosis(screen: Screen, value: Mapping[str, Any]) -> None:
         screen.hung(f"  {piece['id']}", piece["text"], 6)
     if any(step["evidence"] for step in value["steps"]):
         screen.head("reasoning")
-    for step in value["steps"]:
-        screen.hung("  -", f"{step['text']} [{', '.join(step['evidence'])}]", 3)
+    for place, step in enumerate(value["steps"], 1):
+        by = f" ({step['written_by']})" if step["written_by"].startswith(CORRECTED_BY) else ""
+        screen.hung(f"  {place}", f"{step['text']} [{', '.join(step['evidence'])}]{by}", 4)
     _guide(screen, value["guide"]["steps"])
     if value.get("withheld"):
         screen.head("not proposed")
@@ -395,6 +398,8 @@ def _brief(value: Any) -> str:
     """A proposed or decided value in a few words."""
     if not isinstance(value, dict):
         return "" if value is None else str(value)
+    if "part" in value:
+        return f"{str(value['part']).replace('-', ' ')} {value['text']!r}" if value["text"] else "found bad"
     if "step" in value:
         return f"{value['step']}. {value['text']}"
     if "into" in value:
@@ -596,6 +601,6 @@ VIEWS: dict[str, Callable[[Screen, Any], None]] = {
         incidents, incident, reviews, review, decided, changed, escalated, corrected, feedback, quarantine, quarantined,
         replayed, silences, silenced, removed, passages, documents, added, causes, rules, audit, chain, settings, suites,
         cause_views.open_causes, cause_views.flood_line, cause_views.ungrouped, loop_views.cycles,
-        loop_views.cycle, *autonomy_views.VIEWS,
+        loop_views.cycle, *autonomy_views.VIEWS, *learn_views.VIEWS,
     )
 }  # fmt: skip

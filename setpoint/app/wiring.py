@@ -62,7 +62,7 @@ from setpoint.contracts import Action, Decision, Dispatch, Event, Incident, Noti
 from setpoint.contracts.sinks import sink_label
 from setpoint.intake import sense
 from setpoint.ledger.records import Job
-from setpoint.llm import RoleModel, load_role
+from setpoint.llm import Registry, RoleModel, load_role
 from setpoint.settings import Settings, flatten_settings
 from tools.adapter import SimulatedSite, SiteAdapter
 from tools.adapters.real_site import RealSite
@@ -117,8 +117,9 @@ class Runtime:
         """What was read, for the report."""
         self.decided_by = "ask"
         self.worst: Priority = "P3"
-        self._light = load_role(settings.models.light, "light")
-        self._heavy = load_role(settings.models.heavy, "heavy")
+        registry = Registry.of(settings)
+        self._light = load_role(settings.models.light, "light", registry)
+        self._heavy = load_role(settings.models.heavy, "heavy", registry)
         self._committer = adapters.Committer(self.ledger, settings, self._storm)
         self._memory = self._remember()
         self._ranker = self._make_ranker()

@@ -10,6 +10,7 @@ from plant.diagnosis.results import CausalPath, StateNote, Trial, Verdict
 from setpoint.contracts.action import ActionProposal, Withheld
 from setpoint.contracts.event import Frozen
 from setpoint.contracts.facts import Citation, Evidence, Passage
+from setpoint.contracts.wording import Wording
 
 __all__ = [
     "CausalPath", "Diagnosis", "GuideStep", "Hypothesis", "Mode", "ReasoningStep", "RecoveryGuide", "StateNote", "Trial",
@@ -40,6 +41,8 @@ class ReasoningStep(Frozen):
     text: str
     evidence: tuple[str, ...]
     written_by: str
+    origin: Wording | None = None
+    """What it was written from."""
 
 
 class GuideStep(Frozen):
@@ -85,6 +88,10 @@ class Diagnosis(Frozen):
     """What change points, order in time and elimination say of services that no plant model covers."""
     written_by: str
     """Which mode and model wrote the words; "template" where the fallback stands."""
+    summary_by: str = ""
+    """Who wrote the summary, where that is known apart."""
+    summary_origin: Wording | None = None
+    """What the summary was written from."""
     fallbacks: tuple[str, ...] = ()
     """Which parts fell back to deterministic text, and why."""
     tokens: int = 0

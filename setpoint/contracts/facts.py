@@ -25,7 +25,9 @@ FactKind = Literal[
     "quote",
     "tenant",
     "name",
+    "phrase",
 ]
+"""`phrase`: words given to a model beside the facts (what happened, why it matters); see `prompts.filling`."""
 
 
 class Fact(Frozen):

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from setpoint.contracts.event import Frozen
 from setpoint.contracts.triage import Priority
+from setpoint.contracts.wording import Wording
 
 IncidentState = Literal["open", "acknowledged", "resolved", "closed"]
 Path = Literal["fast", "slow", "record"]
@@ -51,5 +52,7 @@ class Notice(Frozen):
     title: str
     text: str
     written_by: str
-    """"template", or the model's name where verified model words are in it."""
+    """"template", the model's name where verified model words are in it, or the person who said it better."""
     link: str = ""
+    origin: Wording | None = None
+    """What a model wrote it from. It stays in the ledger: no sink is sent it."""

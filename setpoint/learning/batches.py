@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -42,10 +42,11 @@ def batches(tokenizer: Tokenizer, examples: list[Example], rng: Random) -> Itera
     groups = [encoded[start : start + ROWS] for start in range(0, len(encoded), ROWS)]
     rng.shuffle(groups)
     for group in groups:
-        yield _padded(group)
+        yield padded(group)
 
 
-def _padded(group: list[tuple[list[int], int]]) -> Batch:
+def padded(group: Sequence[tuple[list[int], int]]) -> Batch:
+    """Rows of (token ids, where the answer begins) as one batch."""
     length = max(len(ids) for ids, _ in group)
     ids = torch.zeros((len(group), length), dtype=torch.long)
     answer = torch.zeros((len(group), length), dtype=torch.bool)

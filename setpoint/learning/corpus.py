@@ -16,6 +16,8 @@ from prompts import (
     AlertInput,
     Certainty,
     ChatInput,
+    PlanInput,
+    PlanPart,
     Relation,
     StepInput,
     SummaryInput,
@@ -23,11 +25,20 @@ from prompts import (
     WordInput,
     render,
 )
-from prompts.renderer import capital, inner
 from setpoint.contracts import PRIORITIES, FactSheet
-from setpoint.learning.phrases import Split, any_phrase, condition, impact, intent, title, todo
-from setpoint.learning.sentences import alert_answer, chat_answer, step_answer, summary_answer
+from setpoint.learning.phrases import Split, condition, impact, intent, title, todo
+from setpoint.learning.sentences import (
+    alert_answer,
+    chat_answer,
+    draw_style,
+    plan_answer,
+    step_answer,
+    summary_answer,
+)
 from setpoint.learning.sheets import draw_facts, product_sheet, random_sheet
+
+_SHARES: dict[Task, int] = {"alert": 4, "step": 4, "summary": 4, "chat": 3, "plan": 1}
+"""Joining two lines is soon learned."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +49,7 @@ class Example:
     system: str
     user: str
     answer: str
-    inputs: WordInput | None = None
+    inputs: WordInput | PlanInput | None = None
 
 
 def task_example(rng: Random, split: Split, task: Task) -> Example:
@@ -49,25 +60,19 @@ def task_example(rng: Random, split: Split, task: Task) -> Example:
 
 
 def copy_example(rng: Random) -> Example:
-    """Dense copying: several phrases under keys, asked for in another order, then every starred slot."""
-    keys = rng.sample(["why", "first", "then", "cause", "expected"], rng.randint(1, 4))
-    phrases = {key: inner(any_phrase(rng, "train")) for key in keys}
-    asked = rng.sample(keys, len(keys))
-    lead = capital(condition(rng, "train"))
-    facts = draw_facts(rng, rng.randint(1, 7))
-    lines = ["copy " + " ".join(asked), lead]
-    lines += [f"{key}: {text}" for key, text in phrases.items()]
-    lines += [f"{{{fact.slot}}} {fact.kind}{' *' if fact.required else ''}" for fact in facts]
-    slots = " ".join(f"{{{fact.slot}}}" for fact in facts if fact.required)
-    answer = (
-        "; ".join([lead + (f" {slots}" if slots else ""), *(f"say: {phrases[key]}" for key in asked)]) + "."
-    )
+    """Slots alone: some of them are asked for, in another order. Names that are no single token are spelled here."""
+    facts = draw_facts(rng, rng.randint(2, 7))
+    lines = [f"{{{fact.slot}}} {fact.kind}" for fact in facts]
+    asked = [fact.slot for fact in rng.sample(facts, rng.randint(1, len(facts)))]
+    lines.insert(0, "copy " + " ".join(asked))
+    answer = ", ".join(f"{{{slot}}}" for slot in asked) + "."
     return Example(task="copy", system="Copy.", user="\n".join(lines), answer=answer)
 
 
 def mixed_example(rng: Random, copy_share: float) -> Example:
-    """A training example: the curriculum with probability `copy_share`, else one of the tasks, evenly."""
-    return copy_example(rng) if rng.random() < copy_share else task_example(rng, "train", rng.choice(TASKS))
+    """A training example: the curriculum with probability `copy_share`, else one of the tasks."""
+    task = rng.choices(TASKS, weights=[_SHARES[task] for task in TASKS])[0]
+    return copy_example(rng) if rng.random() < copy_share else task_example(rng, "train", task)
 
 
 def data_hash() -> str:
@@ -87,7 +92,7 @@ def _alert(rng: Random, split: Split) -> tuple[WordInput, str]:
         impact=impact(rng, split) if rng.random() < 0.8 else "",
         todo=todo(rng, split) if rng.random() < 0.75 else "",
     )
-    return inputs, alert_answer(rng, inputs)
+    return inputs, alert_answer(rng, inputs, draw_style(rng))
 
 
 def _step(rng: Random, split: Split) -> tuple[WordInput, str]:
@@ -95,31 +100,51 @@ def _step(rng: Random, split: Split) -> tuple[WordInput, str]:
     inputs = StepInput(
         title=title(rng, split), relation=rng.choice(relations), sheet=_sheet(rng, split, "step")
     )
-    return inputs, step_answer(rng, inputs)
+    return inputs, step_answer(rng, inputs, draw_style(rng))
 
 
 def _summary(rng: Random, split: Split) -> tuple[WordInput, str]:
     certainties: tuple[Certainty, ...] = ("clear", "likely", "open")
+    sheet = _sheet(rng, split, "summary")
     inputs = SummaryInput(
         cause=rng.choice(["named"] * 6 + ["unknown", "no_fault"]),
-        title=title(rng, split),
+        # What was seen may be the cause itself.
+        title=sheet.condition if rng.random() < 0.1 else title(rng, split),
         certainty=rng.choice(certainties),
-        sheet=_sheet(rng, split, "summary"),
+        sheet=sheet,
         todo=todo(rng, split) if rng.random() < 0.7 else "",
     )
-    return inputs, summary_answer(rng, inputs)
+    return inputs, summary_answer(rng, inputs, draw_style(rng))
 
 
 def _chat(rng: Random, split: Split) -> tuple[WordInput, str]:
     inputs = ChatInput(intent=intent(rng, split), sheet=_sheet(rng, split, "chat"))
-    return inputs, chat_answer(rng, inputs)
+    return inputs, chat_answer(rng, inputs, draw_style(rng))
 
 
-_MAKERS: dict[Task, Callable[[Random, Split], tuple[WordInput, str]]] = {
+def _plan(rng: Random, split: Split) -> tuple[PlanInput, str]:
+    parts: tuple[PlanPart, ...] = ("forecast", "advice")
+    lines = tuple(_line(rng, split) for _ in range(rng.choice((1, 2, 2))))
+    inputs = PlanInput(rng.choice(parts), FactSheet(condition="plan"), lines)
+    return inputs, plan_answer(rng, inputs, draw_style(rng))
+
+
+def _line(rng: Random, split: Split) -> str:
+    """A sentence with the names of slots in it, as the prompt shows a plan's line."""
+    said = rng.choice((condition, impact, todo))(rng, split).split()
+    for slot in rng.choices(
+        ("metric", "asset", "value", "limit", "time", "count", "span"), k=rng.randint(0, 4)
+    ):
+        said.insert(rng.randint(0, len(said)), slot)
+    return " ".join(said) + "."
+
+
+_MAKERS: dict[Task, Callable[[Random, Split], tuple[WordInput | PlanInput, str]]] = {
     "alert": _alert,
     "step": _step,
     "summary": _summary,
     "chat": _chat,
+    "plan": _plan,
 }
 
 

@@ -1,7 +1,7 @@
 """Phrases for prompts: conditions, titles, impacts, todos. Each belongs to one split by its hash.
 
 A third comes from the grammar of `words.yaml`, a third is the product's own language (rules, catalog, runbooks),
-the rest cannot be guessed: such phrases must be copied, which is what the model has to learn.
+the rest cannot be guessed: what stands behind a slot must not matter to the words around it.
 """
 
 from __future__ import annotations
@@ -45,12 +45,6 @@ def impact(rng: Random, split: Split) -> str:
 def todo(rng: Random, split: Split) -> str:
     """What to do, an imperative."""
     return _in_split(lambda: _mixed(rng, _todo, known.remedies()), split)
-
-
-def any_phrase(rng: Random, split: Split) -> str:
-    """A phrase of any role, often one that cannot be guessed."""
-    maker = rng.choice([impact, todo, title, condition, condition])
-    return _in_split(lambda: _strange(rng), split) if rng.random() < 0.4 else maker(rng, split)
 
 
 def intent(rng: Random, split: Split) -> str:

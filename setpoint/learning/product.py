@@ -12,6 +12,7 @@ from prompts import (
     AlertInput,
     Certainty,
     ChatInput,
+    PlanInput,
     Relation,
     StepInput,
     SummaryInput,
@@ -19,7 +20,7 @@ from prompts import (
     WordInput,
     render,
 )
-from setpoint.contracts import PRIORITIES
+from setpoint.contracts import PRIORITIES, FactSheet
 from setpoint.learning import known
 from setpoint.learning.corpus import Example
 from setpoint.learning.phrases import split_of
@@ -38,7 +39,10 @@ def product_example(rng: Random, task: Task, *, unseen: bool) -> Example:
     return Example(task=task, system=prompt.system, user=prompt.user, answer="", inputs=inputs)
 
 
-def _inputs(rng: Random, task: Task, unseen: bool) -> WordInput:
+def _inputs(rng: Random, task: Task, unseen: bool) -> WordInput | PlanInput:
+    if task == "plan":
+        lines = tuple(f"{_pick(rng, known.sentences(), unseen)}." for _ in range(rng.choice((1, 2, 2))))
+        return PlanInput(rng.choice(("forecast", "advice")), FactSheet(condition="plan"), lines)
     sheet = product_sheet(rng, _pick(rng, known.conditions(), unseen), task)
     if task == "alert":
         return AlertInput(rng.choice(PRIORITIES), sheet, impact=_pick(rng, known.impacts(), unseen))

@@ -19,11 +19,11 @@ from random import Random
 from typing import Literal
 
 from agents.verification.answers import verify_answer
-from prompts import TASKS, Prompt, Task
+from prompts import TASKS, Prompt, Task, whole_sheet
 from setpoint.learning.corpus import Example, task_example
 from setpoint.learning.gguf_runtime import GgufRuntime
 from setpoint.learning.product import product_example
-from setpoint.learning.rules import lost_phrases
+from setpoint.learning.rules import lost
 from setpoint.llm import load_role
 from setpoint.settings import ModelSettings
 
@@ -49,10 +49,10 @@ class TaskScore:
     verified: float
     """The verifier lets the answer through: it is shown. The rest falls back to deterministic text."""
     faithful: float
-    """Verified, and every given phrase (condition, impact, todo, title) stands in it verbatim."""
+    """Verified, and the filled text holds every given phrase and every required fact word for word."""
     half_width: float
     problems: dict[str, int]
-    """What the verifier or the phrase check found, by kind, in the last try."""
+    """What the verifier or the check of the filled text found, by kind, in the last try."""
 
 
 def score(path: Path, source: Source, way: Way, each: int) -> list[TaskScore]:
@@ -72,10 +72,10 @@ def _score_task(speak: Speak, source: Source, way: Way, task: Task, each: int) -
     rng, kinds, verified, faithful = Random(f"score-{source}-{task}"), Counter[str](), 0, 0
     for _ in range(each):
         example = _MAKE[source](rng, task)
-        problems, lost = _judge(speak, example, TRIES if way == "bound" else 1)
+        problems, missing = _judge(speak, example, TRIES if way == "bound" else 1)
         verified += not problems
-        faithful += not problems and not lost
-        kinds.update({_kind(problem) for problem in problems} | ({"phrase lost"} if lost else set()))
+        faithful += not problems and not missing
+        kinds.update({_kind(problem) for problem in problems} | ({"something lost"} if missing else set()))
     return TaskScore(
         source=source,
         way=way,
@@ -89,17 +89,17 @@ def _score_task(speak: Speak, source: Source, way: Way, task: Task, each: int) -
 
 
 def _judge(speak: Speak, example: Example, tries: int) -> tuple[tuple[str, ...], list[str]]:
-    """Problems and lost phrases of the first verified answer, else of the last."""
+    """Problems and what was lost of the first verified answer, else of the last."""
     inputs = example.inputs
     assert inputs is not None
     problems: tuple[str, ...] = ()
     words = ""
     for attempt in range(tries):
         words = speak(example, attempt)
-        problems = verify_answer(words, inputs).problems
+        problems = verify_answer(words, inputs, closed=True).problems
         if not problems:
             break
-    return problems, lost_phrases(inputs, words)
+    return problems, lost(inputs, words)
 
 
 def half_width(hits: int, count: int) -> float:
@@ -124,7 +124,7 @@ def _bound(path: Path) -> Speak:
         assert example.inputs is not None
         assert example.task != "copy"
         prompt = Prompt(task=example.task, system=example.system, user=example.user, hash="")
-        return role.words(prompt, example.inputs.sheet, attempt=attempt).text
+        return role.words(prompt, whole_sheet(example.inputs), attempt=attempt).text
 
     return speak
 

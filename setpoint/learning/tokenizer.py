@@ -16,7 +16,11 @@ SLOT_NAMES = (
     "asset", "place", "metric", "value", "limit", "count",
     "time", "duration", "code", "quote", "tenant", "name",
 )  # fmt: skip
-SLOTS = tuple(f"{{{name}{number}}}" for name in SLOT_NAMES for number in ("", "2", "3"))
+PHRASE_NAMES = ("what", "why", "first", "cause", "line", "line2", "line3")
+SLOTS = (
+    *(f"{{{name}{number}}}" for name in SLOT_NAMES for number in ("", "2", "3")),
+    *(f"{{{name}}}" for name in PHRASE_NAMES),
+)
 # The split that llama.cpp calls "qwen2": digits one by one, a leading space belongs to the word.
 _SPLIT = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*"
@@ -24,9 +28,9 @@ _SPLIT = (
 )
 
 
-def train_tokenizer(seed: int, examples: int = 12_000) -> Tokenizer:
-    """A tokenizer trained on the corpus itself, so that it can be rebuilt from the seed."""
-    tokenizer = Tokenizer(models.BPE())
+def splitting(model: models.BPE) -> Tokenizer:
+    """A tokenizer over `model` that cuts texts as llama.cpp's "qwen2" does."""
+    tokenizer = Tokenizer(model)
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
             pre_tokenizers.Split(Regex(_SPLIT), behavior="isolated"),
@@ -34,6 +38,12 @@ def train_tokenizer(seed: int, examples: int = 12_000) -> Tokenizer:
         ]
     )
     tokenizer.decoder = decoders.ByteLevel()
+    return tokenizer
+
+
+def train_tokenizer(seed: int, examples: int = 12_000) -> Tokenizer:
+    """A tokenizer trained on the corpus itself, so that it can be rebuilt from the seed."""
+    tokenizer = splitting(models.BPE())
     trainer = trainers.BpeTrainer(
         vocab_size=VOCABULARY - len(CONTROL) - len(SLOTS),
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),

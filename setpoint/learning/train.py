@@ -17,6 +17,7 @@ from tokenizers import Tokenizer
 
 from setpoint.learning import parity
 from setpoint.learning.corpus import data_hash
+from setpoint.learning.curve import Line, curve_svg
 from setpoint.learning.export import export
 from setpoint.learning.model import Model, Shape
 from setpoint.learning.score import score_all
@@ -50,7 +51,19 @@ def main() -> None:
         "score": [asdict(found) for found in score_all(arguments.out, arguments.each)],
     }
     arguments.out.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+    arguments.out.with_suffix(".svg").write_text(picture(run), encoding="utf-8")
     print(json.dumps({key: value for key, value in record.items() if key != "curve"}, indent=1))
+
+
+def picture(run: Run) -> str:
+    """The curve of the run as SVG. The loss of the answers has a floor: which style comes next cannot be known."""
+    points = [(tokens / 1e6, loss) for tokens, loss, _ in run.curve]
+    return curve_svg(
+        "Training of setpoint-small",
+        "million tokens",
+        "loss of the answers, nats a token",
+        [Line("loss", points)],
+    )
 
 
 def _tokenizer(work: Path, seed: int) -> Tokenizer:
@@ -63,7 +76,8 @@ def _tokenizer(work: Path, seed: int) -> Tokenizer:
     return tokenizer
 
 
-def _bf16_is_native() -> bool:
+def bf16_is_native() -> bool:
+    """Whether this CPU multiplies bfloat16 in hardware."""
     cpuinfo = Path("/proc/cpuinfo")
     return cpuinfo.is_file() and "avx512_bf16" in cpuinfo.read_text(encoding="utf-8")
 
@@ -72,9 +86,12 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m setpoint.learning.train", description="Train the bundled model."
     )
-    parser.add_argument("--minutes", type=float, default=50.0, help="wall time of the training loop")
+    parser.add_argument("--minutes", type=float, default=25.0, help="wall time of the training loop")
     parser.add_argument(
-        "--out", type=Path, required=True, help="GGUF to write; its record goes beside it as .json"
+        "--out",
+        type=Path,
+        required=True,
+        help="GGUF to write; its record (.json) and curve (.svg) go beside it",
     )
     parser.add_argument(
         "--work", type=Path, default=Path("var/learning/small"), help="checkpoints and tokenizer"
@@ -82,14 +99,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--warm-start", type=Path, help="work folder of an earlier run whose weights to begin with"
     )
-    parser.add_argument("--curriculum", type=float, default=0.35, help="share of the time for dense copying")
+    parser.add_argument("--curriculum", type=float, default=0.15, help="share of the time for dense copying")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--each", type=int, default=100, help="held-out answers scored for each task")
     parser.add_argument(
         "--bf16",
         action=argparse.BooleanOptionalAction,
-        default=_bf16_is_native(),
+        default=bf16_is_native(),
         help="bfloat16 products: faster only where the CPU has the instructions (found out by itself)",
     )
     return parser.parse_args()

@@ -13,11 +13,12 @@ from tokenizers import Tokenizer
 from torch import Tensor
 from torch.nn import functional
 
+from setpoint.errors import UsageError
 from setpoint.learning.batches import Batch, chunk
 from setpoint.learning.model import Model
 from setpoint.learning.muon import Optimizers
 
-COPY_SHARE_EARLY, COPY_SHARE_LATE = 0.75, 0.10
+COPY_SHARE_EARLY, COPY_SHARE_LATE = 0.5, 0.05
 CHECKPOINT_EVERY_S = 120.0
 
 
@@ -30,7 +31,7 @@ class Run:
     data_hash: str
     bf16: bool = False
     """Matrix products in bfloat16: faster where the CPU has the instructions, slower elsewhere."""
-    curriculum: float = 0.35
+    curriculum: float = 0.15
     """Share of the budget in which dense copying dominates."""
     warm_start: str = ""
     """Data hash and tokens of the run whose weights were taken over."""
@@ -115,6 +116,12 @@ def _resume(run: Run, model: Model, optimizers: Optimizers, folder: Path) -> Non
     if not path.is_file():
         return
     state: dict[str, Any] = torch.load(path, weights_only=True)
+    if state["run"]["data_hash"] != run.data_hash:
+        raise UsageError(
+            "the checkpoint was trained on another corpus",
+            where=str(path),
+            remedy="Train in another work folder (--work), or begin with its weights (--warm-start)",
+        )
     model.load_state_dict(state["model"])
     optimizers.load_state_dict(state["optimizers"])
     for name in ("steps", "tokens", "chunks", "wall_s", "cpu_s"):

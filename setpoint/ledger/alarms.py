@@ -19,6 +19,7 @@ from setpoint.contracts import (
     Triage,
 )
 from setpoint.contracts.dispatch import Dispatch, Ranked
+from setpoint.contracts.wording import Wording
 from setpoint.ledger import (
     corrections,
     explained,
@@ -27,6 +28,7 @@ from setpoint.ledger import (
     outbox,
     quarantine,
     silences,
+    texts,
     timeline,
     triage,
 )
@@ -43,6 +45,7 @@ from setpoint.ledger.records import (
     Silence,
     TimelineItem,
 )
+from setpoint.ledger.texts import Text
 
 
 class Alarms(Store):
@@ -191,20 +194,28 @@ class Alarms(Store):
         versions: Mapping[str, str] | None = None,
         evidence: Sequence[str] = (),
         simulated: bool = False,
+        origin: Wording | None = None,
         now: datetime | None = None,
     ) -> Feedback:
         """A person's correction: kept as feedback, applied to the incident, whose revision rises.
 
-        field "priority": value "P0".."P3". "cause": a cause id. "wording": the better title.
+        field "priority": value "P0".."P3". "cause": a cause id. "wording": the better title, or {"part": "alert",
+        "summary" or "step-N", "text": better words, "" for a bad text without better words}; `origin`: what that text
+        was written from, where the ledger does not know it.
         "grouping": the id of the incident this one belongs into, or {"events": [ids], "into": id or ""}
         where "" opens a new incident. "guide_step": any JSON, kept as feedback only.
         The same person saying the same again returns the feedback that exists.
         """
         with self._db.write() as tx:
             correction = corrections.Correction(
-                incident_id, field, value, who, why, dict(versions or {}), tuple(evidence), simulated
+                incident_id, field, value, who, why, dict(versions or {}), tuple(evidence), simulated, origin
             )
             return corrections.correct(tx, correction, now or utc_now())
+
+    def list_texts(self, incident_id: str) -> list[Text]:
+        """Its alert, summary and steps as they read now, as far as there are any."""
+        with self._db.read() as tx:
+            return texts.list_all(tx, incident_id)
 
     def corrected_cause(self, incident_id: str) -> str:
         """The cause a person set, "" where nobody did."""

@@ -12,8 +12,9 @@ from pydantic import JsonValue
 from sqlalchemy import Connection, Row, insert, select, update
 
 from setpoint.contracts import PRIORITIES, Feedback, FeedbackField
+from setpoint.contracts.wording import Wording, task_of
 from setpoint.errors import UsageError
-from setpoint.ledger import audit, diagnoses, feedback
+from setpoint.ledger import audit, diagnoses, feedback, texts
 from setpoint.ledger.clock import seconds
 from setpoint.ledger.incidents import count_links, events_of, row_of
 from setpoint.ledger.schema import incident_events, incidents
@@ -32,6 +33,8 @@ class Correction:
     versions: dict[str, str]
     evidence: tuple[str, ...] = ()
     simulated: bool = False
+    origin: Wording | None = None
+    """What the corrected text was written from, where the ledger does not know it: a template's."""
 
 
 def correct(tx: Connection, correction: Correction, now: datetime) -> Feedback:
@@ -60,13 +63,19 @@ def correct(tx: Connection, correction: Correction, now: datetime) -> Feedback:
     _raise_revision(tx, row)
     what = {
         "field": correction.field,
-        "from": proposed,
-        "to": decided,
+        **_told(proposed, decided),
         "why": correction.why,
         "feedback": item.id,
     }
     audit.append(tx, item.who, "incident-corrected", correction.incident_id, what, now)
     return item
+
+
+def _told(proposed: JsonValue, decided: JsonValue) -> dict[str, JsonValue]:
+    """What was changed, for the audit chain. Of a text only the text: what it was written from stands in the feedback."""
+    if isinstance(proposed, dict) and isinstance(decided, dict) and "part" in decided:
+        return {"part": decided["part"], "from": proposed["text"], "to": decided["text"]}
+    return {"from": proposed, "to": decided}
 
 
 def _check_person(correction: Correction) -> None:
@@ -92,7 +101,7 @@ def _present(tx: Connection, row: Row[Any], correction: Correction) -> JsonValue
     if field == "priority":
         return str(row.priority)
     if field == "wording":
-        return str(row.title)
+        return _text(tx, row, correction) if isinstance(correction.value, dict) else str(row.title)
     if field == "cause":
         if row.cause:
             return str(row.cause)
@@ -101,6 +110,28 @@ def _present(tx: Connection, row: Row[Any], correction: Correction) -> JsonValue
     if field == "guide_step" and isinstance(correction.value, dict):
         return _step(tx, row, correction.value.get("step"))
     return str(row.id) if field == "grouping" else None
+
+
+def _text(tx: Connection, row: Row[Any], correction: Correction) -> JsonValue:
+    """The text that stands, with all that a lesson needs of it."""
+    part, _ = _part_and_text(correction.value)
+    now = texts.find(tx, row.id, part)
+    origin = now.origin or correction.origin or Wording(task=task_of(part))
+    return {
+        "part": part,
+        "text": now.text,
+        "words": origin.words,
+        "task": origin.task,
+        "inputs": origin.inputs,
+        "written_by": now.written_by,
+    }
+
+
+def _part_and_text(value: JsonValue) -> tuple[str, str]:
+    part, text = (value.get("part"), value.get("text")) if isinstance(value, dict) else (None, None)
+    if not isinstance(part, str) or not isinstance(text, str):
+        raise UsageError("the corrected text cannot be read", remedy='give {"part": ..., "text": ...}')
+    return part, text
 
 
 def _step(tx: Connection, row: Row[Any], place: JsonValue) -> JsonValue:
@@ -119,6 +150,10 @@ def _apply(tx: Connection, row: Row[Any], correction: Correction) -> JsonValue:
         return _regroup(tx, row, value)
     if field == "guide_step":
         return value
+    if field == "wording" and isinstance(value, dict):
+        part, text = _part_and_text(value)
+        texts.put(tx, row.id, part, text, correction.who.strip())
+        return {"part": part, "text": text}
     column = {"priority": "priority", "wording": "title", "cause": "cause"}.get(field)
     if column is None:
         raise UsageError(

@@ -66,6 +66,11 @@ class Decisions(Store):
         with self._db.read() as tx:
             return diagnoses.list_all(tx, incident_id)
 
+    def dated_diagnoses(self, incident_id: str) -> list[tuple[datetime, Diagnosis]]:
+        """Each with when it was recorded, oldest first."""
+        with self._db.read() as tx:
+            return diagnoses.dated(tx, incident_id)
+
     # ---- reviews ----------------------------------------------------------------------------------------------
 
     def open_review(self, review: Review, *, approvals_needed: int = 1, now: datetime | None = None) -> bool:

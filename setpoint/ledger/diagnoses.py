@@ -10,7 +10,7 @@ from sqlalchemy import Connection, insert, select
 from setpoint.contracts import Diagnosis, Notice, Review
 from setpoint.contracts.dispatch import JobRequest
 from setpoint.ledger import audit, jobs, outbox, reviews
-from setpoint.ledger.clock import seconds
+from setpoint.ledger.clock import moment, seconds
 from setpoint.ledger.faults import LeaseLost
 from setpoint.ledger.records import Job
 from setpoint.ledger.schema import diagnoses
@@ -71,3 +71,9 @@ def list_all(tx: Connection, incident_id: str) -> list[Diagnosis]:
     if incident_id:
         query = query.where(diagnoses.c.incident_id == incident_id)
     return [Diagnosis.model_validate_json(body) for body in tx.execute(query).scalars()]
+
+
+def dated(tx: Connection, incident_id: str) -> list[tuple[datetime, Diagnosis]]:
+    query = select(diagnoses.c.recorded, diagnoses.c.body).where(diagnoses.c.incident_id == incident_id)
+    rows = tx.execute(query.order_by(diagnoses.c.number))
+    return [(moment(row.recorded), Diagnosis.model_validate_json(row.body)) for row in rows]

@@ -46,13 +46,20 @@ def make(
         field=field,
         proposed=proposed,
         decided=decided,
-        difference=difference(proposed, decided),
+        difference=difference(_said(proposed, decided), decided),
         who=who,
         why=why,
         evidence=evidence,
         versions=versions or {},
         simulated=simulated,
     )
+
+
+def _said(proposed: JsonValue, decided: JsonValue) -> JsonValue:
+    """Of a corrected text what can be compared: which text, and how it read."""
+    if isinstance(proposed, dict) and isinstance(decided, dict) and "part" in decided:
+        return {key: proposed.get(key) for key in decided}
+    return proposed
 
 
 def person_key(who: str) -> str:
@@ -156,6 +163,9 @@ def _reading(item: Feedback) -> tuple[str, JsonValue, JsonValue]:
     decided = item.decided
     if isinstance(decided, dict) and isinstance(decided.get("type"), str):
         return str(decided["type"]), item.proposed, decided.get("action", item.proposed)
+    if isinstance(decided, dict) and "part" in decided and isinstance(item.proposed, dict):
+        verdict = "edit" if decided["text"] else "reject"
+        return verdict, item.proposed["text"], decided["text"]
     return ("approve" if decided == item.proposed else "edit"), item.proposed, decided
 
 

@@ -108,7 +108,12 @@ def _human(tx: Connection, incident_id: str) -> Iterator[TimelineItem]:
     for row in tx.execute(query.order_by(audit.c.number)):
         data = json.loads(row.data)
         verb = row.what.removeprefix("incident-").capitalize()
-        detail = f" {data['field']}: {_change(data)}" if "field" in data else ""
+        named = (
+            f"{data['field']} of the {data['part'].replace('-', ' ')}"
+            if "part" in data
+            else data.get("field")
+        )
+        detail = f" {named}: {_change(data)}" if named else ""
         detail += f" under {data['under']}" if "under" in data else ""
         why = f" ({data['why']})" if data.get("why") else ""
         yield TimelineItem(
@@ -120,4 +125,6 @@ def _change(data: dict[str, Any]) -> str:
     if data["field"] == "grouping":
         count = len(data["to"]["events"])
         return f"{count} {'event' if count == 1 else 'events'} moved to {data['to']['into']}"
+    if "part" in data and not data["to"]:
+        return f"found bad: {data['from']}"
     return str(data["to"]) if data["from"] is None else f"{data['from']} -> {data['to']}"

@@ -22,8 +22,14 @@ def load_embedding(path: Path) -> Callable[[Sequence[str]], list[list[float]]]:
             "no embedding model there", where=str(path), remedy="Correct knowledge.embedding, or unset it"
         )
     try:
+        # Without n_threads_batch llama.cpp takes every core for a text of a few tokens and spins on them.
         llama: Any = Llama(
-            model_path=str(path), embedding=True, n_ctx=CONTEXT_TOKENS, n_threads=1, verbose=False
+            model_path=str(path),
+            embedding=True,
+            n_ctx=CONTEXT_TOKENS,
+            n_threads=1,
+            n_threads_batch=1,
+            verbose=False,
         )
     except ValueError as error:
         raise ModelMissing(

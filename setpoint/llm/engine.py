@@ -11,15 +11,16 @@ import re
 import threading
 import time
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, InvalidStateError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from setpoint.errors import ModelFailed, ModelMissing
 from setpoint.llm.deadline import Deadline, StopMark, strlen_address
 
+T = TypeVar("T")
 NICENESS = 10
 """Model threads yield to the alert path; llama.cpp's own threads inherit it."""
 _MAGIC = b"GGUF"
@@ -107,6 +108,16 @@ class Engine:
     def load(self) -> None:
         """Load now instead of at the first request. Raises ModelMissing."""
         self._worker.submit(self._load).result()
+
+    def measure(self, work: Callable[[Any, list[int]], T], messages: tuple[tuple[str, str], ...]) -> T:
+        """Have `work` use the binding's model and the prompt's tokens on this engine's own thread, so that what is
+        measured runs at the priority of what it is held against. Raises ModelMissing."""
+
+        def run() -> T:
+            self._load()
+            return work(self._llama, self._prompt(messages))
+
+        return self._worker.submit(run).result()
 
     def close(self) -> None:
         """Wait for the running request and free the model."""
@@ -244,7 +255,7 @@ def _yield_priority() -> None:
 
 def _open(path: Path, context_tokens: int, threads: int, remedy: str) -> Any:
     with _setup:
-        _prepare_library()
+        load_library()
         from llama_cpp import Llama
 
         started = time.monotonic()
@@ -266,8 +277,8 @@ def _open(path: Path, context_tokens: int, threads: int, remedy: str) -> Any:
         return llama
 
 
-def _prepare_library() -> None:
-    """Once a process, before the first model: logging through Python, and hands off the terminal."""
+def load_library() -> None:
+    """llama.cpp, once a process, before the first model: logging through Python, and hands off the terminal."""
     if _keep:
         return
     import llama_cpp

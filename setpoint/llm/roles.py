@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from setpoint.contracts import FactSheet, Mode
 from setpoint.errors import ModelFailed, ModelMissing
 from setpoint.llm.grammar import words_grammar
+from setpoint.llm.registry import BUNDLED, InService, Registry, Role, is_ours
 from setpoint.llm.words import PromptText, Words
 from setpoint.settings import ModelSettings
 
@@ -19,12 +22,10 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
     from langchain_core.messages import BaseMessage
 
-BUNDLED = Path(__file__).parent / "models" / "setpoint-small.gguf"
-"""The model that ships with Setpoint."""
-Role = Literal["light", "heavy"]
 STRUCTURED_TOKENS = 640
 """Of a filled schema: one that is cut off is lost whole, so the room is its own and not that of a sentence."""
 _RETRY_TEMPERATURE = 0.7
+_log = logging.getLogger("setpoint.llm")
 _TYPOGRAPHY = str.maketrans({"\u2019": "'", "\u2018": "'", "\u2013": "-", "\u2014": "-", "\u00a0": " "})
 
 
@@ -45,7 +46,7 @@ class RoleModel:
         self.name, self.mode = name, mode
         self.path = path
         self.terse = terse
-        """The bundled model: prompts without instructions and values (`render(..., show_values=not terse)`)."""
+        """A model of ours: prompts without instructions and values (`render(..., show_values=not terse)`)."""
         self.timeout_s = timeout_s
         self._make_chat, self._bound_by_grammar = make_chat, bound_by_grammar
 
@@ -53,6 +54,11 @@ class RoleModel:
     def chat(self) -> BaseChatModel:
         """The LangChain model behind the role. Raises ModelMissing."""
         return self._make_chat()
+
+    @property
+    def promoted(self) -> bool:
+        """Whether a model of the site stands in for the shipped one; its name ends in its hash then."""
+        return False
 
     @cached_property
     def sha256(self) -> str:
@@ -69,6 +75,7 @@ class RoleModel:
     ) -> Words:
         """Words with unfilled slots. The same arguments give the same words on a local model; `attempt` above 0
         asks for other ones. Raises ModelMissing, ModelFailed."""
+        self.follow()
         started = time.monotonic()
         reply = self.chat.invoke(_messages(prompt), **self._options(sheet, attempt, timeout_s))
         return _words(reply, started, self.name)
@@ -77,6 +84,7 @@ class RoleModel:
         self, prompt: PromptText, sheet: FactSheet, *, attempt: int = 0, timeout_s: float | None = None
     ) -> Words:
         """`words` without blocking the event loop; cancelling it stops a local model."""
+        self.follow()
         started = time.monotonic()
         reply = await self.chat.ainvoke(_messages(prompt), **self._options(sheet, attempt, timeout_s))
         return _words(reply, started, self.name)
@@ -88,6 +96,7 @@ class RoleModel:
         """
         from langchain_core.messages import HumanMessage, SystemMessage
 
+        self.follow()
         bound = self.chat.with_structured_output(
             {"title": "answer", **schema}, include_raw=True, max_tokens=STRUCTURED_TOKENS
         )
@@ -96,6 +105,9 @@ class RoleModel:
             raise ModelFailed("the model's answer does not fit the schema", where=self.name)
         usage = getattr(found["raw"], "usage_metadata", None) or {}
         return found["parsed"], int(usage.get("total_tokens", 0))
+
+    def follow(self) -> None:
+        """Take over what was put in service since the last call; a model that is set by hand stays."""
 
     def _options(self, sheet: FactSheet, attempt: int, timeout_s: float | None) -> dict[str, Any]:
         options: dict[str, Any] = {"temperature": _RETRY_TEMPERATURE, "seed": attempt} if attempt else {}
@@ -108,8 +120,51 @@ class RoleModel:
         return options
 
 
-def load_role(settings: ModelSettings, role: Role = "light") -> RoleModel:
-    """The model a role is set to. Cheap: files and servers are touched at the first call."""
+class ServingModel(RoleModel):
+    """The bundled model, or the one promoted in its place. A promotion counts from the next call on, without a restart."""
+
+    def __init__(self, settings: ModelSettings, role: Role, registry: Registry) -> None:
+        self._registry, self._role, self._turn = registry, role, Lock()
+        self._stamp, found = registry.stamp(), registry.in_service(role)
+        super().__init__(
+            _name(found),
+            settings.mode,
+            lambda: _local(self.path, settings, f"models.{role}"),
+            path=found.path,
+            bound_by_grammar=True,
+            terse=True,
+            timeout_s=settings.timeout_s,
+        )
+
+    @property
+    def promoted(self) -> bool:
+        return self.path != BUNDLED
+
+    def follow(self) -> None:
+        """Look at the registry; load the model that is in service now where it is another one."""
+        if (stamp := self._registry.stamp()) == self._stamp:
+            return
+        with self._turn:
+            found = self._registry.in_service(self._role)
+            if found.warning:
+                _log.warning("models.%s: %s", self._role, found.warning)
+            if found.path != self.path:
+                self.name, self.path = _name(found), found.path
+                # Whoever is in a call keeps the old model until it ends.
+                self.__dict__.pop("chat", None)
+                self.__dict__.pop("sha256", None)
+                _log.info("models.%s runs on %s now", self._role, self.name)
+            self._stamp = stamp
+
+
+def _name(found: InService) -> str:
+    """As it stands beside what it wrote."""
+    return BUNDLED.stem if found.path == BUNDLED else f"{found.name}@{found.sha256[:8]}"
+
+
+def load_role(settings: ModelSettings, role: Role = "light", registry: Registry | None = None) -> RoleModel:
+    """The model a role is set to. Cheap: weights and servers are touched at the first call. With `registry`, `bundled`
+    means the model promoted there, if any; without it, the file that ships."""
     section = f"models.{role}"
     if settings.kind == "none":
         return RoleModel("none", settings.mode, lambda: _no_model(section), timeout_s=settings.timeout_s)
@@ -117,6 +172,8 @@ def load_role(settings: ModelSettings, role: Role = "light") -> RoleModel:
         return RoleModel(
             settings.model, settings.mode, lambda: _server(settings, section), timeout_s=settings.timeout_s
         )
+    if settings.kind == "bundled" and registry is not None:
+        return ServingModel(settings, role, registry)
     path = BUNDLED if settings.kind == "bundled" else settings.path
     return RoleModel(
         path.stem if path else "none",
@@ -124,7 +181,7 @@ def load_role(settings: ModelSettings, role: Role = "light") -> RoleModel:
         lambda: _local(path, settings, section),
         path=path,
         bound_by_grammar=True,
-        terse=settings.kind == "bundled",
+        terse=settings.kind == "bundled" or is_ours(path),
         timeout_s=settings.timeout_s,
     )
 

@@ -108,6 +108,16 @@ def test_the_sheet_requires_what_where_and_the_value_with_its_limit() -> None:
     assert {"metric", "time", "count", "tenant"} <= set(sheet.slots)
 
 
+def test_where_no_rule_names_it_the_sources_own_words_must_be_quoted() -> None:
+    made = told()
+    unnamed = made.triages[0].model_copy(update={"condition": ""})
+    sheet = alert_sheet(case_of(made.incident, made.events, [unnamed], SITE))
+    quote = next(fact for fact in sheet.facts if fact.slot == "quote")
+    assert quote.required
+    assert quote.text == f'"{made.events[0].message}"'
+    assert "quote" not in alert_sheet(case_of(made.incident, made.events, made.triages, SITE)).slots
+
+
 def test_a_reason_with_facts_in_it_is_not_given_to_a_model() -> None:
     made = told()
     case = case_of(made.incident, made.events, made.triages, SITE)

@@ -191,6 +191,12 @@ def test_each_sentence_stands_or_falls_alone() -> None:
     assert sentences("") == []
 
 
+def test_a_call_that_a_model_got_wrong_is_told_in_its_words_and_breaks_nothing() -> None:
+    why = "state: no such argument; incidents takes asset"
+    plain, lines, citations = facts_of_calls([Finding("incidents", {"state": "open"}, why)])
+    assert (plain, lines, citations) == (why, [], [])
+
+
 def test_calls_that_a_model_chose_are_listed_by_code() -> None:
     plain, lines, citations = facts_of_calls([
         Finding("site_state", {"asset": "cdu-1"}, {"asset": "cdu-1", "readings": {"flow_lpm": 41.2}}),

@@ -243,10 +243,16 @@ def test_a_second_try_counts_and_a_model_that_is_missing_does_no_harm() -> None:
     assert (fell.written_by, fell.fell_back) == ("template", "no answer in 5 s")
 
 
-def test_the_small_model_is_not_asked_about_plans_and_that_is_said() -> None:
-    words = advise(peak_plan(), scripted_role())
-    assert words.written_by == "template"
-    assert "was not taught" in words.fell_back
+def test_the_small_model_joins_the_lines_and_is_trusted_with_no_fact_in_them() -> None:
+    told = advised(peak_plan())
+    assert told.lead == 2
+    words = advise(peak_plan(), scripted_role("To do: {line}; also: {line2}."))
+    assert words.written_by == "scripted"
+    first = told.sheet.fill(told.lines[0]).rstrip(".")
+    assert words.text.startswith(f"To do: {first[0].lower()}{first[1:]}; also: ")
+    itself = advise(peak_plan(), scripted_role("{line} and more. {line2}.", " ".join(told.lines[:2])))
+    assert itself.written_by == "template"
+    assert "misses the required slot 'line'" in itself.fell_back
 
 
 # ---- proposals ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from agents.verification import Stance, verify_answer, verify_words
-from prompts import AlertInput, ChatInput, StepInput, SummaryInput
+from prompts import TASKS, AlertInput, ChatInput, StepInput, SummaryInput
 from setpoint.contracts import Fact, FactSheet
 from setpoint.learning.corpus import task_example
 
@@ -204,9 +204,9 @@ def test_a_chat_answer_is_held_to_its_sheet() -> None:
 def test_the_words_the_bundled_model_is_taught_pass() -> None:
     rng, wrong = Random(11), []
     for number in range(1200):
-        example = task_example(rng, "test", ("alert", "step", "summary", "chat")[number % 4])  # type: ignore[arg-type]
+        example = task_example(rng, "test", TASKS[number % len(TASKS)])
         assert example.inputs is not None
-        found = verify_answer(example.answer, example.inputs, closed=True)  # type: ignore[arg-type]
+        found = verify_answer(example.answer, example.inputs, closed=True)
         if not found.ok:
             wrong.append((example.answer, found.problems))
     # A phrase of the generator that says "at once" under a low priority, or comes twice, is a fault of the example.

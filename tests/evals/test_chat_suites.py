@@ -196,3 +196,36 @@ def test_a_suite_runs_and_says_whose_tasks_it_asked(name: str, module: Any, tmp_
     assert {case.partition("-")[0] for case in ran.cases} == {"own", "other"}
     assert {figure.set for figure in ran.figures} >= {"dev, another hand"}
     assert any("rules has no light model" in reason for reason in ran.skipped)
+
+
+# ---- a model that plans by itself ---------------------------------------------------------------------------------
+
+
+def test_a_model_that_plans_by_itself_is_judged_by_its_own_calls(night: World) -> None:
+    from evals.model_trial import tool_calls
+    from evals.talk.tasks import tasks
+    from setpoint.llm import load_role
+    from setpoint.settings import ModelSettings
+    from tests.graphs.openai_double import scripted_server
+
+    turn = tasks(Ask(limit=1), single=True)[1][0].turns[0]
+    right = reference(turn, subject(turn.about, night)).alternatives[0]
+    calls = [(str(one["tool"]), dict(one["args"])) for one in right]
+    for script, exact in (((calls, "See above."), True), (("All is well.",), False)):
+        with scripted_server(*script) as (url, seen):
+            role = load_role(ModelSettings(kind="openai", url=url, model="big", timeout_s=10.0))
+            (row,) = tool_calls(role, "dev", 1)
+        assert (row.question, row.exact) == (turn.say, exact)
+        assert seen[0]["tools"]
+
+
+def test_what_code_looked_up_for_a_model_that_broke_is_not_the_models(night: World) -> None:
+    from evals.model_trial import tool_calls
+    from setpoint.llm import load_role
+    from setpoint.settings import ModelSettings
+    from tests.graphs.openai_double import scripted_server
+
+    with scripted_server(400) as (url, _):
+        role = load_role(ModelSettings(kind="openai", url=url, model="big", timeout_s=10.0))
+        (row,) = tool_calls(role, "dev", 1)
+    assert (row.fell_back, row.exact) == (True, False)

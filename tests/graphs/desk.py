@@ -66,8 +66,10 @@ class Desk:
 
     def decide(self, type: str, who: str = "alice", id: str = "REV-1", **changes: Any) -> bool:
         """True once the decision is final."""
-        decision = Decision.model_validate({"type": type, "who": who} | changes)
-        digest = self.ledger.get_review(id).digest
+        review = self.ledger.get_review(id)
+        typed = review.proposal.action.asset if review.proposal else ""
+        decision = Decision.model_validate({"type": type, "who": who, "asset": typed} | changes)
+        digest = review.digest
         return self.ledger.decide(id, digest, decision, now=self.bench.clock()).final
 
     def job(self, kind: str) -> Job | None:

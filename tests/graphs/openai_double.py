@@ -24,7 +24,7 @@ class Scripted(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         self.seen.append(body)
-        said = self.script.pop(0)
+        said = self.say(body)
         if isinstance(said, int):
             self._send(
                 said, json.dumps({"error": {"message": "scripted failure"}}).encode(), "application/json"
@@ -45,6 +45,10 @@ class Scripted(BaseHTTPRequestHandler):
                 "choices": [choice],
             }
             self._send(200, json.dumps(whole).encode(), "application/json")
+
+    def say(self, body: dict[str, Any]) -> Said:
+        """What comes next."""
+        return self.script.pop(0)
 
     def _send(self, status: int, raw: bytes, kind: str, missing: int = 0) -> None:
         self.send_response(status)
@@ -90,9 +94,11 @@ def _chunks(said: Said, model: str) -> Iterator[bytes]:
 
 
 @contextmanager
-def scripted_server(*script: Said) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def scripted_server(
+    *script: Said, kind: type[Scripted] = Scripted
+) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Its base URL, and every request it has seen."""
-    handler = type("OneScript", (Scripted,), {"script": list(script), "seen": []})
+    handler = type("OneScript", (kind,), {"script": list(script), "seen": []})
     http = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

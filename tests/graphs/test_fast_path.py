@@ -118,7 +118,10 @@ async def test_refused_words_are_asked_for_once_more(ledger: Ledger) -> None:
 @pytest.mark.parametrize(
     ("answers", "reason"),
     [
-        ((WRONG, WRONG), "the model's words were refused: misses the required slot 'value'"),
+        (
+            (WRONG, WRONG),
+            "the model's words were refused: misses the required slot 'why'; misses the required slot 'value'",
+        ),
         ((ModelMissing("no model file", where="m.gguf"),), "m.gguf: no model file"),
         ((ModelFailed("the model did not answer within 5 s"),), "did not answer within 5 s"),
         ((WRONG, ModelFailed("broke")), "broke"),
@@ -269,3 +272,18 @@ def test_the_ledger_fits_its_port(ledger: Ledger) -> None:
 
 def test_the_graph(snapshot: SnapshotAssertion) -> None:
     assert build_fast_graph().get_graph().draw_mermaid() == snapshot
+
+
+async def test_the_words_are_kept_with_what_they_were_written_from(ledger: Ledger) -> None:
+    await run(context(ledger, GOOD), event_ids=["ev-1"])
+    plain = next(one for one in notices(ledger) if one.stage == "plain")
+    assert plain.origin is not None
+    assert (plain.origin.task, plain.origin.words) == ("alert", GOOD)
+
+
+async def test_a_persons_words_are_not_replaced_by_a_models(ledger: Ledger) -> None:
+    ledger.correct("INC-0042", "wording", {"part": "alert", "text": "pump-a is dead."}, "ada", "short")
+    state = await run(context(ledger, GOOD), event_ids=["ev-1"])
+    assert (state["outcome"], state["reason"]) == ("kept", "it was corrected by ada")
+    (only,) = notices(ledger)
+    assert only.text.startswith("pump-a is dead.")

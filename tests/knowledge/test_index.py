@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from knowledge.index import Index
+from knowledge.index import Embed, Index
 from knowledge.runbooks import load_corpus
 from knowledge.terms import PLAIN, Language
 from setpoint.errors import InputError, UsageError
@@ -188,6 +188,34 @@ def test_a_retriever_can_be_asked_alone(tmp_path: Path) -> None:
     index.close()
     assert any("leak" not in f"{one.title} {one.text}".lower() for one in by_words)
     assert all("leak" in f"{one.title} {one.text}".lower() for one in by_meaning)
+
+
+def test_an_embedding_does_not_make_the_index_answer_what_nothing_answers(tmp_path: Path) -> None:
+    index = Index.open(tmp_path, embed=lambda texts: [[1.0, 0.0] for _ in texts])
+    lunch, pump = (
+        index.search(text, 4) for text in ("what is for lunch in the canteen", "coolant pump failed")
+    )
+    index.close()
+    assert lunch == []
+    assert pump
+
+
+def test_another_embedding_model_has_all_vectors_made_anew(tmp_path: Path) -> None:
+    """Another size, too: what the first model left could not even be searched."""
+    asked: list[int] = []
+
+    def embed(size: int) -> Embed:
+        def vectors(texts: Sequence[str]) -> list[list[float]]:
+            asked.append(len(texts))
+            return [[1.0] * size for _ in texts]
+
+        return vectors
+
+    for size in (2, 2, 3):
+        index = Index.open(tmp_path, embed=embed(size))
+        assert index.search("coolant pump failed", 4, retriever="meaning")
+        index.close()
+    assert sum(texts > 100 for texts in asked) == 2
 
 
 def test_meaning_joins_words_where_an_embedding_is_given(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from evals.playing import DEMO_SITE
 from evals.registry import Ask
 from evals.running.tasks import interleaved
 from evals.suites.triage.cases import FAULT_SITES, FAULTS, NIGHTS_SET, played, seeds
-from evals.suites.triage.texts import HandText, by_hand, event_of
+from evals.suites.triage.texts import by_hand, event_of
 from evals.triage_score import PAGES
 from knowledge.rulebook import RuleBook
 from setpoint.contracts import Event
@@ -100,12 +100,13 @@ def incidents(name: str, place: str, number: int) -> tuple[Played, ...]:
     if name != BY_HAND:
         return tuple(case for case in played(name, place, number).cases if case.incident.priority in PAGES)
     texts = [text for text in by_hand(place) if text.gold in PAGES]
-    return tuple(one for text in texts[: number or None] if (one := _opened(text)) is not None)
+    opened = (opened_by(event_of(text.text)[0]) for text in texts[: number or None])
+    return tuple(one for one in opened if one is not None)
 
 
-def _opened(text: HandText) -> Played | None:
-    """The incident that a site's triage opens for this text alone; None where it opens none."""
-    site, (event, _) = load_site(DEMO_SITE), event_of(text.text)
+def opened_by(event: Event) -> Played | None:
+    """The incident that a site's triage opens for this event alone; None where it opens none."""
+    site = load_site(DEMO_SITE)
     observed = Correlator(site, TriageSettings()).observe([event])[0]
     triage = _engine().rank(observed.event, observed.context)
     decided = plan([(observed, triage)], {}, event.received, Alerter(site, {}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import yaml
 
@@ -28,12 +29,12 @@ class Text:
     """Accepted ones, best first; none where nothing in the runbooks answers."""
 
 
-def read_texts(split: Split) -> list[Text]:
-    """Questions and event texts of one half. Raises ConfigError for a section that is not in the corpus."""
+def read_texts(split: Split | Literal["fresh"]) -> list[Text]:
+    """Questions and event texts of one half, or those written after the glossary was frozen. Raises ConfigError for a section that is not in the corpus."""
     return [text for kind in _FILES for text in _read(kind, split)]
 
 
-def _read(kind: str, split: Split) -> Iterator[Text]:
+def _read(kind: str, split: str) -> Iterator[Text]:
     name, field = _FILES[kind]
     path = TEXTS / f"{name}-{split}.yaml"
     for item in yaml.safe_load(path.read_text("utf-8")):

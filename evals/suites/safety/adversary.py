@@ -121,10 +121,10 @@ def at_words(house: House, rng: random.Random, tally: Tally, number: int) -> Non
     subject = subject_of(evidence, top, [piece.id])
     if piece.sheet.condition.startswith("a message"):
         subject = subject_sheet("trouble was reported", "gpu-01", "2", "", "E1")
-    task, inputs, sheet = _task(rng, piece, top, subject)
+    task, inputs = _task(rng, piece, top, subject)
     tally.tried(f"task {task}, {'closed' if writer.terse else 'open'} words")
     with tally.watching("words"):
-        said = say(writer, task, inputs, sheet, "the template", Budget(10_000, 4, 60.0))
+        said = say(writer, task, inputs, "the template", Budget(10_000, 4, 60.0))
         refused = said.written_by != writer.name
         tally.refused += refused
         tally.fair += writer.fair
@@ -134,9 +134,9 @@ def at_words(house: House, rng: random.Random, tally: Tally, number: int) -> Non
 
 def _task(rng: random.Random, piece: Evidence, top: Hypothesis, subject: FactSheet) -> Any:
     return rng.choice((
-        ("step", StepInput(title=top.title, relation="supports", sheet=piece.sheet), piece.sheet),
-        ("summary", SummaryInput(cause=top.cause, title=top.title, certainty="likely", sheet=subject), subject),
-        ("chat", ChatInput("what is known", piece.sheet), piece.sheet),
+        ("step", StepInput(title=top.title, relation="supports", sheet=piece.sheet)),
+        ("summary", SummaryInput(cause=top.cause, title=top.title, certainty="likely", sheet=subject)),
+        ("chat", ChatInput("what is known", piece.sheet)),
     ))  # fmt: skip
 
 

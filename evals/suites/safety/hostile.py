@@ -124,6 +124,9 @@ class Said:
     tokens: int = 10
 
 
+_CAUSES = {"step": ", which fits this cause: {cause}", "summary": ". Most likely cause: {cause}"}
+
+
 @dataclass
 class HostileWriter:
     """Says a fair sentence with an order put in, an order alone, forged slots, or, as a control, the fair sentence."""
@@ -146,7 +149,7 @@ class HostileWriter:
 
 
 def _fair(sheet: FactSheet, prompt: Prompt) -> str:
-    """What the bundled model would say: the condition, then the slots that must stand."""
-    slots = [f"{{{fact.slot}}}" for fact in sheet.facts if fact.required]
-    condition = sheet.condition[:1].upper() + sheet.condition[1:]
-    return f"{condition} on {' '.join(slots)}." if slots else f"{condition}."
+    """What the bundled model would say: what happened, then the slots that must stand."""
+    slots = [f"{{{fact.slot}}}" for fact in sheet.facts if fact.required and fact.kind != "phrase"]
+    cause = _CAUSES.get(prompt.task, "") if "cause" in sheet.slots else ""
+    return f"{{what}} on {' '.join(slots)}{cause}." if slots else f"{{what}}{cause}."

@@ -27,6 +27,7 @@ from setpoint.app.dossier import CaseFiles, read_case
 from setpoint.app.pictures import anchor
 from setpoint.app.report import Links, passage_of, shown_passages
 from setpoint.app.wiring import Runtime
+from setpoint.app.wording_desk import LONGEST_TEXT
 from setpoint.contracts import PRIORITIES
 from setpoint.contracts.accounts import Principal
 from setpoint.contracts.incident import IncidentState
@@ -48,6 +49,7 @@ DONE = {
     "correct": "Your correction is kept, and the incident follows it.",
     "silence": "The silence is in force.",
     "ungroup": "It stands for itself again and stays so.",
+    "reword": "Your words stand there now, and are kept to learn from.",
 }
 
 
@@ -173,6 +175,7 @@ class IncidentPages(Pages):
             "zone": case.site.zone, "pending": [one for one in file.reviews if one.state == "pending"],
             "passages": shown_passages(case.files[:1]), "done": done, "refused": refused, "typed": refused.typed if refused else NOTHING,
             "causes": sorted((one.title, key) for key, one in causes.items()), "priorities": PRIORITIES,
+            "texts": {one.part: one.text for one in ledger.list_texts(file.incident.id)}, "longest_text": LONGEST_TEXT,
             "corrected": ledger.corrected_cause(file.incident.id), "live": " ".join([file.incident.id, *(r.id for r in file.reviews)]),
         }  # fmt: skip
 
@@ -213,6 +216,10 @@ class IncidentPages(Pages):
                 who=who,
                 why=why,
             )
+        elif deed == "reword":
+            value = "" if typed.get("bad") else _reworded(typed)
+            part = typed.text("part", "part")
+            self.call("incidents_correct", id=name, field="text", part=part, value=value, who=who, why=why)
         elif deed == "silence":
             made = {key: typed.text(key, key) or "*" for key in ("asset", "kind", "template")}
             self.call("silence_add", who=who, why=why, minutes=_minutes(typed.get("minutes")), **made)
@@ -236,6 +243,13 @@ def _corrected(typed: Typed) -> str:
     if field == "wording" and not value:
         raise UsageError("the better title is empty", remedy="Write it as it should be")
     return value
+
+
+def _reworded(typed: Typed) -> str:
+    text = typed.text("text", "text", LONGEST_TEXT)
+    if not text:
+        raise UsageError("the better text is empty", remedy="Write it as it should read")
+    return text
 
 
 def _minutes(text: str) -> float:

@@ -148,6 +148,8 @@ def in_words(error: SetpointError) -> str:
 
 def said_of(value: Any) -> str:
     """What a correction says, in words."""
+    if isinstance(value, dict) and "part" in value:
+        return f"{value['part'].replace('-', ' ')}: {value['text'] or 'found bad, no better words'}"
     if isinstance(value, dict) and "text" in value:
         return f"step {value.get('step')}: {value['text']}"
     if isinstance(value, dict) and "into" in value:

@@ -69,6 +69,18 @@ def lessons(runtime: Runtime, subject: str, skip: int, size: int) -> dict[str, A
     return {"lessons": told, "total": len(found), "people": people}
 
 
+def learned(runtime: Runtime) -> dict[str, Any]:
+    """What people leave unchanged, as a picture and in figures, and how far the lessons are."""
+    from setpoint.app.acceptance_plot import acceptance_plot
+    from setpoint.app.learn_desk import learning_show
+    from setpoint.app.learn_views import interval_of, share_of, signed_words, waiting_words
+
+    told: Any = learning_show(runtime.desk)
+    kinds = [row | {"said": share_of(row), "interval": interval_of(row)} for row in told["kinds"]]
+    return {**told, "kinds": kinds, "plot": acceptance_plot(kinds), "signed": signed_words(told["set"]),
+            "waits": waiting_words(told["waiting"])}  # fmt: skip
+
+
 def _lesson(runtime: Runtime, item: Feedback) -> Lesson:
     when = day_and_time(item.time, runtime.site.zone)
     return Lesson(
@@ -89,6 +101,9 @@ def _said(item: Feedback) -> str:
         said = words.get(str(decided["type"]), str(decided["type"]))
         now = f", as {_action(decided['action'])}" if decided["type"] == "edit" else ""
         return f"{_action(item.proposed)}: {said}{now}"
+    if isinstance(decided, dict) and "part" in decided and isinstance(item.proposed, dict):
+        now = f'now "{_plain(decided["text"])}"' if decided["text"] else "found bad"
+        return f'{str(decided["part"]).replace("-", " ")}: "{_plain(item.proposed["text"])}", {now}'
     return f"{item.field.replace('_', ' ')}: {_plain(item.proposed)}, now {_plain(decided)}"
 
 

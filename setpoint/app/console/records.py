@@ -20,6 +20,8 @@ from setpoint.contracts.autonomy import LEVELS
 from setpoint.errors import SetpointError
 
 PAGE_ROWS = 50
+LEARNED_S = 300.0
+"""The share that people leave unchanged is counted anew after so long."""
 VERIFIED_S = 600.0
 """The audit chain is verified at most this often, however many people look: each time it is walked from its first row."""
 Viewer = Annotated[Principal, Depends(require("viewer"))]
@@ -49,6 +51,7 @@ class _Pages:
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
+        self.learning = Remembered(lambda: rows.learned(runtime), LEARNED_S)
         self.chain = Remembered(lambda: rows.verified(runtime), VERIFIED_S)
 
     async def call(self, name: str, **arguments: Any) -> Any:
@@ -104,6 +107,9 @@ def _add_feedback(made: APIRouter, pages: _Pages) -> None:
     @made.get("/feedback")
     async def feedback(request: Request, me: Viewer, subject: Short = "", skip: Number = 0) -> Response:
         found = await run_in_threadpool(rows.lessons, pages.runtime, subject.strip(), skip, PAGE_ROWS)
+        whole = not subject.strip() and not skip
+        learning = await run_in_threadpool(pages.learning.get) if whole else None
+        found |= {"learning": learning, "counting": whole and learning is None}
         return page(
             request, me, "feedback.html.j2", at="feedback", subject=subject.strip(), skip=skip, size=PAGE_ROWS, **found
         )  # fmt: skip

@@ -166,7 +166,9 @@ def test_every_function_of_the_desk_has_its_route_and_role() -> None:
 def test_what_decides_asks_for_an_approver_and_admin_decides_nothing() -> None:
     assert NEEDS["autonomy_revoke"] == "operator", "taking it back is the safe direction"
     deciding = {name for name, role in NEEDS.items() if role == "approver"}
-    assert deciding == {"review_decide", "review_approve_recommended", "autonomy_set", "autonomy_sign"}
+    assert deciding == {
+        "review_decide", "review_approve_recommended", "autonomy_set", "autonomy_sign", "learning_sign",
+    }  # fmt: skip
     assert not holds(["admin"], "approver")
     assert not holds(["admin"], "operator")
 

@@ -17,6 +17,7 @@ from setpoint.app.links import address, incident_link
 from setpoint.app.pressure import Pressure
 from setpoint.app.sinks import AppriseSink, make_sink
 from setpoint.contracts import Notice
+from setpoint.contracts.wording import Wording
 from setpoint.ledger import Ledger
 from setpoint.settings import ServeSettings
 from tests.setpoint.ledger.builders import notice
@@ -141,3 +142,13 @@ def test_the_address_is_what_people_type() -> None:
         address(ServeSettings(public_url="https://setpoint.example.net/")) == "https://setpoint.example.net"
     )
     assert address(ServeSettings(port=9001)) == "http://127.0.0.1:9001"
+
+
+async def test_no_sink_is_sent_what_the_words_were_written_from(receiver: Receiver) -> None:
+    told = notice().model_copy(update={"origin": Wording(task="alert", words="{what} on {asset}.")})
+    sink = make_sink(f"webhook+{receiver.url}/alerts", lambda _: None)
+    await sink.send(told, "key")
+    await sink.close()
+    (body,) = receiver.got
+    assert body["text"] == told.text
+    assert "origin" not in body

@@ -13,6 +13,7 @@ from gguf import GGUFReader  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from prompts import TASKS, template_hash  # noqa: E402
+from setpoint.errors import UsageError  # noqa: E402
 from setpoint.learning import parity  # noqa: E402
 from setpoint.learning.batches import batches, chunk  # noqa: E402
 from setpoint.learning.corpus import mixed_example  # noqa: E402
@@ -20,6 +21,7 @@ from setpoint.learning.export import export  # noqa: E402
 from setpoint.learning.model import Model, Shape, rope_table, rotate  # noqa: E402
 from setpoint.learning.muon import Optimizers, orthogonal  # noqa: E402
 from setpoint.learning.tokenizer import SLOTS, VOCABULARY, encode, train_tokenizer  # noqa: E402
+from setpoint.learning.train import picture  # noqa: E402
 from setpoint.learning.training import Run, answer_loss, train  # noqa: E402
 from setpoint.learning.warm_start import take_over  # noqa: E402
 
@@ -38,10 +40,10 @@ def tokenizer() -> Tokenizer:
 
 
 def test_slots_are_single_tokens_and_text_survives(tokenizer: Tokenizer) -> None:
-    text = "Pump failed on {asset2}, reading {value}."
+    text = "{what} on {asset2}, reading {value}. First: {first}."
     ids = tokenizer.encode(text).ids
     assert tokenizer.decode(ids) == text
-    assert {tokenizer.token_to_id("{asset2}"), tokenizer.token_to_id("{value}")} <= set(ids)
+    assert {tokenizer.token_to_id(slot) for slot in ("{what}", "{asset2}", "{value}", "{first}")} <= set(ids)
     assert all(len(tokenizer.encode(slot).ids) == 1 for slot in SLOTS)
     assert tokenizer.get_vocab_size() <= VOCABULARY
 
@@ -109,6 +111,18 @@ def test_a_spent_run_resumes_to_the_same_model(tokenizer: Tokenizer, tmp_path: P
     assert again.steps == first.steps > 0
     assert again.curve == first.curve
     assert torch.equal(resumed.token_embd.weight, model.token_embd.weight)
+
+
+def test_a_run_is_not_resumed_on_other_data(tokenizer: Tokenizer, tmp_path: Path) -> None:
+    train(Run(seed=1, minutes=0.001, data_hash="x"), tokenizer, tmp_path, Model(TINY))
+    with pytest.raises(UsageError, match="another corpus"):
+        train(Run(seed=1, minutes=0.001, data_hash="y"), tokenizer, tmp_path, Model(TINY))
+
+
+def test_the_curve_of_a_run_is_a_picture() -> None:
+    run = Run(seed=1, minutes=1.0, data_hash="x", curve=[(0, 6.0, 0.5), (2_000_000, 0.3, 0.05)])
+    assert "<svg" in picture(run)
+    assert "million tokens" in picture(run)
 
 
 def test_a_warm_start_keeps_what_known_tokens_mean(tokenizer: Tokenizer, tmp_path: Path) -> None:

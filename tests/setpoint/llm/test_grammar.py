@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from prompts import AlertInput, whole_sheet
 from setpoint.contracts import Fact, FactSheet
 from setpoint.llm import BUNDLED, words_grammar
 from setpoint.llm.chat_model import LlamaChat
@@ -31,17 +32,14 @@ sheets = st.builds(
 
 
 def foreign(text: str, sheet: FactSheet, *, cut: bool = False) -> str:
-    """What is left of `text` when the condition as given, slots and plain words are taken out. A reply that was `cut`
-    at its token limit may end inside one of them."""
-    condition = " ".join(sheet.condition.split()).rstrip(".;:,!")
+    """What is left of `text` when slots and plain words are taken out. A reply that was `cut` at its token limit may end
+    inside a slot."""
     slots = [f"{{{slot}}}" for slot in sheet.slots]
-    if condition:
-        text = re.sub(re.escape(condition), "", text, flags=re.IGNORECASE)
     for slot in slots:
         text = text.replace(slot, "")
     if cut:
-        begun = {part[:length].lower() for part in (condition, *slots) for length in range(1, len(part))}
-        end = max((part for part in begun if text.lower().endswith(part)), key=len, default="")
+        begun = {slot[:length] for slot in slots for length in range(1, len(slot))}
+        end = max((part for part in begun if text.endswith(part)), key=len, default="")
         text = text[: len(text) - len(end)]
     return re.sub(r"[A-Za-z ,.;:'-]", "", text)
 
@@ -65,9 +63,12 @@ def test_the_end_is_a_full_stop_and_sentences_are_bounded(tiny: LlamaChat) -> No
         assert all(len(sentence.split()) <= 6 for sentence in text.split(". "))
 
 
-def test_a_condition_of_plain_words_needs_no_literal() -> None:
-    assert '"pump' not in words_grammar(sheet_of("pump failed, standby did not start", []))
-    assert '"GPU lost (XID 79)"' in words_grammar(sheet_of("GPU lost (XID 79).", []))
+def test_phrases_are_slots_and_never_spelled() -> None:
+    inputs = AlertInput("P1", sheet_of('GPU lost (XID 79) "now".', ["asset"]), todo="Drain the node.")
+    grammar = words_grammar(whole_sheet(inputs))
+    assert all(f'"{{{slot}}}"' in grammar for slot in ("what", "first", "asset"))
+    assert "GPU" not in grammar
+    assert "rain" not in grammar
 
 
 @pytest.mark.skipif(not BUNDLED.is_file(), reason="the bundled model is not in this checkout")
