@@ -15,6 +15,7 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from inspect import signature
+from pathlib import Path
 from typing import Annotated, Any
 
 import uvicorn
@@ -293,6 +294,15 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
+def refuse_second(store: Path) -> None:
+    """Raises UsageError where a running server has this store."""
+    other = find_running(store)
+    if other is not None:
+        raise UsageError(
+            f"a server at {other.url} has this store already", remedy="Stop it, or use another --store"
+        )
+
+
 def serve_forever(
     loaded: Loaded, simulated: Reached | None = None, beside: Beside | None = None, greeting: str = ""
 ) -> None:
@@ -302,11 +312,7 @@ def serve_forever(
     """
     settings = loaded.settings
     serve = settings.serve
-    other = find_running(settings.store.dir)
-    if other is not None:
-        raise UsageError(
-            f"a server at {other.url} has this store already", remedy="Stop it, or use another --store"
-        )
+    refuse_second(settings.store.dir)
     check_binding(serve, lambda: somebody_decides(settings), writes_real_site(settings))
     _check_port(serve.host, serve.port)
     tell_missing_models(settings)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import plant
 from plant.faults.wire import Line
-from setpoint.app.api import serve_forever
+from setpoint.app.api import refuse_second, serve_forever
 from setpoint.app.demo import parse
-from setpoint.app.demo_night import LIVE_HOURS, SITE, live_night
+from setpoint.app.demo_night import BEFORE_S, LIVE_HOURS, SITE, live_night
 from setpoint.app.opening import utc_now
 from setpoint.app.wiring import Runtime
 from setpoint.settings import load_settings
@@ -26,6 +26,7 @@ log = logging.getLogger("setpoint")
 
 def serve_night(port: int | None, seed: int) -> None:
     """Serve the night until it is stopped. Raises UsageError where it is being served already."""
+    refuse_second(STORE)  # before the folder goes: it is the other server's ledger
     shutil.rmtree(STORE, ignore_errors=True)
     site_file = Path(plant.__file__).parent / "sites" / f"{SITE}.yaml"
     flags = {
@@ -43,7 +44,7 @@ def serve_night(port: int | None, seed: int) -> None:
 
 async def live_through(runtime: Runtime, site: NightSite) -> None:
     """Time passes, and the site's sources write."""
-    end = utc_now() + timedelta(hours=LIVE_HOURS)
+    end = utc_now() + timedelta(hours=LIVE_HOURS, seconds=-BEFORE_S)
     while utc_now() < end:
         lines = await asyncio.to_thread(_pass, site)
         for line in lines:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from inspect import signature
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -15,11 +17,12 @@ from plant.faults.night import Night, compose
 from plant.faults.place import parse_fault
 from setpoint.app import demo, demo_live, demo_night
 from setpoint.app.cli import demo as demo_command
+from setpoint.app.client import announce
 from setpoint.app.histories import open_history
 from setpoint.app.opening import utc_now
 from setpoint.app.wiring import build_runtime
 from setpoint.contracts.site import Site
-from setpoint.errors import InputError
+from setpoint.errors import InputError, UsageError
 from setpoint.ledger import Ledger
 from setpoint.settings import Settings, load_settings
 from tests.setpoint.app.terminal import DEMO, Terminal
@@ -162,3 +165,31 @@ async def test_in_a_live_night_the_sources_write_as_time_passes(tmp_path: Path) 
         living.cancel()
         await asyncio.gather(living, return_exceptions=True)
         await runtime.close()
+
+
+def test_a_second_live_night_leaves_the_first_ones_ledger_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Something answers for the folder: it is refused before anything is removed."""
+    monkeypatch.chdir(tmp_path)
+    demo_live.STORE.mkdir(parents=True)
+    kept = demo_live.STORE / "ledger.db"
+    kept.write_bytes(b"of the first")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Answers) as first:
+        Thread(target=first.serve_forever, daemon=True).start()
+        announce(demo_live.STORE, f"http://127.0.0.1:{first.server_port}", "token", None, False)
+        with pytest.raises(UsageError, match="has this store already"):
+            demo_live.serve_night(None, demo_night.SEED)
+        first.shutdown()
+    assert kept.read_bytes() == b"of the first"
+
+
+class _Answers(BaseHTTPRequestHandler):
+    """Alive, and nothing else."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Quiet."""
